@@ -1,0 +1,25 @@
+// Package runidentity is the root of a module about the service identity of
+// Cloud Run workloads: the service account that a job, a service or a worker
+// pool runs as. The root holds no code; its packages are
+//
+//   - [github.com/runidentity/runidentity/identity]: which account does this
+//     workload run as, and make it run as that one instead, changing nothing
+//     else;
+//   - [github.com/runidentity/runidentity/fake]: a Google Cloud in memory, for
+//     the tests of programs that do so.
+//
+// identity never imports fake. A deployment bot attaches an account so:
+//
+//	client, err := identity.NewClient(ctx)
+//	w := identity.Job("web-prod", "europe-west1", "nightly")
+//	sa, err := identity.ParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
+//	change, err := client.Attach(ctx, w, sa)
+//	fmt.Println(change.Old, "->", change.New)
+//
+// and is tested without a cloud:
+//
+//	b := fake.Start(t)
+//	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
+//	b.AddJob(&run.GoogleCloudRunV2Job{Name: w.Name(), Template: …})
+//	client, err := identity.NewClient(ctx, b.ClientOptions("user:dev@example.com")...)
+package runidentity
