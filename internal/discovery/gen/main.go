@@ -1,0 +1,20 @@
+// Command gen writes apis.json from the discovery documents of the
+// google.golang.org/api module that go.mod names.
+package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/runidentity/runidentity/internal/discovery/compact"
+)
+
+func main() {
+	out, err := compact.FromModule()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile("apis.json", out, 0o600); err != nil {
+		log.Fatal(err)
+	}
+}
