@@ -1,0 +1,167 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/api/googleapi"
+	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/internal/retry"
+)
+
+// An AccountSpec says which service account [Client.EnsureServiceAccount]
+// shall find or create.
+type AccountSpec struct {
+	// ServiceAccount is a user-managed account; its address says the account
+	// id and the project.
+	ServiceAccount ServiceAccount
+	// DisplayName (at most 100 bytes of UTF-8) and Description (at most 256)
+	// are set when the account is created, and not compared if it exists.
+	DisplayName, Description string
+	// Wait is how long a new account may take to become visible, 2 minutes if
+	// zero.
+	Wait time.Duration
+}
+
+// An Account is a service account as IAM knows it.
+type Account struct {
+	ServiceAccount ServiceAccount `json:"serviceAccount"`
+	// Created says whether it was created now.
+	Created bool `json:"created"`
+	// Project is the id of the project that it is in.
+	Project string `json:"project"`
+	// UniqueID is its number, which an account that is created anew under the
+	// same address does not inherit.
+	UniqueID string `json:"uniqueId"`
+}
+
+// goodReads is how many reads in a row have to find a new account: reads right
+// after a creation have been recorded to alternate between 200 and 404.
+const goodReads = 3
+
+// EnsureServiceAccount returns a service account, which it creates if it is
+// missing, once it is reliably visible: several reads in a row find it.
+// A grant that names it may still take a minute or more to be effective.
+//
+// An account that is there and disabled is left so: the error wraps
+// [ErrAccountDisabled]. Creating an account under the address of a deleted one
+// makes a new account, to which what was granted to the old one does not
+// apply: https://cloud.google.com/iam/docs/service-accounts-delete-undelete
+func (c *Client) EnsureServiceAccount(ctx context.Context, spec AccountSpec) (Account, error) {
+	a, err := c.ensure(ctx, spec)
+	if err != nil {
+		return Account{}, fmt.Errorf("ensure service account %q: %w", spec.ServiceAccount, err)
+	}
+	return a, nil
+}
+
+func (c *Client) ensure(ctx context.Context, spec AccountSpec) (Account, error) {
+	sa := spec.ServiceAccount
+	if err := sa.validate(); err != nil {
+		return Account{}, err
+	}
+	project, ok := sa.Project()
+	if sa.Kind() != AccountUserManaged || !ok {
+		return Account{}, fmt.Errorf("%q is a %s account: only a user-managed one can be created, such as %q",
+			sa, sa.Kind(), "runner@my-project.iam.gserviceaccount.com")
+	}
+	id, _, _ := strings.Cut(sa.Email(), "@")
+	if len(id) < 6 || len(id) > 30 || id[0] < 'a' || id[0] > 'z' {
+		return Account{}, fmt.Errorf("account id %q: it must begin with a letter and have 6 to 30 characters, such as %q", id, "nightly-runner")
+	}
+	name := "projects/" + project + "/serviceAccounts/" + sa.Email()
+	found, err := c.account(ctx, name)
+	if err == nil {
+		// It may have been made a moment ago, by someone else or by a run of
+		// this program that was cut short.
+		if err := c.awaitAccount(ctx, name, spec.Wait, goodReads-1); err != nil {
+			return Account{}, err
+		}
+		return describe(sa, found, false)
+	}
+	if !hasCode(err, http.StatusNotFound) {
+		return Account{}, err
+	}
+	created, err := c.createAccount(ctx, project, id, spec)
+	if err != nil && !hasCode(err, http.StatusConflict) {
+		return Account{}, err
+	}
+	made := err == nil
+	if err := c.awaitAccount(ctx, name, spec.Wait, goodReads); err != nil {
+		return Account{}, err
+	}
+	if made {
+		return describe(sa, created, true)
+	}
+	if found, err = c.account(ctx, name); err != nil {
+		return Account{}, err
+	}
+	return describe(sa, found, false)
+}
+
+func describe(sa ServiceAccount, a *iam.ServiceAccount, created bool) (Account, error) {
+	if a.Disabled {
+		return Account{}, fmt.Errorf("%w: it is not enabled here, since someone disabled it"+
+			" (gcloud iam service-accounts enable %s does)", ErrAccountDisabled, sa)
+	}
+	return Account{ServiceAccount: sa, Created: created, Project: a.ProjectId, UniqueID: a.UniqueId}, nil
+}
+
+func (c *Client) account(ctx context.Context, name string) (*iam.ServiceAccount, error) {
+	return retry.Do(ctx, func() (*iam.ServiceAccount, error) {
+		return c.iam.Projects.ServiceAccounts.Get(name).Context(ctx).Do()
+	})
+}
+
+// createAccount creates the account. A creation whose answer got lost is made
+// again: if it had succeeded, the second one conflicts.
+func (c *Client) createAccount(ctx context.Context, project, id string, spec AccountSpec) (*iam.ServiceAccount, error) {
+	return retry.Do(ctx, func() (*iam.ServiceAccount, error) {
+		return c.iam.Projects.ServiceAccounts.Create("projects/"+project, &iam.CreateServiceAccountRequest{
+			AccountId:      id,
+			ServiceAccount: &iam.ServiceAccount{DisplayName: spec.DisplayName, Description: spec.Description},
+		}).Context(ctx).Do()
+	})
+}
+
+// awaitAccount waits until that many reads in a row find the account. The
+// first of them follow at once; after one that does not, they are spread out.
+func (c *Client) awaitAccount(ctx context.Context, name string, wait time.Duration, reads int) error {
+	if wait <= 0 {
+		wait = 2 * time.Minute
+	}
+	last := time.Now().Add(wait)
+	var backoff retry.Backoff
+	missed := false
+	for good := 0; good < reads; {
+		_, err := c.account(ctx, name)
+		switch {
+		case err == nil:
+			good++
+			if !missed || good >= reads {
+				continue
+			}
+			err = errors.New("seen, but not often enough in a row")
+		case hasCode(err, http.StatusNotFound), hasCode(err, http.StatusForbidden):
+			// A new account that is not visible yet has been reported to
+			// answer 403 as well.
+			good, missed, reads = 0, true, goodReads
+		default:
+			return err
+		}
+		if err := backoff.PauseUntil(ctx, last, err); err != nil {
+			return fmt.Errorf("not reliably visible within %s: %w", wait, err)
+		}
+	}
+	return nil
+}
+
+func hasCode(err error, code int) bool {
+	g, ok := errors.AsType[*googleapi.Error](err)
+	return ok && g.Code == code
+}

@@ -1,0 +1,166 @@
+package identity
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"google.golang.org/api/googleapi"
+)
+
+// What a program can tell apart with errors.Is. The server's error, a
+// *googleapi.Error, stays reachable with errors.As beside it.
+var (
+	// ErrNotFound: there is no such workload, or execution.
+	ErrNotFound = errors.New("not found")
+
+	// ErrAlreadyExists: there is a workload of that name already.
+	ErrAlreadyExists = errors.New("exists already")
+
+	// ErrActAsDenied: the caller lacks iam.serviceAccounts.actAs on the service
+	// account. Cloud Run answers the same when the account does not exist, is
+	// disabled, or is too new to be seen, see [WaitForAccount].
+	// https://cloud.google.com/run/docs/configuring/jobs/service-identity
+	ErrActAsDenied = errors.New("the caller may not act as the service account, or there is no such account" +
+		" (roles/iam.serviceAccountUser on the account lets it)")
+
+	// ErrAgentTokenDenied: the Cloud Run service agent of the workload's
+	// project may not mint tokens for the service account. For an account of
+	// another project it needs roles/iam.serviceAccountTokenCreator on it; in
+	// the same project, roles/run.serviceAgent on the project.
+	ErrAgentTokenDenied = errors.New("the Cloud Run service agent may not mint tokens for the service account" +
+		" (an account of another project: roles/iam.serviceAccountTokenCreator on the account;" +
+		" of the same one: roles/run.serviceAgent on the project)")
+
+	// ErrConflict: someone else changed the workload meanwhile, and trying
+	// again would undo that.
+	ErrConflict = errors.New("someone else changed the workload meanwhile")
+
+	// ErrAgentIdentity: the workload runs as an agent identity
+	// (workloadIdentityConfig.identityType), not as a service account.
+	ErrAgentIdentity = errors.New("the workload runs as an agent identity, not as a service account")
+
+	// ErrAccountDisabled: the service account is disabled.
+	ErrAccountDisabled = errors.New("the service account is disabled")
+
+	// ErrMayHaveStarted: the answer to the request to execute a job got lost.
+	// The execution may have started; it was not asked for again.
+	ErrMayHaveStarted = errors.New("the execution may have started: look for it before you try again")
+)
+
+// An OperationError tells that Cloud Run accepted a change or an execution,
+// and that it then failed.
+type OperationError struct {
+	// Operation is the operation's full name, empty if it is not known.
+	Operation string
+	// Reason is Cloud Run's, such as "SECRETS_ACCESS_CHECK_FAILED" or
+	// "NON_ZERO_EXIT_CODE", or a canonical code such as "PERMISSION_DENIED".
+	Reason string
+	// Message is Cloud Run's.
+	Message string
+}
+
+// Error returns the reason and the message.
+func (e *OperationError) Error() string {
+	return fmt.Sprintf("failed with %s: %s", e.Reason, e.Message)
+}
+
+// Is lets errors.Is find ErrActAsDenied and ErrAgentTokenDenied in an
+// operation's message.
+func (e *OperationError) Is(target error) bool {
+	found := recognize(http.StatusForbidden, "", e.Message)
+	return found != nil && target == found
+}
+
+// An UnfinishedError tells that ctx ended before the outcome of a request was
+// known. What was asked for may still take effect.
+type UnfinishedError struct {
+	// Operation is the full name of the operation to look at, or empty when
+	// ctx ended before the server had named one.
+	Operation string
+	// Err is why the wait ended; it wraps the context's error.
+	Err error
+}
+
+// Error says that the change may still take effect.
+func (e *UnfinishedError) Error() string {
+	if e.Operation == "" {
+		return fmt.Sprintf("stopped waiting for the answer, the change may still take effect: %v", e.Err)
+	}
+	return fmt.Sprintf("stopped waiting, the change may still take effect (%s): %v", e.Operation, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *UnfinishedError) Unwrap() error { return e.Err }
+
+// An InterleavedError tells that someone else wrote the workload between the
+// read and the write of a change: its generation grew by more than one. Cloud
+// Run does not refuse such a write. A job is written as a whole, so that what
+// the other one wrote is lost and can't be recovered from the API; of services
+// and worker pools only the identity is written, and nothing of theirs is lost
+// but an identity.
+type InterleavedError struct {
+	Workload Workload
+	// Read and Answered are the generations before and after.
+	Read, Answered int64
+	// Before is the workload's JSON as it was read, After as the server
+	// answered the write. They may hold secrets, in environment variables, and
+	// are left out of JSON.
+	Before, After json.RawMessage `json:"-"`
+}
+
+// Error says what is lost.
+func (e *InterleavedError) Error() string {
+	lost := "only the identity was written, the rest of their change stands"
+	if e.Workload.Kind == KindJob {
+		lost = "a job is written as a whole: what they wrote is lost and can't be recovered"
+	}
+	return fmt.Sprintf("someone else wrote between the read (generation %d) and the write (generation %d); %s", e.Read, e.Answered, lost)
+}
+
+// wrap adds what the server's error means, where it is recognised.
+func wrap(err error) error {
+	g, ok := errors.AsType[*googleapi.Error](err)
+	if !ok {
+		return err
+	}
+	if found := recognize(g.Code, status(g), g.Message); found != nil {
+		return fmt.Errorf("%w: %w", found, err)
+	}
+	return err
+}
+
+// recognize returns the sentinel for an error of Cloud Run, or nil.
+func recognize(code int, status, message string) error {
+	lower := strings.ToLower(message)
+	switch {
+	case code == http.StatusNotFound:
+		return ErrNotFound
+	case code == http.StatusConflict && status == "ALREADY_EXISTS":
+		return ErrAlreadyExists
+	case code == http.StatusConflict, code == http.StatusPreconditionFailed:
+		return ErrConflict
+	case code != http.StatusForbidden:
+		return nil
+	case strings.Contains(lower, "iam.serviceaccounts.actas"):
+		return ErrActAsDenied
+	case strings.Contains(lower, "service agent") && strings.Contains(lower, "iam.serviceaccounts.getaccesstoken"):
+		return ErrAgentTokenDenied
+	}
+	return nil
+}
+
+// status is the canonical code in the body of a server's error.
+func status(g *googleapi.Error) string {
+	var body struct {
+		Error struct {
+			Status string `json:"status"`
+		} `json:"error"`
+	}
+	if json.Unmarshal([]byte(g.Body), &body) != nil {
+		return ""
+	}
+	return body.Error.Status
+}

@@ -1,0 +1,158 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"google.golang.org/api/run/v2"
+
+	"github.com/runidentity/runidentity/internal/retry"
+)
+
+// An Execution is one run of a job.
+type Execution struct {
+	Workload Workload `json:"workload"`
+	// Name is the execution's full name.
+	Name string `json:"name"`
+	// ServiceAccount is the identity that the execution records: the one that
+	// its job had when it was started. A later change of the job does not
+	// reach it.
+	ServiceAccount ServiceAccount `json:"serviceAccount"`
+	// Operation is the full name of the operation that lasts as long as the
+	// execution.
+	Operation string `json:"operation,omitempty"`
+	// Done says whether the execution has ended, by the time Execute returned.
+	Done bool `json:"done"`
+	// Tasks and, once they ended, how: their numbers.
+	Tasks     int64 `json:"tasks"`
+	Succeeded int64 `json:"succeeded"`
+	Failed    int64 `json:"failed"`
+	Cancelled int64 `json:"cancelled"`
+	// LogURI is where the Cloud console shows its logs.
+	LogURI string `json:"logUri,omitempty"`
+}
+
+// Execute starts an execution of a job (jobs.run), and with
+// [WaitForCompletion] waits until it has ended; an execution that failed is
+// then an [*OperationError] beside the Execution. It also applies [Overrides].
+//
+// The request is made again only if Cloud Run certainly did not take it. If
+// its answer got lost, the error wraps [ErrMayHaveStarted].
+func (c *Client) Execute(ctx context.Context, w Workload, opts ...Option) (Execution, error) {
+	e, err := c.execute(ctx, w, opts)
+	if err != nil {
+		return e, fmt.Errorf("execute %s: %w", w, err)
+	}
+	return e, nil
+}
+
+func (c *Client) execute(ctx context.Context, w Workload, opts []Option) (Execution, error) {
+	if err := validateJob(w); err != nil {
+		return Execution{}, err
+	}
+	o, err := collect("Execute", opts)
+	if err != nil {
+		return Execution{}, err
+	}
+	body, err := encode(&run.GoogleCloudRunV2RunJobRequest{Overrides: o.overrides})
+	if err != nil {
+		return Execution{}, err
+	}
+	raw, err := c.runOnce(ctx, w, body)
+	if err != nil {
+		return Execution{}, err
+	}
+	op := new(operation)
+	if err := unmarshal(raw, op); err != nil {
+		return Execution{}, fmt.Errorf("%w: %w", ErrMayHaveStarted, err)
+	}
+	e := Execution{Workload: w, Operation: op.Name}
+	if err := e.record(op.Metadata); err != nil || !o.waitExecution {
+		return e, err
+	}
+	err = c.awaitExecution(ctx, op, &e)
+	return e, unfinished(ctx, op.Name, err)
+}
+
+// runOnce starts an execution, and asks again only if none has started.
+func (c *Client) runOnce(ctx context.Context, w Workload, body []byte) ([]byte, error) {
+	var backoff retry.Backoff
+	for {
+		raw, err := c.do(ctx, http.MethodPost, w.Name()+":run", nil, body)
+		switch {
+		case err == nil:
+			return raw, nil
+		case retry.Ambiguous(err):
+			return nil, fmt.Errorf("%w: %w", ErrMayHaveStarted, err)
+		}
+		if err := backoff.Wait(ctx, wrap(err)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// awaitExecution waits until the execution has ended, and records how.
+func (c *Client) awaitExecution(ctx context.Context, op *operation, e *Execution) error {
+	final, err := c.awaitOperation(ctx, op)
+	if err != nil {
+		return err
+	}
+	var backoff retry.Backoff
+	for {
+		if final == nil {
+			if final, err = c.get(ctx, e.Name); err != nil {
+				return fmt.Errorf("read %s: %w", e.Name, wrap(err))
+			}
+		}
+		var x struct {
+			CompletionTime string      `json:"completionTime"`
+			Conditions     []condition `json:"conditions"`
+		}
+		if err := errors.Join(unmarshal(final, &x), e.record(final)); err != nil {
+			return err
+		}
+		for _, condition := range x.Conditions {
+			if condition.Type == "Completed" && (x.CompletionTime != "" || op.Done) {
+				e.Done = true
+				return condition.failure(op.Name)
+			}
+		}
+		if x.CompletionTime != "" {
+			e.Done = true
+			return nil
+		}
+		final = nil
+		if err := backoff.Pause(ctx, errors.New("the execution is still running")); err != nil {
+			return err
+		}
+	}
+}
+
+// record notes what an execution's JSON says.
+func (e *Execution) record(raw []byte) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	var x struct {
+		Name           string       `json:"name"`
+		Template       taskTemplate `json:"template"`
+		TaskCount      integer      `json:"taskCount"`
+		SucceededCount integer      `json:"succeededCount"`
+		FailedCount    integer      `json:"failedCount"`
+		CancelledCount integer      `json:"cancelledCount"`
+		LogURI         string       `json:"logUri"`
+	}
+	if err := unmarshal(raw, &x); err != nil {
+		return err
+	}
+	sa, err := accountOf(x.Template.ServiceAccount)
+	if err != nil {
+		return err
+	}
+	e.Name, e.ServiceAccount, e.LogURI = x.Name, sa, x.LogURI
+	e.Tasks, e.Succeeded = int64(x.TaskCount), int64(x.SucceededCount)
+	e.Failed, e.Cancelled = int64(x.FailedCount), int64(x.CancelledCount)
+	return nil
+}

@@ -1,0 +1,176 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/api/run/v2"
+)
+
+// An Attachment is the identity that a workload has.
+type Attachment struct {
+	Workload Workload `json:"workload"`
+	// ServiceAccount is what the workload's template names. It is zero if the
+	// template names none, which means the project's default identity; Cloud
+	// Run has been seen to write the default's address instead.
+	ServiceAccount ServiceAccount `json:"serviceAccount"`
+	// Default says whether ServiceAccount is the project's default identity,
+	// the Compute Engine default service account. It is Unknown if the address
+	// is of that form and the project's number is neither in Workload nor
+	// given by [ProjectNumber].
+	Default Tristate `json:"default"`
+	// WorkloadIdentity is the template's workloadIdentityConfig, nil if it has
+	// none.
+	WorkloadIdentity *run.GoogleCloudRunV2WorkloadIdentityConfig `json:"workloadIdentity,omitempty"`
+	// Generation is that of the workload as it was read.
+	Generation int64 `json:"generation"`
+	// Serving are the revisions of a service or worker pool that receive
+	// traffic, and ServingOther says whether one of them runs as another
+	// identity than ServiceAccount. Both are filled in with [ReadRevisions].
+	Serving      []ServingRevision `json:"serving,omitempty"`
+	ServingOther Tristate          `json:"servingOther"`
+}
+
+// A ServingRevision is a revision that receives traffic, or runs instances of
+// a worker pool.
+type ServingRevision struct {
+	Name           string         `json:"name"` // full name
+	Percent        int            `json:"percent"`
+	ServiceAccount ServiceAccount `json:"serviceAccount"`
+}
+
+// Get reads the identity that a workload has, in one call. It applies
+// [ProjectNumber] and [ReadRevisions]. The error wraps [ErrNotFound] if there
+// is no such workload.
+func (c *Client) Get(ctx context.Context, w Workload, opts ...Option) (Attachment, error) {
+	a, err := c.attachment(ctx, w, opts)
+	if err != nil {
+		return Attachment{}, fmt.Errorf("get the identity of %s: %w", w, err)
+	}
+	return a, nil
+}
+
+func (c *Client) attachment(ctx context.Context, w Workload, opts []Option) (Attachment, error) {
+	if err := w.Validate(); err != nil {
+		return Attachment{}, err
+	}
+	o, err := collect("Get", opts)
+	if err != nil {
+		return Attachment{}, err
+	}
+	d, err := c.read(ctx, w)
+	if err != nil {
+		return Attachment{}, err
+	}
+	sa, err := d.account(w.Kind)
+	if err != nil {
+		return Attachment{}, err
+	}
+	a := Attachment{
+		Workload: w, ServiceAccount: sa, Default: isDefault(w, sa, o.projectNumber),
+		WorkloadIdentity: d.template(w.Kind).Identity, Generation: int64(d.Generation),
+	}
+	if w.Kind == KindJob {
+		// An execution keeps the identity that its job had; none receives
+		// traffic.
+		a.ServingOther = No
+	}
+	if o.revisions && w.Kind != KindJob {
+		if a.Serving, err = c.serving(ctx, w, d); err != nil {
+			return Attachment{}, err
+		}
+		a.ServingOther = No
+		for _, r := range a.Serving {
+			if r.ServiceAccount != sa {
+				a.ServingOther = Yes
+			}
+		}
+	}
+	return a, nil
+}
+
+// read reads a workload.
+func (c *Client) read(ctx context.Context, w Workload) (*document, error) {
+	raw, err := c.get(ctx, w.Name())
+	if err != nil {
+		return nil, wrap(err)
+	}
+	return parseDocument(raw)
+}
+
+// isDefault says whether an account is the default identity of a workload's
+// project, of which the number may be known.
+func isDefault(w Workload, sa ServiceAccount, number int64) Tristate {
+	if sa.IsZero() {
+		return Yes
+	}
+	if sa.Kind() != AccountComputeDefault {
+		return No
+	}
+	told, _ := sa.Project()
+	switch {
+	case number > 0:
+		return tristate(sa == DefaultServiceAccount(number))
+	case isProjectNumber(w.Project):
+		return tristate(told == w.Project)
+	default:
+		return Unknown
+	}
+}
+
+// serving reads the revisions that receive traffic, side by side.
+func (c *Client) serving(ctx context.Context, w Workload, d *document) ([]ServingRevision, error) {
+	prefix := w.Name() + "/revisions/"
+	var list []ServingRevision
+	index := make(map[string]int)
+	for _, t := range d.shares() {
+		name := prefix + t.Revision
+		if t.toLatest() {
+			name = d.LatestReadyRevision
+		}
+		if t.Percent == 0 || name == "" || name == prefix {
+			continue
+		}
+		if !strings.Contains(name, "/") {
+			name = prefix + name
+		}
+		if i, seen := index[name]; seen {
+			list[i].Percent += int(t.Percent)
+			continue
+		}
+		index[name] = len(list)
+		list = append(list, ServingRevision{Name: name, Percent: int(t.Percent)})
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i := range list {
+		group.Go(func() error {
+			raw, err := c.get(ctx, list[i].Name)
+			if err != nil {
+				return fmt.Errorf("read %s: %w", list[i].Name, wrap(err))
+			}
+			var r run.GoogleCloudRunV2Revision
+			if err := unmarshal(raw, &r); err != nil {
+				return fmt.Errorf("read %s: %w", list[i].Name, err)
+			}
+			list[i].ServiceAccount, err = accountOf(r.ServiceAccount)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// shares are where the traffic or the instances go now.
+func (d *document) shares() []traffic {
+	for _, list := range [][]traffic{d.TrafficStatuses, d.InstanceSplitStatuses, d.Traffic, d.InstanceSplits} {
+		if len(list) > 0 {
+			return list
+		}
+	}
+	return nil
+}

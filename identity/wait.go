@@ -1,0 +1,171 @@
+package identity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"google.golang.org/api/googleapi"
+
+	"github.com/runidentity/runidentity/internal/retry"
+)
+
+// waitTimeout is how long one operations.wait may take on the server.
+const waitTimeout = 30 * time.Second
+
+// operation is a long-running operation of Cloud Run.
+type operation struct {
+	Name     string          `json:"name"` // empty if the answer that named it got lost
+	Done     bool            `json:"done"`
+	Metadata json.RawMessage `json:"metadata"`
+	Response json.RawMessage `json:"response"`
+	Error    *struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+
+	// resource is the workload as the operation's start left it.
+	resource *document
+}
+
+// parseOperation reads the answer to a write, of which the metadata is the
+// workload.
+func parseOperation(raw []byte) (*operation, error) {
+	op := new(operation)
+	if err := unmarshal(raw, op); err != nil {
+		return nil, err
+	}
+	state := op.Metadata
+	if len(state) == 0 {
+		state = op.Response
+	}
+	if len(state) == 0 {
+		state = []byte("{}")
+	}
+	var err error
+	op.resource, err = parseDocument(state)
+	return op, err
+}
+
+// unmarshal reads an answer.
+func unmarshal(raw []byte, v any) error {
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("%w: %w", retry.ErrGarbled, err)
+	}
+	return nil
+}
+
+// await returns the workload when its change is in effect, and an
+// [*OperationError] if it failed.
+func (c *Client) await(ctx context.Context, w Workload, op *operation) (*document, error) {
+	final, err := c.awaitOperation(ctx, op)
+	if err != nil {
+		return nil, unfinished(ctx, op.Name, err)
+	}
+	var d *document
+	if final != nil {
+		d, err = parseDocument(final)
+	} else {
+		d, err = c.poll(ctx, w, op.resource.Generation)
+	}
+	if err != nil {
+		return nil, unfinished(ctx, op.Name, err)
+	}
+	return d, d.TerminalCondition.failure(op.Name)
+}
+
+// unfinished marks an error, if there is one, as one that leaves the outcome open, if ctx has
+// ended.
+func unfinished(ctx context.Context, operation string, err error) error {
+	// A pause that would outlast the deadline ends before it.
+	if err != nil && (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
+		return &UnfinishedError{Operation: operation, Err: err}
+	}
+	return err
+}
+
+// awaitOperation returns the response of an operation when it is done. It
+// returns nil where the resource itself has to be looked at: the operation may
+// not be waited for, is not known, or was done without a response.
+func (c *Client) awaitOperation(ctx context.Context, op *operation) (json.RawMessage, error) {
+	if op.Name == "" {
+		return nil, nil
+	}
+	var early, failures retry.Backoff
+	for !op.Done {
+		began := time.Now()
+		body := fmt.Appendf(nil, `{"timeout":"%ds"}`, int(waitTimeout.Seconds()))
+		raw, err := c.do(ctx, http.MethodPost, op.Name+":wait", nil, body)
+		if cannotWait(err) {
+			return nil, nil
+		}
+		if err != nil {
+			if err := failures.Wait(ctx, err); err != nil {
+				return nil, fmt.Errorf("wait for %s: %w", op.Name, err)
+			}
+			continue
+		}
+		name := op.Name
+		op = &operation{}
+		if err := unmarshal(raw, op); err != nil {
+			return nil, fmt.Errorf("wait for %s: %w", name, err)
+		}
+		op.Name = name
+		if !op.Done && time.Since(began) < waitTimeout {
+			if err := early.Pause(ctx, errors.New("the operation is still under way")); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if op.Error != nil {
+		return nil, &OperationError{Operation: op.Name, Reason: codeName(op.Error.Code), Message: op.Error.Message}
+	}
+	if len(op.Response) == 0 || string(op.Response) == "null" {
+		return nil, nil
+	}
+	return op.Response, nil
+}
+
+// cannotWait says whether an operation can't be waited for here: the method is
+// not served, the caller may not, or there is no such operation any more.
+func cannotWait(err error) bool {
+	g, ok := errors.AsType[*googleapi.Error](err)
+	if !ok {
+		return false
+	}
+	return g.Code == http.StatusNotImplemented || g.Code == http.StatusForbidden || g.Code == http.StatusNotFound
+}
+
+// poll reads the workload until a generation has been settled.
+func (c *Client) poll(ctx context.Context, w Workload, generation integer) (*document, error) {
+	var backoff retry.Backoff
+	for {
+		d, err := c.read(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		if !d.Reconciling && (d.ObservedGeneration == 0 || d.ObservedGeneration >= generation) {
+			return d, nil
+		}
+		if err := backoff.Pause(ctx, errors.New("the workload is still reconciling")); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// codeName is the name of a google.rpc.Code.
+// https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+func codeName(code int) string {
+	names := []string{
+		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+		"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+		"UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+	}
+	if code < 0 || code >= len(names) {
+		return fmt.Sprintf("code %d", code)
+	}
+	return names[code]
+}
