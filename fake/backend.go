@@ -1,0 +1,275 @@
+package fake
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Admin is the caller that may do everything. It stands for whoever set the
+// cloud up and is no member of any policy.
+const Admin = "admin"
+
+// TB is what [Start] needs of a *testing.T, *testing.B or *testing.F.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Errorf(format string, args ...any)
+}
+
+// A Backend is a Google Cloud in memory. It is an [http.Handler] that tells
+// the APIs apart by the request's Host; Go programs need no server, see
+// [Backend.ClientOptions]. All of its methods may be called at any time, from
+// several goroutines.
+type Backend struct {
+	tb   TB // nil unless started for a test
+	done chan struct{}
+	busy sync.WaitGroup
+
+	mu        sync.RWMutex // guards what follows
+	closed    bool
+	etags     bool // Cloud Run enforces them
+	projects  map[string]*project
+	accounts  map[string]*account // by email, and deleted ones by unique id
+	run       runState
+	serial    int64 // makes ids that differ
+	lastWrite time.Time
+	calls     []Call
+	weather   weather
+}
+
+// An Option changes how a [Backend] behaves.
+type Option func(*Backend)
+
+// EnforceEtags makes Cloud Run refuse a write whose etag is not that of the
+// resource as it is, with 409 ABORTED. The real v2 API has been seen to accept
+// any etag, which is the default; the refusal's text is that of the v1 API.
+func EnforceEtags() Option { return func(b *Backend) { b.etags = true } }
+
+// NewBackend returns an empty cloud: no projects, no callers. It holds no
+// goroutine, file or port; Close only ends calls that are still under way.
+func NewBackend(opts ...Option) *Backend {
+	b := &Backend{
+		done:     make(chan struct{}),
+		projects: make(map[string]*project),
+		accounts: make(map[string]*account),
+	}
+	for _, opt := range opts {
+		opt(b)
+	}
+	return b
+}
+
+// Start returns a new Backend that lives as long as the test. A call that the
+// fake does not implement fails the test.
+func Start(tb TB, opts ...Option) *Backend {
+	tb.Helper()
+	b := NewBackend(opts...)
+	b.tb = tb
+	tb.Cleanup(b.Close)
+	return b
+}
+
+// Close ends calls that are still under way and waits for them. Later calls
+// fail. Closing twice does nothing.
+func (b *Backend) Close() {
+	b.mu.Lock()
+	closed := b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if !closed {
+		close(b.done)
+	}
+	b.busy.Wait()
+}
+
+// Calls returns what the backend was asked so far, in the order in which the
+// calls ended.
+func (b *Backend) Calls() []Call {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return append([]Call(nil), b.calls...)
+}
+
+// ResetCalls forgets the calls so far.
+func (b *Backend) ResetCalls() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls = nil
+}
+
+// enter counts a call in, unless the backend is closed.
+func (b *Backend) enter() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.closed {
+		return false
+	}
+	b.busy.Add(1)
+	return true
+}
+
+// ServeHTTP answers one request. The caller is named by the bearer token: a
+// member ("user:dev@example.com") or a bare email.
+func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !b.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer b.busy.Done()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+
+	start := time.Now()
+	entry := Call{Verb: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Time: start}
+	answer, err := b.exchange(ctx, r, &entry)
+	entry.Duration = time.Since(start)
+	if err == nil {
+		entry.Status = answer.status
+	}
+	b.mu.Lock()
+	b.calls = append(b.calls, entry)
+	b.mu.Unlock()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	answer.write(w)
+}
+
+// answer is a response that is ready to be written.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a *answer) write(w http.ResponseWriter) {
+	h := w.Header()
+	h["Content-Type"] = contentType
+	h["Server"] = serverName
+	h["Vary"] = vary
+	for name, values := range a.header {
+		h[name] = values
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body)
+}
+
+// The headers that the real servers send. They are shared by all answers and
+// never changed.
+var (
+	contentType = []string{"application/json; charset=UTF-8"}
+	serverName  = []string{"ESF"}
+	vary        = []string{"Origin", "X-Origin", "Referer"}
+)
+
+// exchange finds the method, applies the weather and carries the method out.
+// An error means that there is no answer: the connection breaks.
+func (b *Backend) exchange(ctx context.Context, r *http.Request, entry *Call) (*answer, error) {
+	body, err := readBody(r)
+	var refused *statusError
+	if err != nil && !errors.As(err, &refused) {
+		return nil, err
+	}
+	entry.Body = body
+	query, queryErr := url.ParseQuery(r.URL.RawQuery)
+	who, authErr := callerOf(r)
+	entry.Caller = who.member
+
+	rt, params, err := b.route(r)
+	if err != nil {
+		return fail(err), nil
+	}
+	entry.Method = rt.method.ID
+	switch {
+	case refused != nil:
+		return fail(refused), nil
+	case queryErr != nil:
+		return fail(invalid("Invalid query string: %v", queryErr)), nil
+	case authErr != nil:
+		return fail(authErr), nil
+	}
+	c := &call{
+		route: rt, b: b, ctx: ctx, params: params, query: query, caller: who, body: body,
+	}
+	return b.carryOut(c)
+}
+
+func (b *Backend) carryOut(c *call) (*answer, error) {
+	fault, faulty, latency := b.weatherFor(c.method.ID)
+	if err := b.pause(c.ctx, latency); err != nil {
+		return nil, err
+	}
+	if faulty {
+		if a, err := b.before(c, fault); a != nil || err != nil {
+			return a, err
+		}
+	}
+	if c.handle == nil {
+		err := newError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake does not implement %s.", c.method.ID)
+		b.reportUnimplemented(err.message)
+		return fail(err), nil
+	}
+	c.now = time.Now()
+	out, err := c.handle(c)
+	var refused *statusError
+	switch {
+	case errors.As(err, &refused):
+		return fail(refused), nil
+	case err != nil:
+		return nil, err
+	case faulty && fault.DropAfter:
+		return nil, errDropped
+	}
+	return &answer{status: http.StatusOK, body: render(c.api, c.method, c.query, out)}, nil
+}
+
+func fail(err error) *answer {
+	var refused *statusError
+	if !errors.As(err, &refused) {
+		refused = newError(http.StatusInternalServerError, "INTERNAL", "Internal error encountered.")
+	}
+	return &answer{status: refused.code, body: refused.body()}
+}
+
+// route finds the method that a request means.
+func (b *Backend) route(r *http.Request) (rt *route, params []string, err error) {
+	host := r.Host
+	if host == "" {
+		host = r.URL.Host
+	}
+	all := allRoutes()
+	root := all.host(host)
+	if root == nil {
+		err := newError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake has no API at host %q.", host)
+		b.reportUnimplemented(err.message)
+		return nil, nil, err
+	}
+	path := r.URL.EscapedPath()
+	if rt, params = root.find(r.Method, path); rt != nil {
+		return rt, params, nil
+	}
+	if !root.hasVersion(path) {
+		err := newError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake has no API at %q of host %q.", path, host)
+		b.reportUnimplemented(err.message)
+		return nil, nil, err
+	}
+	return nil, nil, notFound("The requested URL %s was not found on this server.", path)
+}
+
+func (b *Backend) reportUnimplemented(message string) {
+	if b.tb != nil {
+		b.tb.Errorf("fake: %s", message)
+	}
+}
+
+// newSerial returns a number that no earlier call returned. The backend is
+// locked.
+func (b *Backend) newSerial() int64 {
+	b.serial++
+	return b.serial
+}

@@ -1,0 +1,123 @@
+package fake
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/runidentity/runidentity/internal/discovery"
+)
+
+// A Call is one request that a [Backend] received.
+type Call struct {
+	// Method is the discovery ID, such as "run.projects.locations.jobs.patch",
+	// or "" for a request that no API of the fake has.
+	Method string
+	// Caller is the member that made it, such as "user:dev@example.com".
+	Caller string
+	// Verb, Path and Query are those of the HTTP request; Path is escaped.
+	Verb, Path, Query string
+	// Body is the request's body as it came.
+	Body []byte
+	// Status is the HTTP status that was answered; 0 when the connection was
+	// dropped or the caller left before an answer.
+	Status int
+	// Time is when the request came, Duration how long the answer took.
+	Time     time.Time
+	Duration time.Duration
+}
+
+// call is a request on its way through the fake.
+type call struct {
+	*route
+	b      *Backend
+	ctx    context.Context
+	params []string // of the path, in order
+	query  url.Values
+	caller caller
+	body   []byte
+	now    time.Time
+	// ends is set by a fault: the condition in which the call's operation
+	// shall end.
+	ends object
+}
+
+// maxBody is the largest request body that is read.
+const maxBody = 32 << 20
+
+func readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	var buf bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength <= maxBody {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return nil, err
+	}
+	if n > maxBody {
+		return nil, invalid("Request payload size exceeds the limit: %d bytes.", maxBody)
+	}
+	return buf.Bytes(), nil
+}
+
+// object decodes the body and normalizes it as a message of the method's
+// request schema.
+func (c *call) object() (object, error) {
+	o, err := decodeObject(c.body)
+	if err != nil {
+		return nil, err
+	}
+	return o, c.check().normalize(c.method.Request, o, "")
+}
+
+func (c *call) check() checker { return checker{c.api.Schemas} }
+
+// decode reads the body into one of the API's own types.
+func (c *call) decode(v any) error {
+	o, err := c.object()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(mustEncode(o), v); err != nil {
+		return invalid("Invalid JSON payload received. %s", parseFlaw(err))
+	}
+	return nil
+}
+
+// flag reads a boolean query parameter.
+func (c *call) flag(name string) bool { return c.query.Get(name) == "true" }
+
+// enumInt says whether the caller wants enums as numbers.
+func enumInt(query url.Values) bool {
+	return strings.Contains(query.Get("$alt"), "enum-encoding=int") || strings.Contains(query.Get("alt"), "enum-encoding=int")
+}
+
+// render gives the answer the form that the query asks for.
+func render(api *discovery.API, m *discovery.Method, query url.Values, body []byte) []byte {
+	if enumInt(query) {
+		o := mustDecode(body)
+		checker{api.Schemas}.enumNumbers(m.Response, o)
+		body = mustEncode(o)
+	}
+	if query.Get("prettyPrint") == "false" {
+		return body
+	}
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, body, "", "  "); err != nil {
+		return body
+	}
+	pretty.WriteByte('\n')
+	return pretty.Bytes()
+}
+
+// errDropped ends an exchange without an answer, as a broken connection does.
+var errDropped = errors.New("connection dropped")

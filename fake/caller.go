@@ -1,0 +1,62 @@
+package fake
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// caller is who makes a call.
+type caller struct {
+	member string // "user:…", "serviceAccount:…", "principal://…" or Admin
+}
+
+// email is how resources record the caller.
+func (c caller) email() string {
+	if _, email, ok := strings.Cut(c.member, ":"); ok && !strings.HasPrefix(c.member, "principal:") {
+		return email
+	}
+	return c.member
+}
+
+// parseCaller reads a member string or a bare email.
+func parseCaller(s string) (caller, error) {
+	kind, rest, _ := strings.Cut(s, ":")
+	switch {
+	case s == Admin:
+		return caller{Admin}, nil
+	case (kind == "user" || kind == "serviceAccount") && isEmail(rest):
+		return caller{kind + ":" + strings.ToLower(rest)}, nil
+	case kind == "principal" && strings.HasPrefix(rest, "//iam.googleapis.com/") && len(rest) > len("//iam.googleapis.com/"):
+		return caller{s}, nil
+	case isEmail(s) && strings.HasSuffix(s, ".gserviceaccount.com"):
+		return caller{"serviceAccount:" + strings.ToLower(s)}, nil
+	case isEmail(s):
+		return caller{"user:" + strings.ToLower(s)}, nil
+	}
+	return caller{}, fmt.Errorf("caller %q is neither fake.Admin nor a member such as %q, %q or %q", s,
+		"user:dev@example.com", "serviceAccount:bot@my-project.iam.gserviceaccount.com",
+		"principal://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/pool/subject/s")
+}
+
+func isEmail(s string) bool {
+	name, domain, ok := strings.Cut(s, "@")
+	return ok && name != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, ": /\t\r\n") && !strings.Contains(domain, "@")
+}
+
+// callerOf reads the bearer token of a request.
+func callerOf(r *http.Request) (caller, error) {
+	const advice = "Expected OAuth 2 access token, login cookie or other valid authentication credential. " +
+		"See https://developers.google.com/identity/sign-in/web/devconsole-project."
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return caller{}, newError(http.StatusUnauthorized, "UNAUTHENTICATED",
+			"Request is missing required authentication credential. %s", advice)
+	}
+	who, err := parseCaller(strings.TrimSpace(token))
+	if err != nil {
+		return caller{}, newError(http.StatusUnauthorized, "UNAUTHENTICATED",
+			"Request had invalid authentication credentials. %s", advice)
+	}
+	return who, nil
+}

@@ -1,0 +1,173 @@
+package fake
+
+import (
+	"maps"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/runidentity/runidentity/internal/discovery"
+)
+
+// A handler carries one method out and returns the JSON of its answer. Its
+// error is a *statusError, or one that ends the exchange without an answer.
+type handler func(*call) ([]byte, error)
+
+// A route is a method of an API with the handler that carries it out, or
+// none where the fake does not.
+type route struct {
+	api    *discovery.API
+	method *discovery.Method
+	handle handler
+}
+
+// routes are all methods of all APIs that the fake knows.
+type routes struct {
+	byID  map[string]*route
+	hosts map[string]*node // by host, without location
+}
+
+// node is a place in a host's paths. Below it are its children by the next
+// segment; at it are routes by HTTP method and custom verb ("GET", "POST
+// wait").
+type node struct {
+	literal map[string]*node
+	param   *node
+	at      map[string]*route
+}
+
+// allRoutes joins what the discovery documents list with what the fake's
+// services carry out.
+var allRoutes = sync.OnceValue(func() *routes {
+	handlers := make(map[string]handler)
+	maps.Copy(handlers, runHandlers())
+	maps.Copy(handlers, iamHandlers())
+	all := &routes{byID: make(map[string]*route), hosts: make(map[string]*node)}
+	for _, api := range discovery.All() {
+		root := all.hosts[api.Host]
+		if root == nil {
+			root = &node{}
+			all.hosts[api.Host] = root
+		}
+		for i := range api.Methods {
+			m := &api.Methods[i]
+			r := &route{api: api, method: m, handle: handlers[m.ID]}
+			all.byID[m.ID] = r
+			root.add(m, r)
+			delete(handlers, m.ID)
+		}
+	}
+	for id := range handlers {
+		panic("fake: a handler is registered for " + id + ", which no discovery document lists")
+	}
+	return all
+})
+
+func (n *node) add(m *discovery.Method, r *route) {
+	path, verb := m.Path, ""
+	if i := strings.LastIndexByte(path, ':'); i > strings.LastIndexByte(path, '/') {
+		path, verb = path[:i], path[i+1:]
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if strings.HasPrefix(segment, "{") {
+			if n.param == nil {
+				n.param = &node{}
+			}
+			n = n.param
+			continue
+		}
+		child := n.literal[segment]
+		if child == nil {
+			if n.literal == nil {
+				n.literal = make(map[string]*node)
+			}
+			child = &node{}
+			n.literal[segment] = child
+		}
+		n = child
+	}
+	if n.at == nil {
+		n.at = make(map[string]*route)
+	}
+	n.at[routeKey(m.Verb, verb)] = r
+}
+
+func routeKey(method, verb string) string {
+	if verb == "" {
+		return method
+	}
+	return method + " " + verb
+}
+
+// find returns the route of an escaped path and the values of its
+// parameters, or nil. Literal segments win over parameters.
+func (n *node) find(method, path string) (*route, []string) {
+	return n.descend(method, strings.TrimPrefix(path, "/"), make([]string, 0, 4))
+}
+
+func (n *node) descend(method, path string, params []string) (*route, []string) {
+	segment, rest, more := strings.Cut(path, "/")
+	if more {
+		if child := n.literal[segment]; child != nil {
+			if r, p := child.descend(method, rest, params); r != nil {
+				return r, p
+			}
+		}
+		if n.param == nil || segment == "" {
+			return nil, nil
+		}
+		value, err := url.PathUnescape(segment)
+		if err != nil {
+			return nil, nil
+		}
+		return n.param.descend(method, rest, append(params, value))
+	}
+	// The last segment may end in a custom verb; an id may hold a colon too,
+	// as in a domain-scoped project.
+	if i := strings.LastIndexByte(segment, ':'); i >= 0 {
+		if r, p := n.end(method+" "+segment[i+1:], segment[:i], params); r != nil {
+			return r, p
+		}
+	}
+	return n.end(method, segment, params)
+}
+
+func (n *node) end(key, segment string, params []string) (*route, []string) {
+	if child := n.literal[segment]; child != nil {
+		if r := child.at[key]; r != nil {
+			return r, params
+		}
+	}
+	if n.param == nil || segment == "" {
+		return nil, nil
+	}
+	value, err := url.PathUnescape(segment)
+	if err != nil {
+		return nil, nil
+	}
+	if r := n.param.at[key]; r != nil {
+		return r, append(params, value)
+	}
+	return nil, nil
+}
+
+// hasVersion says whether any path of the host begins as this one does.
+func (n *node) hasVersion(path string) bool {
+	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return n.literal[segment] != nil
+}
+
+// host returns the paths of a host. One with a location in its name,
+// us-central1-run.googleapis.com or run.us-central1.rep.googleapis.com, has
+// those of run.googleapis.com.
+func (a *routes) host(host string) *node {
+	host, _, _ = strings.Cut(strings.ToLower(host), ":")
+	if root := a.hosts[host]; root != nil {
+		return root
+	}
+	if name, ok := strings.CutSuffix(host, ".rep.googleapis.com"); ok {
+		service, _, _ := strings.Cut(name, ".")
+		return a.hosts[service+".googleapis.com"]
+	}
+	return a.hosts[host[strings.LastIndexByte(host, '-')+1:]]
+}

@@ -1,0 +1,344 @@
+package fake
+
+import (
+	"container/heap"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Cloud Run v2. Resources are kept as the JSON that a read answers, so that a
+// field of which neither the fake nor the generated clients know comes back
+// as it was written; it is decoded only to be changed.
+
+// runState is what Cloud Run holds.
+type runState struct {
+	collections map[collectionKey]*collection
+	operations  map[string]*operation
+	pending     pendingOperations
+}
+
+// collectionKey names the resources of one kind below one parent: a
+// project's location, or a workload in it.
+type collectionKey struct {
+	project  *project
+	location string
+	parent   string // "jobs/nightly" for executions, "" for workloads
+	plural   string // "jobs", "executions"
+}
+
+type collection struct {
+	byID   map[string]*resource
+	sorted []string // ids in order, nil after a change
+}
+
+func (col *collection) ids() []string {
+	if col.sorted == nil {
+		col.sorted = make([]string, 0, len(col.byID))
+		for id := range col.byID {
+			col.sorted = append(col.sorted, id)
+		}
+		slices.Sort(col.sorted)
+	}
+	return col.sorted
+}
+
+// resource is a job, service, worker pool, execution or revision.
+type resource struct {
+	kind    *runKind
+	key     collectionKey
+	id      string
+	raw     []byte // as a read answers it
+	pending *operation
+	deleted bool
+	// hidden are fields that reads do not show until the pending operation is
+	// done.
+	hidden object
+}
+
+// runKind is what differs between the kinds of resources.
+type runKind struct {
+	plural string // in paths, and in the answers of list
+	label  string // in error texts
+	typ    string // message name, as in "google.cloud.run.v2.Job"
+	param  string // query parameter with the id on create
+}
+
+func (k *runKind) schema() string { return "GoogleCloudRunV2" + k.typ }
+
+func (k *runKind) typeURL() string { return "type.googleapis.com/google.cloud.run.v2." + k.typ }
+
+// permission is the IAM permission for a verb on the kind.
+func (k *runKind) permission(verb string) string {
+	return "run." + strings.ToLower(k.plural) + "." + verb
+}
+
+// edit changes the resource's JSON, also that in which a pending operation
+// will leave it.
+func (r *resource) edit(change func(object)) {
+	o := mustDecode(r.raw)
+	change(o)
+	r.raw = mustEncode(o)
+	if r.pending != nil {
+		r.pending.running = r.raw
+	}
+}
+
+func (r *resource) name() string { return r.key.name() + "/" + r.id }
+
+// path is the part of the name below the location.
+func (r *resource) path() string { return r.kind.plural + "/" + r.id }
+
+func (k collectionKey) name() string {
+	name := "projects/" + k.project.id + "/locations/" + k.location
+	if k.parent != "" {
+		name += "/" + k.parent
+	}
+	return name + "/" + k.plural
+}
+
+// find returns a resource that is there, or nil. The backend is locked.
+func (s *runState) find(key collectionKey, id string) *resource {
+	col := s.collections[key]
+	if col == nil {
+		return nil
+	}
+	r := col.byID[id]
+	if r == nil || r.deleted {
+		return nil
+	}
+	return r
+}
+
+func (s *runState) put(r *resource) {
+	if s.collections == nil {
+		s.collections = make(map[collectionKey]*collection)
+	}
+	col := s.collections[r.key]
+	if col == nil {
+		col = &collection{byID: make(map[string]*resource)}
+		s.collections[r.key] = col
+	}
+	if _, there := col.byID[r.id]; !there {
+		col.sorted = nil
+	}
+	col.byID[r.id] = r
+}
+
+// operation is a long-running operation. Its metadata is the resource, as the
+// real ones' is.
+type operation struct {
+	name     string
+	resource *resource
+	at       time.Time // when it is done
+	running  []byte    // the resource until then
+	final    []byte    // the resource from then on, nil until settled
+	settle   func(o object, at time.Time)
+}
+
+// settleNow brings the operation to its end.
+func (op *operation) settleNow() {
+	if op.final != nil {
+		return
+	}
+	o := mustDecode(op.running)
+	op.settle(o, op.at)
+	op.final = mustEncode(o)
+	if op.resource.pending == op {
+		op.resource.raw = op.final
+		op.resource.pending = nil
+	}
+}
+
+// json is the operation as the API answers it.
+func (op *operation) json() []byte {
+	state := op.running
+	if op.final != nil {
+		state = op.final
+	}
+	typed := withType(op.resource.kind.typeURL(), state)
+	answer := map[string]any{"name": op.name, "metadata": typed}
+	if op.final != nil {
+		answer["done"] = true
+		answer["response"] = typed
+	}
+	return mustEncode(answer)
+}
+
+// pendingOperations is a heap of operations by the time when they are done.
+type pendingOperations []*operation
+
+func (p pendingOperations) Len() int           { return len(p) }
+func (p pendingOperations) Less(i, j int) bool { return p[i].at.Before(p[j].at) }
+func (p pendingOperations) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
+func (p *pendingOperations) Push(x any)        { *p = append(*p, x.(*operation)) }
+func (p *pendingOperations) Pop() any {
+	old := *p
+	last := old[len(old)-1]
+	old[len(old)-1] = nil
+	*p = old[:len(old)-1]
+	return last
+}
+
+// due says whether an operation has reached its end by now.
+func (s *runState) due(now time.Time) bool {
+	return len(s.pending) > 0 && !s.pending[0].at.After(now)
+}
+
+// settle ends the operations that are due. The backend is locked.
+func (s *runState) settle(now time.Time) {
+	for s.due(now) {
+		heap.Pop(&s.pending).(*operation).settleNow()
+	}
+}
+
+// rlock and lock lock the backend with all operations settled that are due.
+func (c *call) rlock() (unlock func()) {
+	c.b.mu.RLock()
+	if !c.b.run.due(c.now) {
+		return c.b.mu.RUnlock
+	}
+	c.b.mu.RUnlock()
+	return c.lock()
+}
+
+func (c *call) lock() (unlock func()) {
+	c.b.mu.Lock()
+	c.b.run.settle(c.now)
+	return c.b.mu.Unlock
+}
+
+// start begins an operation that leaves the resource in the state that settle
+// makes of o. The backend is locked.
+func (c *call) start(r *resource, o object, settle func(o object, at time.Time)) *operation {
+	op := c.newOperation(r, o)
+	op.settle = settle
+	r.raw = op.running
+	r.pending = op
+	c.b.run.keep(op)
+	heap.Push(&c.b.run.pending, op)
+	return op
+}
+
+// finishedOperation returns an operation that has nothing to do.
+func (c *call) finishedOperation(r *resource, o object) *operation {
+	op := c.newOperation(r, o)
+	op.at, op.final = c.now, op.running
+	c.b.run.keep(op)
+	return op
+}
+
+func (s *runState) keep(op *operation) {
+	if s.operations == nil {
+		s.operations = make(map[string]*operation)
+	}
+	s.operations[op.name] = op
+}
+
+// newOperation makes an operation that no one can look up.
+func (c *call) newOperation(r *resource, o object) *operation {
+	return &operation{
+		name:     "projects/" + r.key.project.id + "/locations/" + r.key.location + "/operations/" + c.b.newUUID(),
+		resource: r,
+		at:       c.now.Add(c.operationTime()),
+		running:  mustEncode(o),
+	}
+}
+
+// newUUID returns a string of a UUID's form, a different one each time. The
+// backend is locked.
+func (b *Backend) newUUID() string {
+	n := mix(uint64(b.newSerial()))
+	m := mix(n)
+	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", uint32(n), uint16(n>>32), n>>48&0xfff, 0x8000|m>>48&0x3fff, m&0xffffffffffff)
+}
+
+// suffix returns n letters and digits, different ones each time.
+func (b *Backend) suffix(n int) string {
+	const letters = "bcdfghjklmnpqrstvwxz2456789"
+	out := make([]byte, n)
+	for i, v := 0, mix(uint64(b.newSerial())); i < n; i++ {
+		out[i] = letters[v%uint64(len(letters))]
+		v /= uint64(len(letters))
+	}
+	return string(out)
+}
+
+// mix scatters a counter over all of its bits (splitmix64), for ids that look
+// as the real ones do and are the same in every run.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// tick returns the time of a write: later than any write before it, so that
+// no two have the same etag. The backend is locked.
+func (b *Backend) tick(now time.Time) time.Time {
+	now = now.Truncate(time.Microsecond)
+	if !now.After(b.lastWrite) {
+		now = b.lastWrite.Add(time.Microsecond)
+	}
+	b.lastWrite = now
+	return now
+}
+
+// timestamp is a time as the API writes it, to the microsecond.
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+
+// etag is built as the recorded ones are: the update time as a protobuf
+// Timestamp and the resource's name, each in base64, in quotes.
+func etag(updated time.Time, name string) string {
+	stamp := []byte{1 << 3}
+	stamp = binary.AppendUvarint(stamp, uint64(updated.Unix()))
+	stamp = append(stamp, 2<<3)
+	stamp = binary.AppendUvarint(stamp, uint64(updated.Nanosecond()))
+	enc := base64.RawURLEncoding
+	return strconv.Quote(enc.EncodeToString(stamp) + "/" + enc.EncodeToString([]byte(name)))
+}
+
+// withType puts "@type" in front of an object's JSON.
+func withType(typeURL string, raw []byte) rawJSON {
+	out := make([]byte, 0, len(raw)+len(typeURL)+16)
+	out = append(out, `{"@type":"`...)
+	out = append(out, typeURL...)
+	out = append(out, '"')
+	if len(raw) > 2 {
+		out = append(out, ',')
+	}
+	return append(out, raw[1:]...)
+}
+
+// rawJSON is JSON that is taken as it is.
+type rawJSON []byte
+
+func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
+
+// runParent finds the project and location that params[0] and params[1] name.
+// The backend is locked.
+func (c *call) runParent(permission string) (*project, string, error) {
+	location := c.params[1]
+	if !slices.Contains(c.api.Locations, location) {
+		return nil, "", newError(http.StatusNotImplemented, "UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
+	}
+	p := c.b.projects[c.params[0]]
+	if p == nil {
+		name := "projects/" + c.params[0] + "/locations/" + location
+		if len(c.params) > 2 {
+			name += "/" + strings.Join(c.params[2:], "/")
+		}
+		return nil, "", denied("Permission '%s' denied on resource '%s' (or resource may not exist).", permission, name)
+	}
+	return p, location, nil
+}
+
+// missing is the error for a resource that is not there.
+func (k *runKind) missing(key collectionKey, id string) *statusError {
+	return notFound("Resource '%s' of kind '%s' in region '%s' in project '%s' does not exist.", id, k.label, key.location, key.project.id)
+}

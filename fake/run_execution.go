@@ -1,0 +1,217 @@
+package fake
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func executionKind() *runKind {
+	return &runKind{plural: "executions", label: "EXECUTION", typ: "Execution"}
+}
+
+func executionsOf(job *resource) collectionKey {
+	return collectionKey{project: job.key.project, location: job.key.location, parent: job.path(), plural: "executions"}
+}
+
+func (c *call) runJob() ([]byte, error) {
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	defer c.lock()()
+	job, err := jobs().existing(c, "run")
+	if err != nil {
+		return nil, err
+	}
+	o := mustDecode(job.raw)
+	if err := c.checkEtag(job, o, text(body, "etag")); err != nil {
+		return nil, err
+	}
+	overrides, _ := body["overrides"].(object)
+	if flag, _ := body["validateOnly"].(bool); flag {
+		exec := &resource{kind: executionKind(), key: executionsOf(job), id: job.id + "-" + c.b.suffix(5)}
+		return c.newOperation(exec, c.newExecution(exec, o, overrides)).json(), nil
+	}
+	op := c.startExecution(job, "", o, overrides)
+	job.edit(func(o object) { noteExecution(o, op.resource.id, c.now) })
+	return op.json(), nil
+}
+
+// noteExecution counts a new execution in its job's JSON.
+func noteExecution(job object, id string, now time.Time) {
+	count, _ := job["executionCount"].(json.Number)
+	n, _ := count.Int64()
+	job["executionCount"] = number(int(n) + 1)
+	job["latestCreatedExecution"] = object{
+		"name": id, "createTime": timestamp(now), "completionStatus": "EXECUTION_RUNNING",
+	}
+}
+
+// startExecution begins an execution of a job whose JSON is o. The backend is
+// locked.
+func (c *call) startExecution(job *resource, token string, o, overrides object) *operation {
+	id := job.id + "-" + token
+	if token == "" || c.b.run.find(executionsOf(job), id) != nil {
+		id = job.id + "-" + c.b.suffix(5)
+	}
+	exec := &resource{kind: executionKind(), key: executionsOf(job), id: id}
+	execution := c.newExecution(exec, o, overrides)
+	c.b.run.put(exec)
+
+	ends := c.ends
+	return c.start(exec, execution, func(o object, at time.Time) {
+		finishExecution(o, ends, at)
+		job.recordCompletion(id, o, at)
+	})
+}
+
+// newExecution is the JSON of an execution that has started.
+func (c *call) newExecution(exec *resource, job, overrides object) object {
+	template := child(clone(job), "template")
+	out := object{
+		"name": exec.name(), "uid": c.b.newUUID(), "creator": c.caller.email(), "generation": "1",
+		"createTime": timestamp(c.now), "startTime": timestamp(c.now), "updateTime": timestamp(c.now),
+		"launchStage": job["launchStage"], "job": strings.TrimPrefix(exec.key.parent, "jobs/"),
+		"template": child(template, "template"), "taskCount": template["taskCount"],
+		"reconciling": true, "etag": etag(c.now, exec.name()),
+		"conditions": []any{
+			object{"type": "Completed", "state": "CONDITION_RECONCILING", "lastTransitionTime": timestamp(c.now)},
+			object{"type": "Started", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(c.now)},
+		},
+	}
+	for _, name := range []string{"labels", "annotations", "parallelism"} {
+		if value, ok := template[name]; ok {
+			out[name] = value
+		}
+	}
+	if count, ok := overrides["taskCount"]; ok {
+		out["taskCount"] = count
+	}
+	task := child(out, "template")
+	if timeout, ok := overrides["timeout"]; ok {
+		task["timeout"] = timeout
+	}
+	overrideContainers(task, overrides)
+	out["runningCount"] = out["taskCount"]
+	return out
+}
+
+// overrideContainers applies containerOverrides: arguments replace, variables
+// merge.
+func overrideContainers(task, overrides object) {
+	list, _ := overrides["containerOverrides"].([]any)
+	for _, item := range list {
+		override, _ := item.(object)
+		eachContainer(task, func(c object) {
+			if name := text(override, "name"); name != "" && name != text(c, "name") {
+				return
+			}
+			if clear, _ := override["clearArgs"].(bool); clear {
+				delete(c, "args")
+			}
+			if args, ok := override["args"]; ok {
+				c["args"] = args
+			}
+			env, _ := override["env"].([]any)
+			c["env"] = mergeEnv(c["env"], env)
+			if c["env"] == nil {
+				delete(c, "env")
+			}
+		})
+	}
+}
+
+func mergeEnv(had any, more []any) any {
+	list, _ := had.([]any)
+	for _, item := range more {
+		v, _ := item.(object)
+		replaced := false
+		for i, old := range list {
+			if o, _ := old.(object); text(o, "name") == text(v, "name") {
+				list[i], replaced = v, true
+			}
+		}
+		if !replaced {
+			list = append(list, v)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// finishExecution ends an execution, well unless a fault says otherwise.
+func finishExecution(o, ends object, at time.Time) {
+	completed := object{"type": "Completed", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(at)}
+	for name, value := range ends {
+		completed[name] = value
+	}
+	conditions, _ := o["conditions"].([]any)
+	for i, c := range conditions {
+		if c, _ := c.(object); text(c, "type") == "Completed" {
+			conditions[i] = completed
+		}
+	}
+	count := o["taskCount"]
+	delete(o, "runningCount")
+	delete(o, "reconciling")
+	o["observedGeneration"] = o["generation"]
+	o["completionTime"] = timestamp(at)
+	o["updateTime"] = timestamp(at)
+	outcome := "succeededCount"
+	if completed["state"] != "CONDITION_SUCCEEDED" {
+		outcome = "failedCount"
+		if text(completed, "executionReason") == "CANCELLED" {
+			outcome = "cancelledCount"
+		}
+	}
+	o[outcome] = count
+}
+
+// recordCompletion notes in the job how its latest execution ended.
+func (r *resource) recordCompletion(id string, execution object, at time.Time) {
+	status := "EXECUTION_SUCCEEDED"
+	switch {
+	case execution["cancelledCount"] != nil:
+		status = "EXECUTION_CANCELLED"
+	case execution["failedCount"] != nil:
+		status = "EXECUTION_FAILED"
+	}
+	r.edit(func(o object) {
+		latest, _ := o["latestCreatedExecution"].(object)
+		if text(latest, "name") == id {
+			latest["completionTime"] = timestamp(at)
+			latest["completionStatus"] = status
+		}
+	})
+}
+
+// cancelExecution ends an execution that is still running.
+func (c *call) cancelExecution() ([]byte, error) {
+	defer c.lock()()
+	k := executionKind()
+	exec, err := k.existing(c, "cancel")
+	if err != nil {
+		return nil, err
+	}
+	o := mustDecode(exec.raw)
+	if exec.pending == nil {
+		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION", "Execution '%s' is already completed.", exec.id)
+	}
+	generation, _ := strconv.ParseInt(text(o, "generation"), 10, 64)
+	o["generation"] = strconv.FormatInt(generation+1, 10)
+	key := exec.key
+	job := c.b.run.find(collectionKey{project: key.project, location: key.location, plural: "jobs"}, c.params[2])
+	return c.start(exec, o, func(o object, at time.Time) {
+		finishExecution(o, object{
+			"state": "CONDITION_FAILED", "executionReason": "CANCELLED", "message": "The execution was cancelled by the user.",
+		}, at)
+		if job != nil {
+			job.recordCompletion(exec.id, o, at)
+		}
+	}).json(), nil
+}

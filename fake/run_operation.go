@@ -1,0 +1,106 @@
+package fake
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// findOperation returns the operation that the path names. The backend is
+// locked.
+func (c *call) findOperation() (*operation, error) {
+	p, location, err := c.runParent("run.operations." + c.method.ID[strings.LastIndexByte(c.method.ID, '.')+1:])
+	if err != nil {
+		return nil, err
+	}
+	name := "projects/" + p.id + "/locations/" + location + "/operations/" + c.params[2]
+	op := c.b.run.operations[name]
+	if op == nil {
+		return nil, notFound("Requested entity was not found.")
+	}
+	return op, nil
+}
+
+func (c *call) getOperation() ([]byte, error) {
+	defer c.rlock()()
+	op, err := c.findOperation()
+	if err != nil {
+		return nil, err
+	}
+	return op.json(), nil
+}
+
+// waitOperation answers when the operation is done, or as it is when the
+// request's timeout ends first.
+func (c *call) waitOperation() ([]byte, error) {
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	timeout := 30 * time.Second
+	if s := text(body, "timeout"); s != "" {
+		if timeout, err = time.ParseDuration(s); err != nil || timeout < 0 || !strings.HasSuffix(s, "s") {
+			return nil, invalid("Invalid value at 'timeout' (type.googleapis.com/google.protobuf.Duration), %q", s)
+		}
+	}
+	unlock := c.rlock()
+	op, err := c.findOperation()
+	unlock()
+	if err != nil {
+		return nil, err
+	}
+	if left := op.at.Sub(c.now); left > 0 {
+		if err := c.b.pause(c.ctx, min(left, timeout)); err != nil {
+			return nil, err
+		}
+		c.now = time.Now()
+	}
+	defer c.rlock()()
+	return op.json(), nil
+}
+
+func (c *call) listOperations() ([]byte, error) {
+	defer c.rlock()()
+	p, location, err := c.runParent("run.operations.list")
+	if err != nil {
+		return nil, err
+	}
+	prefix := "projects/" + p.id + "/locations/" + location + "/operations/"
+	var names []string
+	for name := range c.b.run.operations {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	page, next, err := c.page(names, 100, 100)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{}
+	var items []rawJSON
+	for _, name := range page {
+		items = append(items, c.b.run.operations[name].json())
+	}
+	if len(items) > 0 {
+		out["operations"] = items
+	}
+	if next != "" {
+		out["nextPageToken"] = next
+	}
+	return mustEncode(out), nil
+}
+
+func (c *call) deleteOperation() ([]byte, error) {
+	defer c.lock()()
+	op, err := c.findOperation()
+	if err != nil {
+		return nil, err
+	}
+	if op.final == nil {
+		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION", "The operation is still running.")
+	}
+	delete(c.b.run.operations, op.name)
+	return []byte("{}"), nil
+}

@@ -1,0 +1,404 @@
+package fake
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// workloadKind is a kind of resource that runs as a service account: jobs,
+// services and worker pools are created, patched and deleted alike.
+type workloadKind struct {
+	runKind
+	// defaults fills in what the server does when a message leaves it out.
+	defaults func(p *project, o object)
+	// check refuses a message that the API refuses.
+	check func(c *call, r *resource, next object) error
+	// begin returns what a change of the resource leads to when its operation
+	// ends. first says that it is its creation; force asks for a revision
+	// where the template did not change.
+	begin func(c *call, r *resource, before, next object, force bool) func(o object, at time.Time)
+}
+
+func runHandlers() map[string]handler {
+	all := make(map[string]handler)
+	const prefix = "run.projects.locations."
+	for _, k := range []*workloadKind{jobs(), services(), workerPools()} {
+		base := prefix + k.plural + "."
+		all[base+"create"] = k.create
+		all[base+"get"] = k.get
+		all[base+"list"] = k.list
+		all[base+"patch"] = k.patch
+		all[base+"delete"] = k.delete
+	}
+	for parent, k := range map[string]*runKind{
+		"jobs.executions": executionKind(), "services.revisions": revisionKind(), "workerPools.revisions": revisionKind(),
+	} {
+		base := prefix + parent + "."
+		all[base+"get"] = k.get
+		all[base+"list"] = k.list
+		all[base+"delete"] = k.delete
+	}
+	all[prefix+"jobs.run"] = (*call).runJob
+	all[prefix+"jobs.executions.cancel"] = (*call).cancelExecution
+	all[prefix+"operations.get"] = (*call).getOperation
+	all[prefix+"operations.list"] = (*call).listOperations
+	all[prefix+"operations.wait"] = (*call).waitOperation
+	all[prefix+"operations.delete"] = (*call).deleteOperation
+	return all
+}
+
+// locate returns the key and the id that the path's parameters name.
+func (k *runKind) locate(c *call, verb string) (key collectionKey, id string, err error) {
+	p, location, err := c.runParent(k.permission(verb))
+	if err != nil {
+		return key, "", err
+	}
+	key = collectionKey{project: p, location: location, plural: k.plural}
+	rest := c.params[2:]
+	if parent, ok := parentOf(c.method.ID); ok {
+		key.parent = parent + "/" + rest[0]
+		rest = rest[1:]
+	}
+	if len(rest) > 0 {
+		id = rest[0]
+	}
+	return key, id, nil
+}
+
+// parentOf is the collection above the one of a method on executions or
+// revisions.
+func parentOf(method string) (plural string, ok bool) {
+	parts := strings.Split(method, ".")
+	if len(parts) != 6 {
+		return "", false
+	}
+	return parts[3], true
+}
+
+// existing returns the resource that the path names, or the API's error. The
+// backend is locked.
+func (k *runKind) existing(c *call, verb string) (*resource, error) {
+	key, id, err := k.locate(c, verb)
+	if err != nil {
+		return nil, err
+	}
+	if r := c.b.run.find(key, id); r != nil {
+		return r, nil
+	}
+	return nil, k.missing(key, id)
+}
+
+func (k *runKind) get(c *call) ([]byte, error) {
+	defer c.rlock()()
+	r, err := k.existing(c, "get")
+	if err != nil {
+		return nil, err
+	}
+	return r.raw, nil
+}
+
+func (k *runKind) list(c *call) ([]byte, error) {
+	// The sorted ids are made on the way, so a write lock is needed.
+	defer c.lock()()
+	key, _, err := k.locate(c, "list")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{}
+	col := c.b.run.collections[key]
+	if col == nil {
+		return mustEncode(out), nil
+	}
+	page, next, err := c.page(col.ids(), 100, 1000)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]rawJSON, 0, len(page))
+	for _, id := range page {
+		if r := col.byID[id]; !r.deleted || c.flag("showDeleted") {
+			items = append(items, r.raw)
+		}
+	}
+	if len(items) > 0 {
+		out[k.plural] = items
+	}
+	if next != "" {
+		out["nextPageToken"] = next
+	}
+	return mustEncode(out), nil
+}
+
+func (k *workloadKind) create(c *call) ([]byte, error) {
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	defer c.lock()()
+	key, _, err := k.locate(c, "create")
+	if err != nil {
+		return nil, err
+	}
+	id := c.query.Get(k.param)
+	if !validRunID(id) {
+		return nil, invalid("Violation in Create%sRequest.%s: must be up to 63 lower-case letters, digits and hyphens, "+
+			"begin with a letter and not end with a hyphen.", k.typ, k.param)
+	}
+	return k.insert(c, key, id, body)
+}
+
+// validRunID holds an id against the rule for names of Cloud Run resources.
+func validRunID(id string) bool {
+	if id == "" || len(id) > 63 || id[0] < 'a' || id[0] > 'z' || id[len(id)-1] == '-' {
+		return false
+	}
+	return !strings.ContainsFunc(id, func(r rune) bool {
+		return r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+}
+
+// insert creates the resource. The backend is locked.
+func (k *workloadKind) insert(c *call, key collectionKey, id string, body object) ([]byte, error) {
+	if c.b.run.find(key, id) != nil {
+		return nil, alreadyExists("Resource '%s' already exists.", id)
+	}
+	r := &resource{kind: &k.runKind, key: key, id: id}
+	dropIdentifiers(body)
+	k.defaults(key.project, body)
+	if err := k.check(c, r, body); err != nil {
+		return nil, err
+	}
+	next := clone(body)
+	next["name"] = r.name()
+	next["uid"] = c.b.newUUID()
+	next["generation"] = "1"
+	next["createTime"] = timestamp(c.now)
+	next["creator"] = c.caller.email()
+	next["reconciling"] = true
+	next["terminalCondition"] = object{"state": "CONDITION_PENDING"}
+	c.stamp(r, next)
+	if c.flag("validateOnly") {
+		return c.newOperation(r, next).json(), nil
+	}
+	settle := k.begin(c, r, nil, next, false)
+	c.b.run.put(r)
+	return c.start(r, next, settle).json(), nil
+}
+
+// stamp records who changed the resource, and when.
+func (c *call) stamp(r *resource, o object) {
+	updated := c.b.tick(c.now)
+	o["updateTime"] = timestamp(updated)
+	o["lastModifier"] = c.caller.email()
+	o["etag"] = etag(updated, r.name())
+}
+
+// dropIdentifiers removes what a message says of itself rather than of the
+// desired state.
+func dropIdentifiers(o object) {
+	delete(o, "name")
+	delete(o, "etag")
+}
+
+// desired is the part of a stored resource that its users write.
+func (k *workloadKind) desired(c *call, r *resource, o object) object {
+	fields := c.check().schemas[k.schema()]
+	out := object{}
+	if r.pending != nil {
+		maps.Copy(out, r.hidden)
+	}
+	for name, value := range o {
+		if !fields[name].Output {
+			out[name] = cloneValue(value)
+		}
+	}
+	dropIdentifiers(out)
+	return out
+}
+
+func (k *workloadKind) patch(c *call) ([]byte, error) {
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	mask := parseMask(c.query.Get("updateMask"))
+	if err := c.check().checkMask(k.schema(), mask); err != nil {
+		return nil, err
+	}
+	defer c.lock()()
+	key, id, err := k.locate(c, "update")
+	if err != nil {
+		return nil, err
+	}
+	r := c.b.run.find(key, id)
+	switch {
+	case r == nil && c.flag("allowMissing"):
+		return k.insert(c, key, id, body)
+	case r == nil:
+		return nil, k.missing(key, id)
+	}
+	before := mustDecode(r.raw)
+	if err := c.checkEtag(r, before, text(body, "etag")); err != nil {
+		return nil, err
+	}
+	had := k.desired(c, r, before)
+	next := body
+	if mask != nil {
+		next = clone(had)
+		applyMask(next, body, mask)
+	}
+	dropIdentifiers(next)
+	k.defaults(key.project, next)
+	if err := k.check(c, r, next); err != nil {
+		return nil, err
+	}
+	return k.update(c, r, before, had, next)
+}
+
+// update gives the resource its new desired state. The backend is locked.
+func (k *workloadKind) update(c *call, r *resource, before, had, next object) ([]byte, error) {
+	force := c.flag("forceNewRevision")
+	after := clone(next)
+	for name, value := range before {
+		if _, set := had[name]; !set {
+			after[name] = value
+		}
+	}
+	unchanged := equal(had, next) && !force
+	if !unchanged {
+		generation, _ := strconv.ParseInt(text(before, "generation"), 10, 64)
+		after["generation"] = strconv.FormatInt(generation+1, 10)
+		after["reconciling"] = true
+		condition := clone(child(clone(before), "terminalCondition"))
+		condition["state"] = "CONDITION_PENDING"
+		delete(condition, "message")
+		delete(condition, "reason")
+		after["terminalCondition"] = condition
+		c.stamp(r, after)
+	}
+	if c.flag("validateOnly") {
+		return c.newOperation(r, after).json(), nil
+	}
+	if unchanged && !startsExecution(next) {
+		return c.finishedOperation(r, after).json(), nil
+	}
+	settle := k.begin(c, r, had, after, force)
+	return c.start(r, after, settle).json(), nil
+}
+
+// startsExecution says whether a job's message asks for an execution.
+func startsExecution(o object) bool {
+	return text(o, "startExecutionToken") != "" || text(o, "runExecutionToken") != ""
+}
+
+// checkEtag refuses a stale etag where the backend enforces them.
+func (c *call) checkEtag(r *resource, stored object, given string) error {
+	current := text(stored, "etag")
+	if !c.b.etags || given == "" || given == current {
+		return nil
+	}
+	return aborted("Conflict for resource '%s': version '%s' was specified but current version is '%s'.",
+		r.id, strings.Trim(given, `"`), strings.Trim(current, `"`))
+}
+
+// delete marks a resource deleted; it stays listed with showDeleted.
+func (k *runKind) delete(c *call) ([]byte, error) {
+	defer c.lock()()
+	r, err := k.existing(c, "delete")
+	if err != nil {
+		return nil, err
+	}
+	o := mustDecode(r.raw)
+	if err := c.checkEtag(r, o, c.query.Get("etag")); err != nil {
+		return nil, err
+	}
+	generation, _ := strconv.ParseInt(text(o, "generation"), 10, 64)
+	o["generation"] = strconv.FormatInt(generation+1, 10)
+	o["deleteTime"] = timestamp(c.now)
+	o["expireTime"] = timestamp(c.now.AddDate(0, 0, 30))
+	c.stamp(r, o)
+	o["reconciling"] = true
+	if _, ok := o["terminalCondition"]; ok {
+		child(o, "terminalCondition")["state"] = "CONDITION_PENDING"
+	}
+	if c.flag("validateOnly") {
+		return c.newOperation(r, o).json(), nil
+	}
+	r.deleted = true
+	return c.start(r, o, func(o object, at time.Time) {
+		o["observedGeneration"] = o["generation"]
+		finished := c.b.tick(at)
+		o["updateTime"] = timestamp(finished)
+		o["etag"] = etag(finished, r.name())
+		delete(o, "reconciling")
+		if condition, ok := o["terminalCondition"].(object); ok {
+			condition["state"] = "CONDITION_SUCCEEDED"
+			if k.label == "SERVICE" {
+				condition["lastTransitionTime"] = timestamp(at)
+			}
+		}
+	}).json(), nil
+}
+
+// defaultTemplate fills in what all templates have in common.
+func defaultTemplate(p *project, template object) {
+	setDefault(template, "serviceAccount", p.computeDefault())
+	eachContainer(template, func(c object) {
+		limits := child(c, "resources", "limits")
+		setDefault(limits, "cpu", "1000m")
+		setDefault(limits, "memory", "512Mi")
+	})
+}
+
+func eachContainer(template object, do func(object)) {
+	containers, _ := template["containers"].([]any)
+	for _, c := range containers {
+		if c, ok := c.(object); ok {
+			do(c)
+		}
+	}
+}
+
+// checkContainers refuses a template without a container, or with one that
+// has no image.
+func checkContainers(at string, template object) error {
+	containers, _ := template["containers"].([]any)
+	if len(containers) == 0 {
+		return invalid("%s.containers: must contain at least one container.", at)
+	}
+	for _, c := range containers {
+		if o, _ := c.(object); text(o, "image") == "" {
+			return invalid("%s.containers.image: Expected an image path like [host/]repo-path[:tag and/or @digest], obtained an empty one.", at)
+		}
+	}
+	return nil
+}
+
+// ready is the terminal condition that a finished operation leaves: a fault's,
+// or success.
+func ready(o, ends object, at time.Time, keepTime bool) (succeeded bool) {
+	condition := child(o, "terminalCondition")
+	condition["type"] = "Ready"
+	condition["state"] = "CONDITION_SUCCEEDED"
+	delete(condition, "message")
+	if _, had := condition["lastTransitionTime"]; !had || !keepTime {
+		condition["lastTransitionTime"] = timestamp(at)
+	}
+	for name, value := range ends {
+		condition[name] = value
+	}
+	if ends != nil {
+		condition["lastTransitionTime"] = timestamp(at)
+	}
+	o["observedGeneration"] = o["generation"]
+	delete(o, "reconciling")
+	return condition["state"] == "CONDITION_SUCCEEDED"
+}
+
+// number is a JSON number.
+func number(n int) json.Number { return json.Number(strconv.Itoa(n)) }
+
+var _ http.Handler = (*Backend)(nil)

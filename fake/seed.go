@@ -1,0 +1,165 @@
+package fake
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/runidentity/runidentity/internal/discovery"
+)
+
+// AddJSON adds a Cloud Run resource from the JSON in which the API answers it,
+// fields that the generated types do not know included: a job, service or
+// worker pool, an execution ("…/jobs/J/executions/E") or a revision. The name
+// is the full one and wins over one in the JSON. What the server fills in is
+// filled in, unless it is given. AddJSON panics on JSON that the API would
+// refuse, and if the parent is not there or the resource is.
+func (b *Backend) AddJSON(name string, resource []byte) {
+	if err := b.addJSON(name, resource); err != nil {
+		panic(fmt.Sprintf("fake: add %q: %v", name, err))
+	}
+}
+
+// JSON returns a Cloud Run resource as a read would answer it, or nil if there
+// is none of that full name.
+func (b *Backend) JSON(name string) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.run.settle(time.Now())
+	_, key, id, err := b.parseRunName(name)
+	if err != nil {
+		return nil
+	}
+	r := b.run.find(key, id)
+	if r == nil {
+		return nil
+	}
+	return slices.Clone(r.raw)
+}
+
+func (b *Backend) addJSON(name string, raw []byte) error {
+	given, err := decodeObject(raw)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	kind, key, id, err := b.parseRunName(name)
+	if err != nil {
+		return err
+	}
+	if b.run.find(key, id) != nil {
+		return fmt.Errorf("it is there already")
+	}
+	api := discovery.All()["run:v2"]
+	desired := clone(given)
+	if err := (checker{api.Schemas}).normalize(kind.schema(), desired, ""); err != nil {
+		return err
+	}
+	c := &call{
+		route: &route{api: api, method: &discovery.Method{}}, b: b, now: time.Now(), caller: caller{Admin},
+	}
+	r := &resource{kind: kind, key: key, id: id}
+	var o object
+	if w := workloadOf(kind.plural); w != nil {
+		if o, err = w.finished(c, r, desired, given); err != nil {
+			return err
+		}
+	} else {
+		o = given
+		setDefault(o, "uid", b.newUUID())
+		setDefault(o, "generation", "1")
+		setDefault(o, "observedGeneration", o["generation"])
+		setDefault(o, "createTime", timestamp(c.now))
+		setDefault(o, "etag", etag(c.now, r.name()))
+	}
+	o["name"] = r.name()
+	r.raw = mustEncode(o)
+	b.run.put(r)
+	return nil
+}
+
+// finished is a workload as its creation leaves it, with the output-only
+// fields that are given in place of those that would be made up.
+func (k *workloadKind) finished(c *call, r *resource, desired, given object) (object, error) {
+	dropIdentifiers(desired)
+	k.defaults(r.key.project, desired)
+	if err := k.check(c, r, desired); err != nil {
+		return nil, err
+	}
+	// Tokens are part of what is seeded, not a wish for an execution.
+	next := clone(desired)
+	delete(next, "startExecutionToken")
+	delete(next, "runExecutionToken")
+	next["generation"] = "1"
+	if g := given["generation"]; g != nil {
+		next["generation"] = fmt.Sprint(g)
+	}
+	c.stamp(r, next)
+	if name := text(given, "latestCreatedRevision"); name != "" {
+		child(next, "template")["revision"] = name[strings.LastIndexByte(name, '/')+1:]
+	}
+	k.begin(c, r, nil, next, false)(next, c.now)
+	for name, value := range desired {
+		next[name] = value
+	}
+	next["createTime"] = timestamp(c.now)
+	next["creator"] = c.caller.email()
+	next["uid"] = c.b.newUUID()
+	fields := c.check().schemas[k.schema()]
+	for name, value := range given {
+		if fields[name].Output || name == "etag" {
+			next[name] = value
+		}
+	}
+	next["generation"] = fmt.Sprint(next["generation"])
+	return next, nil
+}
+
+func workloadOf(plural string) *workloadKind {
+	for _, k := range []*workloadKind{jobs(), services(), workerPools()} {
+		if k.plural == plural {
+			return k
+		}
+	}
+	return nil
+}
+
+// parseRunName reads a full name. The backend is locked.
+func (b *Backend) parseRunName(name string) (*runKind, collectionKey, string, error) {
+	const example = `"projects/P/locations/L/jobs/J"`
+	parts := strings.Split(name, "/")
+	if (len(parts) != 6 && len(parts) != 8) || parts[0] != "projects" || parts[2] != "locations" {
+		return nil, collectionKey{}, "", fmt.Errorf("the name is not of the form %s", example)
+	}
+	p := b.projects[parts[1]]
+	if p == nil {
+		return nil, collectionKey{}, "", fmt.Errorf("there is no project %q; add it with AddProject first", parts[1])
+	}
+	if !slices.Contains(discovery.All()["run:v2"].Locations, parts[3]) {
+		return nil, collectionKey{}, "", fmt.Errorf("Cloud Run has no location %q", parts[3])
+	}
+	key := collectionKey{project: p, location: parts[3], plural: parts[4]}
+	id := parts[5]
+	w := workloadOf(parts[4])
+	if w == nil {
+		return nil, key, "", fmt.Errorf("%q is none of jobs, services, workerPools", parts[4])
+	}
+	kind := &w.runKind
+	if len(parts) == 8 {
+		key.parent, key.plural, id = parts[4]+"/"+parts[5], parts[6], parts[7]
+		switch {
+		case parts[4] == "jobs" && parts[6] == "executions":
+			kind = executionKind()
+		case parts[4] != "jobs" && parts[6] == "revisions":
+			kind = revisionKind()
+		default:
+			return nil, key, "", fmt.Errorf("%s have no %s", parts[4], parts[6])
+		}
+	}
+	if !validRunID(id) {
+		return nil, key, "", fmt.Errorf("the id %q is not one that Cloud Run takes", id)
+	}
+	return kind, key, id, nil
+}

@@ -1,0 +1,100 @@
+package fake
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"google.golang.org/api/option"
+)
+
+// ClientOptions returns what a generated client needs to reach the backend as
+// a member: "user:dev@example.com", "serviceAccount:EMAIL",
+// "principal://iam.googleapis.com/…" or [Admin]. Clients keep their endpoints;
+// nothing is sent over a network. It panics on anything else.
+func (b *Backend) ClientOptions(member string) []option.ClientOption {
+	return []option.ClientOption{option.WithHTTPClient(b.HTTPClient(member))}
+}
+
+// HTTPClient returns a client whose requests reach the backend as a member,
+// see [Backend.ClientOptions]. No request leaves the process, whatever its
+// host.
+func (b *Backend) HTTPClient(member string) *http.Client {
+	who, err := parseCaller(member)
+	if err != nil {
+		panic("fake: " + err.Error())
+	}
+	return &http.Client{Transport: &transport{b, []string{"Bearer " + who.member}}}
+}
+
+// transport carries requests to the backend by calling it. It does in the
+// caller's goroutine what a server does in another: every wait of the backend
+// ends with the request's context, so cancelling works as over a network.
+type transport struct {
+	backend *Backend
+	bearer  []string
+}
+
+func (t *transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	if r.Body != nil {
+		defer func() { _ = r.Body.Close() }()
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	inner := *r
+	inner.Header = r.Header.Clone()
+	if inner.Header == nil {
+		inner.Header = make(http.Header)
+	}
+	inner.Header["Authorization"] = t.bearer
+	w := &recorder{header: make(http.Header, 8), status: http.StatusOK}
+	defer func() {
+		if p := recover(); p != nil {
+			if abort, ok := p.(error); !ok || !errors.Is(abort, http.ErrAbortHandler) {
+				panic(p)
+			}
+			if resp, err = nil, r.Context().Err(); err == nil {
+				err = fmt.Errorf("fake: %w: %w", errDropped, io.ErrUnexpectedEOF)
+			}
+		}
+	}()
+	t.backend.ServeHTTP(w, &inner)
+	return w.response(r), nil
+}
+
+// recorder keeps what a handler writes.
+type recorder struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (w *recorder) Header() http.Header { return w.header }
+
+func (w *recorder) WriteHeader(status int) { w.status = status }
+
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.body == nil {
+		// The fake writes once, what it never changes afterwards.
+		w.body = p
+		return len(p), nil
+	}
+	w.body = append(w.body[:len(w.body):len(w.body)], p...)
+	return len(p), nil
+}
+
+func (w *recorder) response(r *http.Request) *http.Response {
+	return &http.Response{
+		Status:     strconv.Itoa(w.status) + " " + http.StatusText(w.status),
+		StatusCode: w.status,
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        w.header,
+		Body:          io.NopCloser(bytes.NewReader(w.body)),
+		ContentLength: int64(len(w.body)),
+		Request:       r,
+	}
+}
