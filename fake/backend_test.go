@@ -369,7 +369,7 @@ func TestMalformedRequests(t *testing.T) {
 		"a bad query":         {"GET", jobs + "?a=%zz", "", 400, "Invalid query string"},
 		"a bad escape":        {"GET", "https://run.googleapis.com/v2/projects/%2F/locations/europe-west1/jobs", "", 403, "denied on resource"},
 		"an unknown location": {"GET", "https://run.googleapis.com/v2/projects/web-prod/locations/moon1/jobs", "", 501, "Operation is not implemented, or supported, or enabled."},
-		"an unknown project":  {"GET", "https://run.googleapis.com/v2/projects/nowhere/locations/europe-west1/jobs/j", "", 403, "Permission 'run.jobs.get' denied on resource 'projects/nowhere/locations/europe-west1/j' (or resource may not exist)."},
+		"an unknown project":  {"GET", "https://run.googleapis.com/v2/projects/nowhere/locations/europe-west1/jobs/j", "", 403, "Permission 'run.jobs.get' denied on resource 'projects/nowhere/locations/europe-west1/jobs/j' (or resource may not exist)."},
 	}
 	for name, tt := range tests {
 		status, body := call(t, b, tt.verb, tt.url, tt.body)

@@ -321,19 +321,16 @@ type rawJSON []byte
 func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
 
 // runParent finds the project and location that params[0] and params[1] name.
-// The backend is locked.
-func (c *call) runParent(permission string) (*project, string, error) {
+// The rest is the name below them of what is asked for. The backend is locked.
+func (c *call) runParent(permission, rest string) (*project, string, error) {
 	location := c.params[1]
 	if !slices.Contains(c.api.Locations, location) {
 		return nil, "", newError(http.StatusNotImplemented, "UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
 	}
 	p := c.b.projects[c.params[0]]
 	if p == nil {
-		name := "projects/" + c.params[0] + "/locations/" + location
-		if len(c.params) > 2 {
-			name += "/" + strings.Join(c.params[2:], "/")
-		}
-		return nil, "", denied("Permission '%s' denied on resource '%s' (or resource may not exist).", permission, name)
+		return nil, "", denied("Permission '%s' denied on resource 'projects/%s/locations/%s%s' (or resource may not exist).",
+			permission, c.params[0], location, rest)
 	}
 	return p, location, nil
 }

@@ -10,7 +10,8 @@ import (
 // findOperation returns the operation that the path names. The backend is
 // locked.
 func (c *call) findOperation() (*operation, error) {
-	p, location, err := c.runParent("run.operations." + c.method.ID[strings.LastIndexByte(c.method.ID, '.')+1:])
+	verb := c.method.ID[strings.LastIndexByte(c.method.ID, '.')+1:]
+	p, location, err := c.runParent("run.operations."+verb, "/operations/"+c.params[2])
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (c *call) waitOperation() ([]byte, error) {
 
 func (c *call) listOperations() ([]byte, error) {
 	defer c.rlock()()
-	p, location, err := c.runParent("run.operations.list")
+	p, location, err := c.runParent("run.operations.list", "")
 	if err != nil {
 		return nil, err
 	}

@@ -53,20 +53,18 @@ func runHandlers() map[string]handler {
 
 // locate returns the key and the id that the path's parameters name.
 func (k *runKind) locate(c *call, verb string) (key collectionKey, id string, err error) {
-	p, location, err := c.runParent(k.permission(verb))
-	if err != nil {
-		return key, "", err
-	}
-	key = collectionKey{project: p, location: location, plural: k.plural}
-	rest := c.params[2:]
+	below, name := c.params[2:], ""
 	if parent, ok := parentOf(c.method.ID); ok {
-		key.parent = parent + "/" + rest[0]
-		rest = rest[1:]
+		key.parent = parent + "/" + below[0]
+		name, below = "/"+key.parent, below[1:]
 	}
-	if len(rest) > 0 {
-		id = rest[0]
+	if len(below) > 0 {
+		id = below[0]
+		name += "/" + k.plural + "/" + id
 	}
-	return key, id, nil
+	key.plural = k.plural
+	key.project, key.location, err = c.runParent(k.permission(verb), name)
+	return key, id, err
 }
 
 // parentOf is the collection above the one of a method on executions or

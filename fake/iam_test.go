@@ -1,0 +1,146 @@
+package fake_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/api/cloudresourcemanager/v3"
+	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/fake"
+)
+
+func accounts(t *testing.T) (*fake.Backend, *iam.ProjectsServiceAccountsService) {
+	t.Helper()
+	b := newBackend()
+	t.Cleanup(b.Close)
+	svc, err := iam.NewService(t.Context(), b.ClientOptions("user:dev@example.com")...)
+	require.NoError(t, err)
+	return b, svc.Projects.ServiceAccounts
+}
+
+func create(t *testing.T, svc *iam.ProjectsServiceAccountsService, project, id string) *iam.ServiceAccount {
+	t.Helper()
+	a, err := svc.Create("projects/"+project, &iam.CreateServiceAccountRequest{AccountId: id}).Do()
+	require.NoError(t, err)
+	return a
+}
+
+func TestServiceAccountLife(t *testing.T) {
+	t.Parallel()
+	_, svc := accounts(t)
+	a := create(t, svc, "web-prod", "runner")
+	assert.Equal(t, "projects/web-prod/serviceAccounts/runner@web-prod.iam.gserviceaccount.com", a.Name)
+	assert.Len(t, a.UniqueId, 21)
+
+	for _, name := range []string{a.Name, "projects/-/serviceAccounts/" + a.Email, "projects/-/serviceAccounts/" + a.UniqueId, "projects/123456789012/serviceAccounts/" + a.Email} {
+		got, err := svc.Get(name).Do()
+		require.NoError(t, err, name)
+		assert.Equal(t, a.Name, got.Name)
+	}
+	_, err := svc.Create("projects/web-prod", &iam.CreateServiceAccountRequest{AccountId: "runner"}).Do()
+	g := googleError(t, err)
+	assert.Equal(t, "Service account runner already exists within project projects/web-prod.", g.Message)
+	assert.Equal(t, "alreadyExists", g.Errors[0].Reason)
+
+	_, err = svc.Disable(a.Name, &iam.DisableServiceAccountRequest{}).Do()
+	require.NoError(t, err)
+	got, err := svc.Get(a.Name).Do()
+	require.NoError(t, err)
+	assert.True(t, got.Disabled)
+	_, err = svc.Enable(a.Name, &iam.EnableServiceAccountRequest{}).Do()
+	require.NoError(t, err)
+
+	patched, err := svc.Patch(a.Name, &iam.PatchServiceAccountRequest{
+		ServiceAccount: &iam.ServiceAccount{DisplayName: "Runner", Description: "not in the mask"}, UpdateMask: "display_name",
+	}).Do()
+	require.NoError(t, err)
+	assert.Equal(t, "Runner", patched.DisplayName)
+	assert.Empty(t, patched.Email, "the answer holds what was patched, and the name")
+	_, err = svc.Patch(a.Name, &iam.PatchServiceAccountRequest{ServiceAccount: &iam.ServiceAccount{}, UpdateMask: "email"}).Do()
+	assert.Equal(t, 400, googleError(t, err).Code)
+	_, err = svc.Patch(a.Name, &iam.PatchServiceAccountRequest{}).Do()
+	assert.Equal(t, 400, googleError(t, err).Code)
+	_, err = svc.Update(a.Name, &iam.ServiceAccount{DisplayName: "Renamed"}).Do()
+	require.NoError(t, err)
+	got, err = svc.Get(a.Name).Do()
+	require.NoError(t, err)
+	assert.Equal(t, "Renamed", got.DisplayName)
+	assert.Empty(t, got.Description)
+
+	_, err = svc.Delete(a.Name).Do()
+	require.NoError(t, err)
+	_, err = svc.Get(a.Name).Do()
+	assert.Equal(t, "Unknown service account", googleError(t, err).Message)
+	_, err = svc.Get("projects/-/serviceAccounts/" + a.Email).Do()
+	assert.Equal(t, 403, googleError(t, err).Code, "the wildcard does not tell missing from forbidden")
+	restored, err := svc.Undelete("projects/-/serviceAccounts/"+a.UniqueId, &iam.UndeleteServiceAccountRequest{}).Do()
+	require.NoError(t, err)
+	assert.Equal(t, a.UniqueId, restored.RestoredAccount.UniqueId)
+	_, err = svc.Undelete("projects/-/serviceAccounts/"+a.UniqueId, &iam.UndeleteServiceAccountRequest{}).Do()
+	assert.Equal(t, 400, googleError(t, err).Code)
+}
+
+func TestRecreatedAccountIsAnotherOne(t *testing.T) {
+	t.Parallel()
+	_, svc := accounts(t)
+	first := create(t, svc, "web-prod", "runner")
+	_, err := svc.Delete(first.Name).Do()
+	require.NoError(t, err)
+	second := create(t, svc, "web-prod", "runner")
+	assert.NotEqual(t, first.UniqueId, second.UniqueId)
+	_, err = svc.Undelete("projects/-/serviceAccounts/"+first.UniqueId, &iam.UndeleteServiceAccountRequest{}).Do()
+	assert.Equal(t, 400, googleError(t, err).Code, "its address is taken")
+}
+
+func TestServiceAccountRefusals(t *testing.T) {
+	t.Parallel()
+	_, svc := accounts(t)
+	for _, id := range []string{"", "short", "Upper-case", "-hyphen", "hyphen-", "1-digit", "a-name-that-is-longer-than-it-may", "under_score"} {
+		_, err := svc.Create("projects/web-prod", &iam.CreateServiceAccountRequest{AccountId: id}).Do()
+		assert.Equal(t, 400, googleError(t, err).Code, id)
+	}
+	_, err := svc.Create("projects/none", &iam.CreateServiceAccountRequest{AccountId: "runner"}).Do()
+	assert.Equal(t, 403, googleError(t, err).Code)
+	_, err = svc.List("projects/none").Do()
+	assert.Equal(t, 403, googleError(t, err).Code)
+	_, err = svc.Get("projects/web-prod/serviceAccounts/none@web-prod.iam.gserviceaccount.com").Do()
+	g := googleError(t, err)
+	assert.Equal(t, "notFound", g.Errors[0].Reason)
+}
+
+func TestListServiceAccounts(t *testing.T) {
+	t.Parallel()
+	b, svc := accounts(t)
+	b.AddProject(&cloudresourcemanager.Project{ProjectId: "example.com:scoped"})
+	for i := range 30 {
+		create(t, svc, "web-prod", fmt.Sprintf("runner-%02d", i))
+	}
+	scoped := create(t, svc, "example.com:scoped", "runner")
+	assert.Equal(t, "runner@scoped.example.com.iam.gserviceaccount.com", scoped.Email)
+	seen := 0
+	require.NoError(t, svc.List("projects/web-prod").Pages(t.Context(), func(p *iam.ListServiceAccountsResponse) error {
+		seen += len(p.Accounts)
+		assert.LessOrEqual(t, len(p.Accounts), 20)
+		return nil
+	}))
+	assert.Equal(t, 31, seen, "with the Compute Engine default one")
+}
+
+func TestSeededServiceAccounts(t *testing.T) {
+	t.Parallel()
+	b, svc := accounts(t)
+	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com", Disabled: true, UniqueId: "111111111111111111111"})
+	a, err := svc.Get("projects/-/serviceAccounts/111111111111111111111").Do()
+	require.NoError(t, err)
+	assert.True(t, a.Disabled)
+	b.AddServiceAccount(&iam.ServiceAccount{Email: "web-prod@appspot.gserviceaccount.com", ProjectId: "web-prod"})
+	assert.Panics(t, func() { b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"}) })
+	assert.Panics(t, func() { b.AddServiceAccount(&iam.ServiceAccount{Email: "x@appspot.gserviceaccount.com"}) })
+	assert.Panics(t, func() { b.AddServiceAccount(&iam.ServiceAccount{Email: "x@none.iam.gserviceaccount.com"}) })
+	assert.Panics(t, func() { b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"}) })
+	assert.Panics(t, func() { b.AddProject(&cloudresourcemanager.Project{ProjectId: "other", Name: "projects/other"}) })
+	assert.Panics(t, func() { b.AddProject(&cloudresourcemanager.Project{}) })
+}
