@@ -4,24 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"testing"
 
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/run/v2"
 
 	"github.com/runidentity/runidentity/fake"
 )
-
-func ExampleStart() {
-	test := func(t *testing.T) {
-		b := fake.Start(t) // closed when the test ends
-		b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
-		svc, err := run.NewService(t.Context(), b.ClientOptions("user:dev@example.com")...)
-		_, _ = svc, err
-	}
-	_ = test
-	// Output:
-}
 
 func ExampleNewBackend() {
 	b := fake.NewBackend()
