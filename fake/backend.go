@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -151,9 +152,10 @@ func (a *answer) write(w http.ResponseWriter) {
 	h["Content-Type"] = contentType
 	h["Server"] = serverName
 	h["Vary"] = vary
-	for name, values := range a.header {
-		h[name] = values
-	}
+	h["X-Content-Type-Options"] = nosniff
+	h["X-Frame-Options"] = frameOptions
+	h["X-Xss-Protection"] = xssProtection
+	maps.Copy(h, a.header)
 	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body)
@@ -165,6 +167,10 @@ var (
 	contentType = []string{"application/json; charset=UTF-8"}
 	serverName  = []string{"ESF"}
 	vary        = []string{"Origin", "X-Origin", "Referer"}
+
+	nosniff       = []string{"nosniff"}
+	frameOptions  = []string{"SAMEORIGIN"}
+	xssProtection = []string{"0"}
 )
 
 // exchange finds the method, applies the weather and carries the method out.
@@ -187,7 +193,7 @@ func (b *Backend) exchange(ctx context.Context, r *http.Request, entry *Call) (*
 	entry.Method = rt.method.ID
 	switch {
 	case refused != nil:
-		return fail(refused), nil
+		return fail(refused), nil //nolint:nilerr // an error of the API is an answer
 	case queryErr != nil:
 		return fail(invalid("Invalid query string: %v", queryErr)), nil
 	case authErr != nil:

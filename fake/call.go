@@ -37,8 +37,8 @@ type Call struct {
 type call struct {
 	*route
 	b      *Backend
-	ctx    context.Context
-	params []string // of the path, in order
+	ctx    context.Context //nolint:containedctx // a call lasts as long as its context
+	params []string        // of the path, in order
 	query  url.Values
 	caller caller
 	body   []byte

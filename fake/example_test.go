@@ -13,7 +13,6 @@ import (
 
 func ExampleNewBackend() {
 	b := fake.NewBackend()
-	defer b.Close()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
 	name := "projects/web-prod/locations/europe-west1/jobs/nightly"
 	b.AddJSON(name, []byte(`{"template": {"template": {"containers": [{"image": "job"}], "maxRetries": 0}}}`))
@@ -37,7 +36,6 @@ func ExampleNewBackend() {
 
 func ExampleBackend_Inject() {
 	b := fake.NewBackend()
-	defer b.Close()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
 	b.Inject("run.projects.locations.jobs.list", fake.Fault{Status: 503, Times: 1})
 

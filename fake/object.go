@@ -92,7 +92,7 @@ func setDefault(o object, name string, value any) {
 
 // clone copies a tree of JSON values.
 func clone[T any](v T) T {
-	return cloneValue(v).(T)
+	return cloneValue(v).(T) //nolint:errcheck // a copy has the type of what it is a copy of
 }
 
 func cloneValue(v any) any {

@@ -170,6 +170,13 @@ func TestRecordedJobWithEnumsAsNumbers(t *testing.T) {
 			want: endedOperation("create", "Job", merged(created, numericJobNames, namedReady, `{"observedGeneration": "1"}`), recordedJobUID),
 		},
 		{
+			// Not recorded: it follows from how the other answers change.
+			name: "creation's operation, enums as numbers", method: http.MethodGet,
+			url:    recordedRun + "operations/<uuid:create>?%24alt=json%3Benum-encoding%3Dint",
+			header: operationParams, status: 200,
+			want: endedOperation("create", "Job", merged(created, numericReady, `{"observedGeneration": "1"}`), recordedJobUID),
+		},
+		{
 			name: "read when created", method: http.MethodGet, url: numericJobURL, header: params, status: 200,
 			want: merged(created, numericReady, `{"observedGeneration": "1"}`, recordedJobUID, replaced),
 		},

@@ -176,7 +176,7 @@ type pendingOperations []*operation
 func (p pendingOperations) Len() int           { return len(p) }
 func (p pendingOperations) Less(i, j int) bool { return p[i].at.Before(p[j].at) }
 func (p pendingOperations) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
-func (p *pendingOperations) Push(x any)        { *p = append(*p, x.(*operation)) }
+func (p *pendingOperations) Push(x any)        { *p = append(*p, x.(*operation)) } //nolint:errcheck // heap.Push is called with operations alone
 func (p *pendingOperations) Pop() any {
 	old := *p
 	last := old[len(old)-1]
@@ -193,11 +193,14 @@ func (s *runState) due(now time.Time) bool {
 // settle ends the operations that are due. The backend is locked.
 func (s *runState) settle(now time.Time) {
 	for s.due(now) {
-		heap.Pop(&s.pending).(*operation).settleNow()
+		next := s.pending[0]
+		heap.Pop(&s.pending)
+		next.settleNow()
 	}
 }
 
-// rlock and lock lock the backend with all operations settled that are due.
+// rlock is a read lock on the backend, with all operations settled that are
+// due; lock is a write lock.
 func (c *call) rlock() (unlock func()) {
 	c.b.mu.RLock()
 	if !c.b.run.due(c.now) {

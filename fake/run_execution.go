@@ -2,6 +2,7 @@ package fake
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -63,7 +64,7 @@ func (c *call) startExecution(job *resource, token string, o, overrides object) 
 
 	ends := c.ends
 	return c.start(exec, execution, func(o object, at time.Time) {
-		finishExecution(o, ends, at)
+		exec.finish(o, ends, at)
 		job.recordCompletion(id, o, at)
 	})
 }
@@ -109,7 +110,7 @@ func overrideContainers(task, overrides object) {
 			if name := text(override, "name"); name != "" && name != text(c, "name") {
 				return
 			}
-			if clear, _ := override["clearArgs"].(bool); clear {
+			if none, _ := override["clearArgs"].(bool); none {
 				delete(c, "args")
 			}
 			if args, ok := override["args"]; ok {
@@ -144,12 +145,10 @@ func mergeEnv(had any, more []any) any {
 	return list
 }
 
-// finishExecution ends an execution, well unless a fault says otherwise.
-func finishExecution(o, ends object, at time.Time) {
+// finish ends an execution, well unless a fault says otherwise.
+func (r *resource) finish(o, ends object, at time.Time) {
 	completed := object{"type": "Completed", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(at)}
-	for name, value := range ends {
-		completed[name] = value
-	}
+	maps.Copy(completed, ends)
 	conditions, _ := o["conditions"].([]any)
 	for i, c := range conditions {
 		if c, _ := c.(object); text(c, "type") == "Completed" {
@@ -162,6 +161,7 @@ func finishExecution(o, ends object, at time.Time) {
 	o["observedGeneration"] = o["generation"]
 	o["completionTime"] = timestamp(at)
 	o["updateTime"] = timestamp(at)
+	o["etag"] = etag(at, r.name())
 	outcome := "succeededCount"
 	if completed["state"] != "CONDITION_SUCCEEDED" {
 		outcome = "failedCount"
@@ -207,7 +207,7 @@ func (c *call) cancelExecution() ([]byte, error) {
 	key := exec.key
 	job := c.b.run.find(collectionKey{project: key.project, location: key.location, plural: "jobs"}, c.params[2])
 	return c.start(exec, o, func(o object, at time.Time) {
-		finishExecution(o, object{
+		exec.finish(o, object{
 			"state": "CONDITION_FAILED", "executionReason": "CANCELLED", "message": "The execution was cancelled by the user.",
 		}, at)
 		if job != nil {

@@ -101,7 +101,7 @@ func needsRevision(before, next object, force bool) bool {
 }
 
 func beginService(c *call, r *resource, before, next object, force bool) func(object, time.Time) {
-	ends, b, fresh := c.ends, c.b, needsRevision(before, next, force)
+	ends, b, fresh, began := c.ends, c.b, needsRevision(before, next, force), c.now
 	first := before == nil
 	if first {
 		// The real server does not show the ingress of a service that is not
@@ -114,20 +114,19 @@ func beginService(c *call, r *resource, before, next object, force bool) func(ob
 		for name, value := range hidden {
 			setDefault(o, name, value)
 		}
-		created := b.settleRevision(r, o, fresh, ends, at)
+		b.settleRevision(r, o, fresh, ends, at)
 		if !ready(o, ends, at, false) {
 			return
 		}
 		settleTraffic(o, "traffic", "trafficStatuses")
-		routes, configurations := at, at
+		// The configuration is ready soon after the creation and stays so; the
+		// routes follow every change.
+		configurations := began
 		if !first {
 			configurations = conditionTime(o, "ConfigurationsReady", at)
 		}
-		if first || created {
-			routes = at.Add(-36 * time.Millisecond).Truncate(time.Microsecond)
-		}
 		o["conditions"] = []any{
-			object{"type": "RoutesReady", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(routes)},
+			object{"type": "RoutesReady", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(at)},
 			object{"type": "ConfigurationsReady", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(configurations)},
 		}
 		setDefault(o, "uri", uriOf(r))
@@ -163,9 +162,9 @@ func beginWorkerPool(c *call, r *resource, before, next object, force bool) func
 }
 
 // settleRevision makes the revision that a change of the template asks for.
-func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object, at time.Time) bool {
+func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object, at time.Time) {
 	if !fresh {
-		return false
+		return
 	}
 	template := clone(child(o, "template"))
 	id := text(template, "revision")
@@ -190,13 +189,12 @@ func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object,
 	if condition["state"] == "CONDITION_SUCCEEDED" {
 		o["latestReadyRevision"] = rev.name()
 	}
-	return true
 }
 
 // settleTraffic makes the traffic (or instance) statuses follow what is
 // configured.
 func settleTraffic(o object, from, to string) {
-	targets, _ := clone(any(o[from])).([]any)
+	targets, _ := clone(o[from]).([]any)
 	if len(targets) > 0 {
 		o[to] = targets
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -250,7 +251,7 @@ func TestOperationsTakeTime(t *testing.T) {
 func TestEnforcedEtags(t *testing.T) {
 	t.Parallel()
 	for _, enforced := range []bool{false, true} {
-		t.Run(fmt.Sprint(enforced), func(t *testing.T) {
+		t.Run(strconv.FormatBool(enforced), func(t *testing.T) {
 			t.Parallel()
 			var opts []fake.Option
 			if enforced {
@@ -435,7 +436,7 @@ func TestEnumsAsNumbers(t *testing.T) {
 	assert.Equal(t, json.Number("2"), field(o, "metadata.template.template.executionEnvironment"))
 	assert.Equal(t, json.Number("1"), field(o, "metadata.terminalCondition.state"))
 	stored := parse(t, b.JSON(location+"/jobs/enums"))
-	assert.Equal(t, "ALPHA", stored["launchStage"])
+	assert.Equal(t, "GA", stored["launchStage"])
 	_, body = call(t, b, http.MethodGet, api+location+"/jobs?"+asNumbers, "")
 	jobs := parse(t, []byte(body))["jobs"].([]any)
 	assert.Equal(t, json.Number("4"), jobs[1].(map[string]any)["terminalCondition"].(map[string]any)["state"])
@@ -447,7 +448,7 @@ func TestSeedingRefuses(t *testing.T) {
 	valid := `{"template":{"template":{"containers":[{"image":"i"}]}}}`
 	tests := map[string]struct{ name, raw, want string }{
 		"no name":       {"", valid, "not of the form"},
-		"a location":    {"projects/web-prod/locations/moon1/jobs/j", valid, `no location "moon1"`},
+		"a location":    {"projects/web-prod/locations/moon1/jobs/j", valid, `no Cloud Run in location "moon1"`},
 		"a project":     {"projects/none/locations/europe-west1/jobs/j", valid, "AddProject first"},
 		"there already": {jobName, valid, "there already"},
 		"a kind":        {location + "/instances/i", valid, "none of jobs, services, workerPools"},

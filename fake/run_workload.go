@@ -173,11 +173,10 @@ func (k *workloadKind) insert(c *call, key collectionKey, id string, body object
 	next["name"] = r.name()
 	next["uid"] = c.b.newUUID()
 	next["generation"] = "1"
-	next["createTime"] = timestamp(c.now)
 	next["creator"] = c.caller.email()
 	next["reconciling"] = true
 	next["terminalCondition"] = object{"state": "CONDITION_PENDING"}
-	c.stamp(r, next)
+	next["createTime"] = timestamp(c.stamp(r, next))
 	if c.flag("validateOnly") {
 		return c.newOperation(r, next).json(), nil
 	}
@@ -186,12 +185,13 @@ func (k *workloadKind) insert(c *call, key collectionKey, id string, body object
 	return c.start(r, next, settle).json(), nil
 }
 
-// stamp records who changed the resource, and when.
-func (c *call) stamp(r *resource, o object) {
+// stamp records who changed the resource, and when, and returns the time.
+func (c *call) stamp(r *resource, o object) time.Time {
 	updated := c.b.tick(c.now)
 	o["updateTime"] = timestamp(updated)
 	o["lastModifier"] = c.caller.email()
 	o["etag"] = etag(updated, r.name())
+	return updated
 }
 
 // dropIdentifiers removes what a message says of itself rather than of the
@@ -315,9 +315,9 @@ func (k *runKind) delete(c *call) ([]byte, error) {
 	}
 	generation, _ := strconv.ParseInt(text(o, "generation"), 10, 64)
 	o["generation"] = strconv.FormatInt(generation+1, 10)
-	o["deleteTime"] = timestamp(c.now)
-	o["expireTime"] = timestamp(c.now.AddDate(0, 0, 30))
-	c.stamp(r, o)
+	deleted := c.stamp(r, o)
+	o["deleteTime"] = timestamp(deleted)
+	o["expireTime"] = timestamp(deleted.Add(30 * 24 * time.Hour))
 	o["reconciling"] = true
 	if _, ok := o["terminalCondition"]; ok {
 		child(o, "terminalCondition")["state"] = "CONDITION_PENDING"
@@ -335,7 +335,7 @@ func (k *runKind) delete(c *call) ([]byte, error) {
 		if condition, ok := o["terminalCondition"].(object); ok {
 			condition["state"] = "CONDITION_SUCCEEDED"
 			if k.label == "SERVICE" {
-				condition["lastTransitionTime"] = timestamp(at)
+				condition["lastTransitionTime"] = timestamp(finished)
 			}
 		}
 	}).json(), nil
@@ -385,9 +385,7 @@ func ready(o, ends object, at time.Time, keepTime bool) (succeeded bool) {
 	if _, had := condition["lastTransitionTime"]; !had || !keepTime {
 		condition["lastTransitionTime"] = timestamp(at)
 	}
-	for name, value := range ends {
-		condition[name] = value
-	}
+	maps.Copy(condition, ends)
 	if ends != nil {
 		condition["lastTransitionTime"] = timestamp(at)
 	}

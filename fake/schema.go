@@ -150,8 +150,10 @@ func (c checker) enumName(f discovery.Field, value any, path string) (any, error
 			return v, nil
 		}
 	case json.Number:
-		if i, err := strconv.Atoi(v.String()); err == nil && i >= 0 && i < len(f.Enum) {
-			return f.Enum[i], nil
+		if n, err := strconv.Atoi(v.String()); err == nil {
+			if name, ok := enumNamed(f.Enum, n); ok {
+				return name, nil
+			}
 		}
 	}
 	return nil, c.mismatch(f, value, path)
@@ -212,10 +214,36 @@ func (c checker) enumNumbersIn(f discovery.Field, value any) any {
 		}
 	case string:
 		if i := slices.Index(f.Enum, v); i >= 0 {
-			return i
+			return enumNumber(f.Enum, i)
 		}
 	}
 	return value
+}
+
+// enumNumbering lists the numbers of enums that the protos number otherwise
+// than in the order in which the discovery documents list the names, by the
+// first name.
+var enumNumbering = map[string][]int{
+	"LAUNCH_STAGE_UNSPECIFIED": {0, 6, 7, 1, 2, 3, 4, 5},
+	"COMMON_REASON_UNDEFINED":  {0, 1, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17},
+}
+
+// enumNumber is the number of an enum's i-th name.
+func enumNumber(names []string, i int) int {
+	if numbers := enumNumbering[names[0]]; i < len(numbers) {
+		return numbers[i]
+	}
+	return i
+}
+
+// enumNamed is the name that an enum has for a number.
+func enumNamed(names []string, number int) (string, bool) {
+	for i, name := range names {
+		if enumNumber(names, i) == number {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // schemaOf names the schema of a type URL such as

@@ -1,7 +1,9 @@
 package fake
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +52,7 @@ func (b *Backend) addJSON(name string, raw []byte) error {
 		return err
 	}
 	if b.run.find(key, id) != nil {
-		return fmt.Errorf("it is there already")
+		return errors.New("it is there already")
 	}
 	api := discovery.All()["run:v2"]
 	desired := clone(given)
@@ -101,9 +103,7 @@ func (k *workloadKind) finished(c *call, r *resource, desired, given object) (ob
 		child(next, "template")["revision"] = name[strings.LastIndexByte(name, '/')+1:]
 	}
 	k.begin(c, r, nil, next, false)(next, c.now)
-	for name, value := range desired {
-		next[name] = value
-	}
+	maps.Copy(next, desired)
 	next["createTime"] = timestamp(c.now)
 	next["creator"] = c.caller.email()
 	next["uid"] = c.b.newUUID()
@@ -138,7 +138,7 @@ func (b *Backend) parseRunName(name string) (*runKind, collectionKey, string, er
 		return nil, collectionKey{}, "", fmt.Errorf("there is no project %q; add it with AddProject first", parts[1])
 	}
 	if !slices.Contains(discovery.All()["run:v2"].Locations, parts[3]) {
-		return nil, collectionKey{}, "", fmt.Errorf("Cloud Run has no location %q", parts[3])
+		return nil, collectionKey{}, "", fmt.Errorf("there is no Cloud Run in location %q", parts[3])
 	}
 	key := collectionKey{project: p, location: parts[3], plural: parts[4]}
 	id := parts[5]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"google.golang.org/api/option"
@@ -83,7 +84,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 		w.body = p
 		return len(p), nil
 	}
-	w.body = append(w.body[:len(w.body):len(w.body)], p...)
+	w.body = append(slices.Clip(w.body), p...)
 	return len(p), nil
 }
 

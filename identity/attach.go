@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -41,8 +42,14 @@ type Change struct {
 	// running as the old identity. It is Unknown with [NoWait] unless the
 	// traffic is pinned. Of a job, each later execution runs as New: Yes.
 	ReceivesTraffic Tristate `json:"receivesTraffic"`
-	// Interleaved, where not nil, tells that someone else wrote in between.
+	// Interleaved, where not nil, tells that someone else wrote in between. Of
+	// a job that lost what they wrote, it is also returned as an error.
 	Interleaved *InterleavedError `json:"interleaved,omitempty"`
+	// Before and After are the workload's JSON as the API answered it: as read,
+	// and as last seen. They may hold secrets, in environment variables, and are
+	// left out of JSON.
+	Before json.RawMessage `json:"-"`
+	After  json.RawMessage `json:"-"`
 }
 
 // Attach makes a workload run as a service account and changes nothing else.
@@ -54,9 +61,10 @@ type Change struct {
 // The API has no mask for jobs: the whole job is sent back as the JSON in
 // which it came, but for what only the server sets and for tokens that would
 // start an execution. If someone else wrote the job in between, their change
-// is lost: Attach then returns the Change together with an
-// [*InterleavedError], the one case in which both are set but for a change
-// that was written and did not come into effect.
+// is lost: Attach then returns an [*InterleavedError] beside the Change, which
+// is in effect. Of a service or worker pool nothing is lost, and only
+// [Change.Interleaved] tells. With any other error, [Change.Written] says
+// whether something was written.
 //
 // The error wraps [ErrNotFound], [ErrActAsDenied], [ErrAgentTokenDenied],
 // [ErrConflict] or [ErrAgentIdentity], or is an [*OperationError] or
@@ -137,7 +145,9 @@ func (c *Client) change(ctx context.Context, w Workload, o options, to *target) 
 	if err != nil {
 		return Change{}, err
 	}
-	change := Change{Workload: w, OldGeneration: int64(d.Generation), NewGeneration: int64(d.Generation)}
+	change := Change{
+		Workload: w, OldGeneration: int64(d.Generation), NewGeneration: int64(d.Generation), Before: d.raw, After: d.raw,
+	}
 	if change.Old, err = d.account(w.Kind); err != nil {
 		return Change{}, err
 	}
@@ -169,7 +179,7 @@ func (c *Client) change(ctx context.Context, w Workload, o options, to *target) 
 func (ch *Change) record(read *document, answer *operation, o options) error {
 	ch.Written = !o.validateOnly
 	ch.Operation = answer.Name
-	ch.OldGeneration = int64(read.Generation)
+	ch.Before, ch.OldGeneration = read.raw, int64(read.Generation)
 	if ch.Workload.Kind != KindJob {
 		ch.ClearedRevision = read.Template.Revision
 	}
@@ -178,11 +188,11 @@ func (ch *Change) record(read *document, answer *operation, o options) error {
 	if ch.New, err = d.account(ch.Workload.Kind); err != nil {
 		return err
 	}
-	ch.NewGeneration = int64(d.Generation)
+	ch.After, ch.NewGeneration = d.raw, int64(d.Generation)
 	ch.ReceivesTraffic = receivesTraffic(ch.Workload, d, false)
 	if ch.Written && d.Generation > read.Generation+1 {
 		ch.Interleaved = &InterleavedError{
-			Workload: ch.Workload, Read: ch.OldGeneration, Answered: ch.NewGeneration, Before: read.raw, After: d.raw,
+			Workload: ch.Workload, Read: ch.OldGeneration, Answered: ch.NewGeneration,
 		}
 	}
 	return nil
@@ -197,7 +207,7 @@ func (c *Client) conclude(ctx context.Context, change *Change, answer *operation
 	if err != nil {
 		return err
 	}
-	change.Done = true
+	change.Done, change.After = true, d.raw
 	change.ReceivesTraffic = receivesTraffic(change.Workload, d, true)
 	now, err := d.account(change.Workload.Kind)
 	if err != nil {

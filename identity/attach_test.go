@@ -63,6 +63,7 @@ const oddJob = `{
 // newCloud is a backend with the job nightly in project web-prod and an
 // account in data-prod.
 func newCloud(t testing.TB, opts ...fake.Option) *fake.Backend {
+	t.Helper()
 	b := fake.Start(t, opts...)
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Name: "projects/123456789012"})
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "data-prod"})
@@ -73,6 +74,7 @@ func newCloud(t testing.TB, opts ...fake.Option) *fake.Backend {
 }
 
 func newClient(t testing.TB, b *fake.Backend) *identity.Client {
+	t.Helper()
 	c, err := identity.NewClient(t.Context(), b.ClientOptions("user:dev@example.com")...)
 	require.NoError(t, err)
 	return c
@@ -91,6 +93,7 @@ func methods(b *fake.Backend) []string {
 // without decodes JSON, number literals kept, and removes what the server
 // itself updates.
 func without(t testing.TB, raw []byte, fields ...string) map[string]any {
+	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(string(raw)))
 	dec.UseNumber()
 	var o map[string]any
@@ -117,7 +120,7 @@ func TestAttachChangesTheIdentityOfAJobAndNothingElse(t *testing.T) {
 	assert.Equal(t, before, without(t, b.JSON(nightly.Name())))
 	assert.Equal(t, []string{"get", "patch", "wait"}, methods(b))
 	assert.Regexp(t, "^projects/web-prod/locations/europe-west1/operations/[0-9a-f-]{36}$", change.Operation)
-	change.Operation = ""
+	change.Operation, change.Before, change.After = "", nil, nil
 	assert.Equal(t, identity.Change{
 		Workload: nightly, Old: other, New: runner, Written: true, Done: true,
 		OldGeneration: 1, NewGeneration: 2, ReceivesTraffic: identity.Yes,
@@ -153,12 +156,13 @@ func TestAttachOverAPlainServerSendsTheJobAsItCame(t *testing.T) {
 	setTaskAccount(want, runnerEmail)
 	want["etag"] = `"abc/def"`
 	got := without(t, body)
-	got["etag"] = without2(t, body)["etag"]
+	got["etag"] = decoded(t, body)["etag"]
 	assert.Equal(t, want, got)
 	assert.Contains(t, string(body), `<a href=\"x\">&</a>`, "strings go back to the letter")
 }
 
-func without2(t testing.TB, raw []byte) map[string]any {
+func decoded(t testing.TB, raw []byte) map[string]any {
+	t.Helper()
 	var o map[string]any
 	require.NoError(t, json.Unmarshal(raw, &o))
 	return o
@@ -172,6 +176,8 @@ func TestAttachWritesNothingWhenNothingChanges(t *testing.T) {
 
 	require.NoError(t, err)
 	assert.Equal(t, []string{"get"}, methods(b))
+	assert.JSONEq(t, string(change.Before), string(change.After))
+	change.Before, change.After = nil, nil
 	assert.Equal(t, identity.Change{
 		Workload: nightly, Old: other, New: other, Done: true, OldGeneration: 1, NewGeneration: 1, ReceivesTraffic: identity.Yes,
 	}, change)
@@ -290,7 +296,7 @@ func TestTokensAreNotSentBack(t *testing.T) {
 	_, err := newClient(t, b).Attach(t.Context(), w, runner)
 
 	require.NoError(t, err)
-	assert.Equal(t, "{}", string(must(json.Marshal(without2(t, b.JSON(w.Name()))["latestCreatedExecution"]))))
+	assert.Equal(t, "{}", string(must(json.Marshal(decoded(t, b.JSON(w.Name()))["latestCreatedExecution"]))))
 }
 
 func must[T any](v T, err error) T {
@@ -330,6 +336,7 @@ func TestNotFound(t *testing.T) {
 
 // bounded is the test's context with an end, in virtual time.
 func bounded(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx

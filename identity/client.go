@@ -36,7 +36,6 @@ func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error
 	// very JSON that was read, which the generated calls cannot do.
 	runOpts := append([]option.ClientOption{
 		internaloption.WithDefaultScopes(run.CloudPlatformScope),
-		internaloption.WithDefaultEndpoint("https://run.googleapis.com/"),
 		internaloption.WithDefaultEndpointTemplate("https://run.UNIVERSE_DOMAIN/"),
 		internaloption.WithDefaultMTLSEndpoint("https://run.mtls.googleapis.com/"),
 		internaloption.EnableNewAuthLibrary(),

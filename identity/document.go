@@ -110,6 +110,20 @@ func parseDocument(raw []byte) (*document, error) {
 	return d, nil
 }
 
+// parseTyped reads a workload within an operation, where it says its type
+// besides.
+func parseTyped(raw []byte) (*document, error) {
+	o, err := objectOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	delete(o, "@type")
+	if raw, err = o.encode(); err != nil {
+		return nil, err
+	}
+	return parseDocument(raw)
+}
+
 // template is the part of the template that tells the identity.
 func (d *document) template(k Kind) taskTemplate {
 	if k == KindJob {
@@ -225,7 +239,7 @@ func (o object) setAccount(sa ServiceAccount) error {
 func (o object) dropBuildInfo() error {
 	var containers []object
 	if json.Unmarshal(o["containers"], &containers) != nil {
-		return nil // not the form we know: it goes back as it came
+		return nil //nolint:nilerr // a form that we do not know goes back as it came
 	}
 	dropped := false
 	encoded := make([]json.RawMessage, len(containers))

@@ -102,13 +102,11 @@ func (e *UnfinishedError) Unwrap() error { return e.Err }
 // and worker pools only the identity is written, and nothing of theirs is lost
 // but an identity.
 type InterleavedError struct {
-	Workload Workload
-	// Read and Answered are the generations before and after.
-	Read, Answered int64
-	// Before is the workload's JSON as it was read, After as the server
-	// answered the write. They may hold secrets, in environment variables, and
-	// are left out of JSON.
-	Before, After json.RawMessage `json:"-"`
+	Workload Workload `json:"workload"`
+	// Read and Answered are the generations before and after. The workload as
+	// it was read and as it is now are in [Change.Before] and [Change.After].
+	Read     int64 `json:"read"`
+	Answered int64 `json:"answered"`
 }
 
 // Error says what is lost.

@@ -33,7 +33,7 @@ func exampleCloud() *fake.Backend {
 func exampleClient() *identity.Client {
 	client, err := identity.NewClient(context.Background(), exampleCloud().ClientOptions("user:dev@example.com")...)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	return client
 }

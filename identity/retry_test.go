@@ -286,7 +286,7 @@ func TestOperationErrorOfTheServer(t *testing.T) {
 	_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
 	failed := asError[*identity.OperationError](t, err)
 	assert.Equal(t, "PERMISSION_DENIED", failed.Reason)
-	assert.ErrorIs(t, err, identity.ErrActAsDenied)
+	require.ErrorIs(t, err, identity.ErrActAsDenied)
 	assert.NotErrorIs(t, err, identity.ErrAgentTokenDenied)
 }
 
@@ -323,7 +323,7 @@ func TestRefusalsAreToldApart(t *testing.T) {
 				b.Inject(patchJob, fake.Fault{Status: tt.status, Body: tt.body})
 				_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
 				for _, sentinel := range all {
-					assert.Equal(t, tt.want == sentinel, errors.Is(err, sentinel), "%v: %v", sentinel, err)
+					assert.Equal(t, errors.Is(tt.want, sentinel), errors.Is(err, sentinel), "%v: %v", sentinel, err)
 				}
 				assert.Equal(t, tt.status, asError[*googleapi.Error](t, err).Code)
 			})

@@ -12,10 +12,8 @@ import (
 	"github.com/runidentity/runidentity/identity"
 )
 
-const latestTraffic = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
-
 // revisioned are a service and a worker pool, alike but for their kinds.
-func revisioned(t testing.TB, b *fake.Backend, revision string) []identity.Workload {
+func revisioned(b *fake.Backend, revision string) []identity.Workload {
 	shop := identity.Service("web-prod", "europe-west1", "shop")
 	b.AddService(&run.GoogleCloudRunV2Service{
 		Name: shop.Name(),
@@ -46,12 +44,12 @@ func TestAttachToServicesAndWorkerPools(t *testing.T) {
 	t.Parallel()
 	for _, revision := range []string{"", "v1"} {
 		b := newCloud(t)
-		for _, w := range revisioned(t, b, revision) {
+		for _, w := range revisioned(b, revision) {
 			t.Run(w.Kind.String()+" "+revision, func(t *testing.T) {
 				b.ResetCalls()
 				outputs := []string{"conditions", "latestCreatedRevision", "latestReadyRevision", "terminalCondition"}
 				before := without(t, b.JSON(w.Name()), outputs...)
-				created := without2(t, b.JSON(w.Name()))["latestCreatedRevision"]
+				created := decoded(t, b.JSON(w.Name()))["latestCreatedRevision"]
 
 				change, err := newClient(t, b).Attach(t.Context(), w, runner)
 
@@ -66,14 +64,14 @@ func TestAttachToServicesAndWorkerPools(t *testing.T) {
 				assert.Equal(t, before, without(t, b.JSON(w.Name()), outputs...))
 				assert.Equal(t, []string{"get", "patch", "wait"}, methods(b))
 				assert.Equal(t, "alt=json&prettyPrint=false&updateMask="+mask, b.Calls()[1].Query)
-				body := without2(t, b.Calls()[1].Body)
+				body := decoded(t, b.Calls()[1].Body)
 				assert.NotEmpty(t, body["etag"])
 				delete(body, "etag")
 				assert.Equal(t, map[string]any{"template": map[string]any{"serviceAccount": runnerEmail}}, body)
 				assert.Equal(t, name(w.ID+"-", revision), change.ClearedRevision)
 				assert.Equal(t, identity.Yes, change.ReceivesTraffic)
 				assert.Equal(t, other, change.Old)
-				assert.NotEqual(t, created, without2(t, b.JSON(w.Name()))["latestCreatedRevision"], "a new revision")
+				assert.NotEqual(t, created, decoded(t, b.JSON(w.Name()))["latestCreatedRevision"], "a new revision")
 			})
 		}
 	}
@@ -82,7 +80,7 @@ func TestAttachToServicesAndWorkerPools(t *testing.T) {
 func TestDetachServicesAndWorkerPools(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
-	for _, w := range revisioned(t, b, "") {
+	for _, w := range revisioned(b, "") {
 		change, err := newClient(t, b).Detach(t.Context(), w)
 		require.NoError(t, err)
 		assert.Equal(t, defaultEmail, change.New.Email())
@@ -91,6 +89,7 @@ func TestDetachServicesAndWorkerPools(t *testing.T) {
 
 // pinTraffic sends all traffic to the revision that is the latest now.
 func pinTraffic(t testing.TB, b *fake.Backend, w identity.Workload) (revision string) {
+	t.Helper()
 	var s run.GoogleCloudRunV2Service
 	require.NoError(t, json.Unmarshal(b.JSON(w.Name()), &s))
 	svc, err := run.NewService(t.Context(), b.ClientOptions(fake.Admin)...)
@@ -113,7 +112,7 @@ func TestTrafficPinnedToAnOldRevision(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	c := newClient(t, b)
-	for _, w := range revisioned(t, b, "") {
+	for _, w := range revisioned(b, "") {
 		t.Run(w.Kind.String(), func(t *testing.T) {
 			old := pinTraffic(t, b, w)
 
@@ -137,7 +136,7 @@ func TestTrafficPinnedToAnOldRevision(t *testing.T) {
 func TestNewRevisionThatDoesNotBecomeReady(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
-	w := revisioned(t, b, "")[0]
+	w := revisioned(b, "")[0]
 	c := newClient(t, b)
 	b.Inject("run.projects.locations.services.patch", fake.Fault{Condition: &run.GoogleCloudRunV2Condition{
 		State: "CONDITION_FAILED", RevisionReason: "HEALTH_CHECK_CONTAINER_ERROR", Message: "The user-provided container failed to start.",
@@ -184,7 +183,7 @@ func TestGet(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
 		c := newClient(t, b)
-		w := revisioned(t, b, "")[0]
+		w := revisioned(b, "")[0]
 		a, err := c.Get(t.Context(), w)
 		require.NoError(t, err)
 		assert.Equal(t, identity.Unknown, a.ServingOther)

@@ -49,7 +49,7 @@ func TestParseServiceAccountForms(t *testing.T) {
 			assert.False(t, got.IsZero())
 			again, err := ParseServiceAccount(got.String())
 			require.NoError(t, err)
-			assert.True(t, got == again, "the account must be equal however it was spelled")
+			assert.Equal(t, got, again, "the account must be equal however it was spelled")
 		})
 	}
 }
@@ -180,7 +180,7 @@ func TestServiceAccountKindAndProject(t *testing.T) {
 			assert.Equal(t, tt.project, project)
 			assert.Equal(t, tt.project != "", ok)
 			if ok {
-				assert.NoError(t, checkProject(project))
+				require.NoError(t, checkProject(project))
 				again, err := ParseServiceAccount("projects/" + project + "/serviceAccounts/" + tt.email)
 				require.NoError(t, err)
 				assert.Equal(t, sa, again)

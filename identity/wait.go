@@ -46,7 +46,7 @@ func parseOperation(raw []byte) (*operation, error) {
 		state = []byte("{}")
 	}
 	var err error
-	op.resource, err = parseDocument(state)
+	op.resource, err = parseTyped(state)
 	return op, err
 }
 
@@ -67,7 +67,7 @@ func (c *Client) await(ctx context.Context, w Workload, op *operation) (*documen
 	}
 	var d *document
 	if final != nil {
-		d, err = parseDocument(final)
+		d, err = parseTyped(final)
 	} else {
 		d, err = c.poll(ctx, w, op.resource.Generation)
 	}

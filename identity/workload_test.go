@@ -38,7 +38,7 @@ func TestParseWorkload(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, tt.want, got)
 			}
-			assert.NoError(t, tt.want.Validate())
+			require.NoError(t, tt.want.Validate())
 			assert.Equal(t, tt.in, tt.want.Name())
 			assert.Equal(t, tt.in, tt.want.String())
 			assert.Equal(t, "//run.googleapis.com/"+tt.in, tt.want.FullName())

@@ -5,6 +5,7 @@ package compact
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -34,8 +35,8 @@ func documents() []string {
 }
 
 // FromModule reads the documents in the module cache and returns apis.json.
-func FromModule() ([]byte, error) {
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "google.golang.org/api").Output()
+func FromModule(ctx context.Context) ([]byte, error) {
+	dir, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "google.golang.org/api").Output()
 	if err != nil {
 		return nil, fmt.Errorf("find the google.golang.org/api module: %w", err)
 	}

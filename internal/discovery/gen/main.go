@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"log"
 	"os"
 
@@ -10,7 +11,7 @@ import (
 )
 
 func main() {
-	out, err := compact.FromModule()
+	out, err := compact.FromModule(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,0 +1,152 @@
+// Command deploybot makes a Cloud Run job, service or worker pool run as
+// another service account, and shows what that changed.
+//
+//	go run ./examples/deploybot
+//
+// As it is, it works on a Google Cloud in memory, which has one job. With -live
+// it works on the real one, with Application Default Credentials:
+//
+//	go run ./examples/deploybot -live \
+//		-workload projects/PROJECT/locations/LOCATION/jobs/JOB \
+//		-identity NAME@PROJECT.iam.gserviceaccount.com
+//
+// With -json it prints an object: change, an [identity.Change]; diff, a list of
+// path, by ("attach", "server" or "other"), old and new; and, of the cloud in
+// memory, calls, a list of method and status. It prints none if it failed before
+// anything was written.
+//
+// It exits with 0 when the workload runs as that account, also if it did
+// before; with 1 when that was refused or failed; with 2 when it was called
+// wrongly. Errors go to stderr.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/runidentity/runidentity/examples/internal/demo"
+	"github.com/runidentity/runidentity/identity"
+)
+
+const help = `usage: deploybot [-workload NAME] [-identity ACCOUNT] [-live] [-json]
+
+Makes a Cloud Run job, service or worker pool run as another service account,
+and shows what that changed. Without -live it works on a Google Cloud in memory.
+
+  -workload NAME     projects/PROJECT/locations/REGION/jobs/ID (or services/ID,
+                     or workerPools/ID); without -live, the demo's job
+  -identity ACCOUNT  such as runner@data-prod.iam.gserviceaccount.com;
+                     without -live, an account made for that job
+  -live              work on the real Google Cloud, with Application Default
+                     Credentials; needs -workload and -identity
+  -json              print the result as JSON
+
+Exit codes: 0 done, 1 refused or failed, 2 bad usage.
+`
+
+// The exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// patience is how long a change may take before the bot stops waiting for it.
+const patience = 10 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program but for its process.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseOptions(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, help)
+		return exitDone
+	case err != nil:
+		fmt.Fprintf(stderr, "deploybot: %v (-h shows how to use it)\n", err)
+		return exitUsage
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+
+	attachThere := attachInDemo
+	if o.live {
+		attachThere = attachLive
+	}
+	result, err := attachThere(ctx, o.workload, o.identity)
+	// A change can be written and yet come with an error.
+	if result != nil {
+		err = errors.Join(err, result.print(stdout, o))
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "deploybot:", err)
+		return exitFailed
+	}
+	return exitDone
+}
+
+// options are what the command line says.
+type options struct {
+	workload   identity.Workload
+	identity   identity.ServiceAccount
+	live, json bool
+}
+
+func parseOptions(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("deploybot", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run says it
+	flags.TextVar(&o.workload, "workload", identity.MustParseWorkload(demo.Job), "")
+	flags.TextVar(&o.identity, "identity", identity.MustParseServiceAccount(demo.ExportIdentity), "")
+	flags.BoolVar(&o.live, "live", false, "")
+	flags.BoolVar(&o.json, "json", false, "")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	switch {
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case o.live && (!given["workload"] || !given["identity"]):
+		return o, errors.New("-live needs -workload and -identity: their defaults are of the demo")
+	case o.workload == identity.Workload{}: // of empty text
+		return o, errors.New("-workload is empty")
+	case o.identity.IsZero():
+		return o, errors.New("-identity is empty")
+	}
+	return o, nil
+}
+
+// print writes the result in the form that is asked for.
+func (r *result) print(stdout io.Writer, o options) error {
+	var out bytes.Buffer
+	if o.json {
+		enc := json.NewEncoder(&out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(r); err != nil {
+			return err
+		}
+	} else {
+		r.printText(&out, o.live)
+	}
+	_, err := out.WriteTo(stdout)
+	return err
+}

@@ -1,0 +1,63 @@
+// Package demo is the Google Cloud that the examples work on when they are not
+// given a real one: a [fake.Backend] with a company's two projects.
+//
+// Project web-prod runs a job that writes the night's invoices. It runs as the
+// project's default service account, as jobs do that nobody gave an identity.
+// The data that it exports to belongs to project data-prod, which has a service
+// account for the purpose.
+package demo
+
+import (
+	_ "embed"
+
+	"google.golang.org/api/cloudresourcemanager/v3"
+	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/fake"
+)
+
+// The names of what is there.
+const (
+	// Project is where the job runs.
+	Project = "web-prod"
+
+	// DataProject is where the data is.
+	DataProject = "data-prod"
+
+	// Job is the job that writes invoices.
+	Job = "projects/web-prod/locations/europe-west1/jobs/nightly-invoices"
+
+	// JobIdentity is the account that the job runs as: the default one of its
+	// project.
+	JobIdentity = "123456789012-compute@developer.gserviceaccount.com"
+
+	// ExportIdentity is the account that was made for the job, in DataProject.
+	ExportIdentity = "invoice-export@data-prod.iam.gserviceaccount.com"
+
+	// Deployer is the account of a bot that deploys to Project, as a member: it
+	// is who the examples call the APIs as.
+	Deployer = "serviceAccount:" + deployBot
+
+	deployBot = "deploy-bot@web-prod.iam.gserviceaccount.com"
+)
+
+//go:embed nightly-invoices.json
+var job []byte
+
+// NewBackend returns the cloud as it is before an example does anything.
+func NewBackend(opts ...fake.Option) *fake.Backend {
+	b := fake.NewBackend(opts...)
+	b.AddProject(&cloudresourcemanager.Project{ProjectId: Project, Name: "projects/123456789012"})
+	b.AddProject(&cloudresourcemanager.Project{ProjectId: DataProject, Name: "projects/210987654321"})
+	b.AddServiceAccount(&iam.ServiceAccount{
+		Email:       deployBot,
+		DisplayName: "Deploys to Cloud Run",
+	})
+	b.AddServiceAccount(&iam.ServiceAccount{
+		Email:       ExportIdentity,
+		DisplayName: "Invoice export",
+		Description: "Identity of the job nightly-invoices in web-prod",
+	})
+	b.AddJSON(Job, job)
+	return b
+}
