@@ -41,9 +41,9 @@
 //
 // # Permissions
 //
-// Attach needs run.jobs.get, run.jobs.update and, to wait, run.operations.get
-// (run.services.…, run.workerpools.… alike) on the workload, and
-// iam.serviceAccounts.actAs on the account. Without run.operations.get it looks
-// at the workload itself until it has settled.
+// Attach needs run.jobs.get and run.jobs.update on the job (run.services.… and
+// run.workerpools.… alike), iam.serviceAccounts.actAs on the account and, to
+// wait, run.operations.get on the project: without that one it looks at the job
+// itself until it has settled.
 // https://cloud.google.com/run/docs/configuring/jobs/service-identity
 package identity
