@@ -59,7 +59,7 @@ var (
 // "// indirect". A new one needs a reason in the commit that adds it here.
 var directDependencies = []string{
 	"github.com/goccy/go-yaml",
-	"github.com/google/cel-go",
+	"cel.dev/cel-go",
 	"github.com/googleapis/gax-go/v2",
 	"github.com/stretchr/testify",
 	"golang.org/x/sync",

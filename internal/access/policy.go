@@ -1,0 +1,149 @@
+package access
+
+import (
+	"errors"
+	"strings"
+)
+
+// Policy is an allow policy.
+type Policy struct {
+	Bindings []Binding
+}
+
+// Binding grants a role to members.
+type Binding struct {
+	// Role is the role's name: roles/run.admin, projects/p/roles/deployer.
+	Role string
+	// Members are the members, in the v1 syntax.
+	Members []string
+	// Condition is nil for a binding without a condition.
+	Condition *Expr
+}
+
+// AllowPolicy is a compiled [Policy]. It is immutable and safe for concurrent
+// use. The zero AllowPolicy has no bindings.
+type AllowPolicy struct {
+	bindings []binding
+	// refs are the distinct members; the first open ones are those that may
+	// contain a subject that they don't name.
+	refs []memberRef
+	open int
+	// other says that there are members of KindOther.
+	other bool
+	// index finds a ref by the member's id.
+	index map[string]int32
+	errs  []error
+}
+
+type binding struct {
+	// role is the name to look up, full is the name as written.
+	role, full string
+	// hidden says that the binding has a condition that the policy doesn't
+	// show, because the policy was read as version 1.
+	hidden  bool
+	expr    *Expr
+	cond    *Condition
+	members []Member
+}
+
+// memberRef is a member with the bindings that have it.
+type memberRef struct {
+	member   Member
+	bindings []int32
+}
+
+// hiddenCondition is what IAM appends, with a hash, to the role of a conditional
+// binding in a policy that is read as version 1.
+const hiddenCondition = "_withcond_"
+
+// Allow compiles an allow policy. The result is usable even if its Err isn't
+// nil: what couldn't be compiled makes decisions that depend on it Unknown.
+func (c *Compiler) Allow(p Policy) *AllowPolicy {
+	a := &AllowPolicy{bindings: make([]binding, len(p.Bindings)), index: map[string]int32{}}
+	for i, in := range p.Bindings {
+		b := &a.bindings[i]
+		b.full, b.expr = in.Role, in.Condition
+		b.role, _, b.hidden = strings.Cut(in.Role, hiddenCondition)
+		if in.Condition != nil {
+			b.cond = c.condition(in.Condition.Expression)
+			if b.cond.err != nil {
+				a.errs = append(a.errs, b.cond.err)
+			}
+		}
+		b.members = make([]Member, len(in.Members))
+		for j, text := range in.Members {
+			m, err := parseMember(text, v1)
+			if err != nil {
+				a.errs = append(a.errs, err)
+			}
+			b.members[j] = m
+		}
+	}
+	a.makeIndex()
+	return a
+}
+
+// makeIndex collects the distinct members, those that are open first.
+func (a *AllowPolicy) makeIndex() {
+	for _, open := range []bool{true, false} {
+		for i := range a.bindings {
+			for _, m := range a.bindings[i].members {
+				if isOpen(m.kind) == open {
+					a.refer(m, int32(i))
+				}
+			}
+		}
+		if open {
+			a.open = len(a.refs)
+		}
+	}
+}
+
+func (a *AllowPolicy) refer(m Member, binding int32) {
+	at, ok := a.index[m.id]
+	if !ok {
+		at = int32(len(a.refs))
+		a.index[m.id] = at
+		a.refs = append(a.refs, memberRef{member: m})
+		a.other = a.other || m.kind == KindOther
+	}
+	r := &a.refs[at]
+	if n := len(r.bindings); n == 0 || r.bindings[n-1] != binding {
+		r.bindings = append(r.bindings, binding)
+	}
+}
+
+// isOpen reports the kinds that may match a subject otherwise than by being one
+// of its keys.
+func isOpen(k Kind) bool {
+	switch k {
+	case KindAnonymous, KindUser, KindServiceAccount, KindAgent, KindAllUsers, KindDeleted:
+		return false
+	}
+	return true
+}
+
+// Err returns what keeps parts of the policy from being evaluated: errors of
+// type *[MemberError] and *[ConditionError], joined. IAM refuses such a policy,
+// except for conditions on attributes that only this package doesn't support.
+func (a *AllowPolicy) Err() error { return errors.Join(a.errs...) }
+
+// Sets returns the distinct sets that the policy grants roles to, for a caller
+// that has to find out about memberships.
+func (a *AllowPolicy) Sets() []Member {
+	var sets []Member
+	for _, r := range a.refs[:a.open] {
+		if r.member.IsSet() {
+			sets = append(sets, r.member)
+		}
+	}
+	return sets
+}
+
+// bindingsOf returns the bindings that name m.
+func (a *AllowPolicy) bindingsOf(m Member) []int32 {
+	if at, ok := a.index[m.id]; ok {
+		return a.refs[at].bindings
+	}
+	return nil
+}

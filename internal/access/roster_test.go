@@ -1,0 +1,58 @@
+package access
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func containments(s Sets) map[string][]Member {
+	out := map[string][]Member{}
+	for _, c := range s.In {
+		out[c.Set.String()] = c.Via
+	}
+	return out
+}
+
+func TestRosterChains(t *testing.T) {
+	t.Parallel()
+	a, b, c, d := Group("a@x.y"), Group("b@x.y"), Group("c@x.y"), Group("d@x.y")
+	u := User("u@x.y")
+	r := NewRoster(
+		Set{Member: a, Members: []Member{u}},
+		Set{Member: b, Members: []Member{a, User("v@x.y")}},
+		Set{Member: c, Members: []Member{b, c}},
+		Set{Member: a, Members: []Member{c}}, // given twice, and a ring
+		Set{Member: d, Members: []Member{domainOf(u)}},
+	)
+	s := r.Sets(u)
+	assert.Nil(t, s.Unknown)
+	assert.Equal(t, map[string][]Member{
+		"group:a@x.y": nil, "group:b@x.y": {a}, "group:c@x.y": {b, a}, "domain:x.y": nil, "group:d@x.y": {domainOf(u)},
+	}, containments(s))
+	assert.Equal(t, map[string][]Member{"group:c@x.y": nil, "group:a@x.y": {c}}, containments(r.Sets(b)))
+	assert.Empty(t, r.Sets(ServiceAccount("s@x.y")).In)
+}
+
+func TestRosterUnknown(t *testing.T) {
+	t.Parallel()
+	a, b, c, d := Group("a@x.y"), Group("b@x.y"), Group("c@x.y"), Group("d@x.y")
+	u := User("u@x.y")
+	sets := []Set{
+		{Member: a, Unreadable: true},
+		{Member: b, Members: []Member{a}},
+		{Member: c, Members: []Member{u}, Unreadable: true},
+		{Member: d, Members: []Member{Group("unlisted@x.y")}},
+	}
+	closed := NewRoster(sets...).Sets(u)
+	assert.Equal(t, []Member{a}, closed.Unknown(a))
+	assert.Equal(t, []Member{a}, closed.Unknown(b), "because of the nested one")
+	assert.Empty(t, closed.Unknown(c), "the members that are known count")
+	assert.Empty(t, closed.Unknown(d))
+	assert.Empty(t, closed.Unknown(Group("other@x.y")))
+	open := NewOpenRoster(sets...).Sets(u)
+	assert.Equal(t, []Member{a}, open.Unknown(b))
+	assert.Equal(t, []Member{Group("unlisted@x.y")}, open.Unknown(d))
+	assert.Equal(t, []Member{Group("other@x.y")}, open.Unknown(Group("other@x.y")))
+	assert.Empty(t, open.Unknown(c))
+}
