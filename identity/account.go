@@ -46,7 +46,9 @@ const goodReads = 3
 
 // EnsureServiceAccount returns a service account, which it creates if it is
 // missing, once it is reliably visible: several reads in a row find it.
-// A grant that names it may still take a minute or more to be effective.
+// A grant that names it may still take a minute or more to be effective. If it
+// was created and then not seen in time, the Account says so beside the error,
+// which is an [*UnfinishedError] if ctx ended.
 //
 // An account that is there and disabled is left so: the error wraps
 // [ErrAccountDisabled]. Creating an account under the address of a deleted one
@@ -55,7 +57,7 @@ const goodReads = 3
 func (c *Client) EnsureServiceAccount(ctx context.Context, spec AccountSpec) (Account, error) {
 	a, err := c.ensure(ctx, spec)
 	if err != nil {
-		return Account{}, fmt.Errorf("ensure service account %q: %w", spec.ServiceAccount, err)
+		return a, fmt.Errorf("ensure service account %q: %w", spec.ServiceAccount, err)
 	}
 	return a, nil
 }
@@ -91,12 +93,12 @@ func (c *Client) ensure(ctx context.Context, spec AccountSpec) (Account, error) 
 	if err != nil && !hasCode(err, http.StatusConflict) {
 		return Account{}, err
 	}
-	made := err == nil
+	if err == nil {
+		a, flaw := describe(sa, created, true)
+		return a, errors.Join(flaw, unfinished(ctx, "", c.awaitAccount(ctx, name, spec.Wait, goodReads)))
+	}
 	if err := c.awaitAccount(ctx, name, spec.Wait, goodReads); err != nil {
 		return Account{}, err
-	}
-	if made {
-		return describe(sa, created, true)
 	}
 	if found, err = c.account(ctx, name); err != nil {
 		return Account{}, err
@@ -135,7 +137,8 @@ func (c *Client) awaitAccount(ctx context.Context, name string, wait time.Durati
 	if wait <= 0 {
 		wait = 2 * time.Minute
 	}
-	last := time.Now().Add(wait)
+	began := time.Now()
+	last := began.Add(wait)
 	var backoff retry.Backoff
 	missed := false
 	for good := 0; good < reads; {
@@ -155,7 +158,7 @@ func (c *Client) awaitAccount(ctx context.Context, name string, wait time.Durati
 			return err
 		}
 		if err := backoff.PauseUntil(ctx, last, err); err != nil {
-			return fmt.Errorf("not reliably visible within %s: %w", wait, err)
+			return fmt.Errorf("not reliably visible after %s: %w", time.Since(began).Round(time.Second), err)
 		}
 	}
 	return nil

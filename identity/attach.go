@@ -1,30 +1,27 @@
 package identity
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
-	"time"
-
-	"github.com/runidentity/runidentity/internal/retry"
+	"strings"
 )
 
 // A Change is what [Client.Attach], [Client.Detach] or [Client.CreateJob] did.
 type Change struct {
 	Workload Workload `json:"workload"`
 	// Old and New are the identities before and after. Old is zero for a job
-	// that was created, or if the workload named none, which means the
-	// project's default.
+	// that was created, if the workload named none, which means the project's
+	// default, or if what it named is no service account's address.
 	Old ServiceAccount `json:"old"`
 	New ServiceAccount `json:"new"`
 	// Written says whether Cloud Run accepted a write. It is false if the
-	// identity was the wanted one already, and with [ValidateOnly].
+	// identity was the wanted one already, with [ValidateOnly], and beside an
+	// [*UnfinishedError] if that is not known.
 	Written bool `json:"written"`
-	// Done says whether the change is in effect: it is false with
-	// [ValidateOnly], and with [NoWait] if something was written.
+	// Done says whether the workload is known to have settled with the wanted
+	// identity.
 	Done bool `json:"done"`
 	// OldGeneration and NewGeneration are the workload's generations as read
 	// and as answered.
@@ -40,17 +37,28 @@ type Change struct {
 	// ReceivesTraffic says whether the new revision of a service or worker
 	// pool receives traffic; if all of it is pinned to older ones, they go on
 	// running as the old identity. It is Unknown with [NoWait] unless the
-	// traffic is pinned. Of a job, each later execution runs as New: Yes.
+	// traffic is pinned, and where the API tells nothing of traffic. Of a job,
+	// each later execution runs as New: Yes.
 	ReceivesTraffic Tristate `json:"receivesTraffic"`
 	// Interleaved, where not nil, tells that someone else wrote in between. Of
 	// a job that lost what they wrote, it is also returned as an error.
 	Interleaved *InterleavedError `json:"interleaved,omitempty"`
-	// Before and After are the workload's JSON as the API answered it: as read,
-	// and as last seen. They may hold secrets, in environment variables, and are
-	// left out of JSON.
-	Before json.RawMessage `json:"-"`
-	After  json.RawMessage `json:"-"`
+	// Before and After are the workload as the API answered it: as read, and as
+	// last seen.
+	Before Document `json:"-"`
+	After  Document `json:"-"`
 }
+
+// A Document is the JSON of a workload as the API answered it. It may hold
+// secrets, in environment variables, and so it prints as its size; convert it
+// to []byte or string for the JSON.
+type Document []byte
+
+// String returns the size, not the JSON.
+func (d Document) String() string { return fmt.Sprintf("(%d bytes of JSON)", len(d)) }
+
+// GoString is String.
+func (d Document) GoString() string { return d.String() }
 
 // Attach makes a workload run as a service account and changes nothing else.
 // It reads the workload and, if its identity is another one, writes it back
@@ -61,15 +69,19 @@ type Change struct {
 // The API has no mask for jobs: the whole job is sent back as the JSON in
 // which it came, but for what only the server sets and for tokens that would
 // start an execution. If someone else wrote the job in between, their change
-// is lost: Attach then returns an [*InterleavedError] beside the Change, which
-// is in effect. Of a service or worker pool nothing is lost, and only
-// [Change.Interleaved] tells. With any other error, [Change.Written] says
-// whether something was written.
+// is lost: Attach then returns an [*InterleavedError] beside the Change. Of a
+// service or worker pool nothing is lost, and only [Change.Interleaved] tells.
+// With any error, [Change.Written] says whether something is known to have been
+// written.
+//
+// If the identity is the wanted one already, nothing is written. If an earlier
+// change has not settled yet, Attach waits for it; if one failed, the identity
+// is not in effect, and Attach returns the [*OperationError] that it left.
 //
 // The error wraps [ErrNotFound], [ErrActAsDenied], [ErrAgentTokenDenied],
 // [ErrConflict] or [ErrAgentIdentity], or is an [*OperationError] or
 // [*UnfinishedError], where it is one of these. An Attach that failed may be
-// repeated: what is in effect already is not written again.
+// repeated: what is written already is not written again.
 func (c *Client) Attach(ctx context.Context, w Workload, sa ServiceAccount, opts ...Option) (Change, error) {
 	change, err := c.attach(ctx, w, sa, opts)
 	if err != nil {
@@ -139,6 +151,20 @@ func (t *target) reached(w Workload, sa ServiceAccount) Tristate {
 	return tristate(sa == t.account)
 }
 
+// same says whether two accounts are the same identity of a workload, of which
+// the zero one is the project's default.
+func same(w Workload, a, b ServiceAccount, number int64) Tristate {
+	switch {
+	case a == b:
+		return Yes
+	case a.IsZero():
+		return isDefault(w, b, number)
+	case b.IsZero():
+		return isDefault(w, a, number)
+	}
+	return No
+}
+
 // change makes the read, the write and the wait.
 func (c *Client) change(ctx context.Context, w Workload, o options, to *target) (Change, error) {
 	d, err := c.read(ctx, w)
@@ -148,21 +174,18 @@ func (c *Client) change(ctx context.Context, w Workload, o options, to *target) 
 	change := Change{
 		Workload: w, OldGeneration: int64(d.Generation), NewGeneration: int64(d.Generation), Before: d.raw, After: d.raw,
 	}
-	if change.Old, err = d.account(w.Kind); err != nil {
-		return Change{}, err
+	old, flaw := d.account(w.Kind)
+	change.Old, change.New = old, old
+	if flaw == nil && to.reached(w, old) == Yes && !d.agentIdentity(w.Kind) {
+		err := c.confirm(ctx, &change, d, o)
+		return change, err
 	}
-	change.New = change.Old
-	if to.reached(w, change.Old) == Yes && !d.agentIdentity(w.Kind) {
-		change.Done = true
-		change.ReceivesTraffic = receivesTraffic(w, d, true)
-		return change, nil
-	}
-	wr := &write{client: c, workload: w, options: o, target: to, original: change.Old, read: d}
+	wr := &write{client: c, workload: w, options: o, target: to, original: d.template(w.Kind).ServiceAccount, read: d}
 	answer, err := wr.run(ctx)
 	if err != nil {
 		return change, err
 	}
-	if err := change.record(wr.read, answer, o); err != nil {
+	if err := change.record(wr, answer); err != nil {
 		return change, err
 	}
 	if o.validateOnly {
@@ -175,22 +198,57 @@ func (c *Client) change(ctx context.Context, w Workload, o options, to *target) 
 	return change, err
 }
 
-// record notes what was written. read is what the write was made from.
-func (ch *Change) record(read *document, answer *operation, o options) error {
-	ch.Written = !o.validateOnly
+// confirm looks whether the identity that a workload has already is in effect.
+func (c *Client) confirm(ctx context.Context, change *Change, d *document, o options) error {
+	if !d.settled(d.Generation) {
+		if o.noWait || o.validateOnly {
+			return nil
+		}
+		settled, err := c.poll(ctx, change.Workload, d.Generation)
+		if err != nil {
+			return unfinished(ctx, "", err)
+		}
+		d = settled
+		change.After, change.NewGeneration = d.raw, int64(d.Generation)
+		now, err := d.account(change.Workload.Kind)
+		if err != nil || now != change.Old {
+			return fmt.Errorf("%w: it runs as %s now", ErrConflict, cmp.Or(now.Email(), defaultIdentity))
+		}
+	}
+	change.ReceivesTraffic = receivesTraffic(change.Workload, d, true)
+	if err := d.TerminalCondition.failure(""); err != nil {
+		return fmt.Errorf("it has that identity already, but its last change did not come into effect: %w", err)
+	}
+	change.Done = true
+	return nil
+}
+
+// record notes what was written.
+func (ch *Change) record(wr *write, answer *operation) error {
+	if err := answer.failure(); err != nil {
+		return err
+	}
+	read := wr.read
+	ch.Written = !wr.options.validateOnly && !answer.notOurs
 	ch.Operation = answer.Name
 	ch.Before, ch.OldGeneration = read.raw, int64(read.Generation)
-	if ch.Workload.Kind != KindJob {
+	if ch.Workload.Kind != KindJob && ch.Written {
 		ch.ClearedRevision = read.Template.Revision
 	}
 	d := answer.resource
+	if d == nil {
+		ch.New = wr.target.account
+		return nil
+	}
 	var err error
 	if ch.New, err = d.account(ch.Workload.Kind); err != nil {
 		return err
 	}
 	ch.After, ch.NewGeneration = d.raw, int64(d.Generation)
 	ch.ReceivesTraffic = receivesTraffic(ch.Workload, d, false)
-	if ch.Written && d.Generation > read.Generation+1 {
+	// After an answer that got lost, someone may also have written later: then
+	// the workload no longer says what was sent, and nothing of theirs is lost.
+	if ch.Written && d.Generation > read.Generation+1 && (!answer.looked || holds(d.raw, wr.body)) {
 		ch.Interleaved = &InterleavedError{
 			Workload: ch.Workload, Read: ch.OldGeneration, Answered: ch.NewGeneration,
 		}
@@ -203,22 +261,29 @@ func (c *Client) conclude(ctx context.Context, change *Change, answer *operation
 	if o.noWait {
 		return nil
 	}
-	d, err := c.await(ctx, change.Workload, answer)
+	d, err := c.await(ctx, change.Workload, answer, change.NewGeneration)
+	if d != nil {
+		change.After = d.raw
+		change.ReceivesTraffic = receivesTraffic(change.Workload, d, true)
+	}
 	if err != nil {
 		return err
 	}
-	change.Done, change.After = true, d.raw
-	change.ReceivesTraffic = receivesTraffic(change.Workload, d, true)
 	now, err := d.account(change.Workload.Kind)
 	if err != nil {
 		return err
 	}
-	change.New = now
-	if to != nil && to.reached(change.Workload, now) == No {
-		return fmt.Errorf("%w: it runs as %s now", ErrConflict, now)
+	change.New, change.NewGeneration = now, max(change.NewGeneration, int64(d.Generation))
+	if to.reached(change.Workload, now) == No {
+		return fmt.Errorf("%w: it runs as %s now", ErrConflict, cmp.Or(now.Email(), defaultIdentity))
 	}
+	change.Done = true
 	return nil
 }
+
+// defaultIdentity is what errors call the identity of a workload that names
+// none.
+const defaultIdentity = "the project's default identity"
 
 // receivesTraffic says whether the latest revision receives traffic. Before
 // the change is settled, only traffic that is all pinned tells.
@@ -233,124 +298,26 @@ func receivesTraffic(w Workload, d *document, settled bool) Tristate {
 	if settled {
 		targets = d.shares()
 	}
-	latest := d.LatestCreatedRevision
-	pinned := len(targets) > 0
+	latest := lastSegment(d.LatestCreatedRevision)
+	known, pinned := false, true
 	for _, t := range targets {
 		if t.Percent == 0 {
 			continue
 		}
+		known = true
 		pinned = pinned && !t.toLatest()
-		if settled && (t.toLatest() && d.LatestReadyRevision == latest || t.Revision != "" && latest == w.Name()+"/revisions/"+t.Revision) {
+		if !settled {
+			continue
+		}
+		if t.toLatest() && lastSegment(d.LatestReadyRevision) == latest || t.Revision != "" && lastSegment(t.Revision) == latest {
 			return Yes
 		}
 	}
-	if settled || pinned {
+	if known && (settled || pinned) {
 		return No
 	}
 	return Unknown
 }
 
-// write is the PATCH of one change, with what has to be known to repeat it.
-type write struct {
-	client   *Client
-	workload Workload
-	options  options
-	target   *target
-	original ServiceAccount // what the change replaces
-	read     *document      // what the next PATCH is made from
-}
-
-// run sends the PATCH until it is answered, or known to have been applied.
-func (wr *write) run(ctx context.Context) (*operation, error) {
-	var backoff, visible retry.Backoff
-	started := time.Now()
-	for {
-		if wr.read.agentIdentity(wr.workload.Kind) {
-			return nil, ErrAgentIdentity
-		}
-		answer, err := wr.send(ctx)
-		if err == nil {
-			return answer, nil
-		}
-		if ctx.Err() != nil && retry.Ambiguous(err) {
-			return nil, &UnfinishedError{Err: err}
-		}
-		err = wrap(err)
-		switch {
-		case errors.Is(err, ErrActAsDenied) && wr.options.accountWait > 0:
-			if err := visible.PauseUntil(ctx, started.Add(wr.options.accountWait), err); err != nil {
-				return nil, err
-			}
-		case errors.Is(err, ErrConflict):
-			if err := backoff.WaitFor(ctx, err); err != nil {
-				return nil, err
-			}
-		default:
-			ambiguous := retry.Ambiguous(err)
-			if err := backoff.Wait(ctx, err); err != nil {
-				if ambiguous {
-					return nil, unfinished(ctx, "", err)
-				}
-				return nil, err
-			}
-		}
-		applied, err := wr.readAgain(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if applied != nil {
-			return applied, nil
-		}
-	}
-}
-
-// readAgain reads the workload after a PATCH that failed: it may have been
-// applied all the same, or someone else may have written. It returns an
-// operation without a name if the identity is the wanted one by now.
-func (wr *write) readAgain(ctx context.Context) (*operation, error) {
-	d, err := wr.client.read(ctx, wr.workload)
-	if err != nil {
-		return nil, err
-	}
-	now, err := d.account(wr.workload.Kind)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case now == wr.original:
-		wr.read = d
-		return nil, nil
-	case wr.target.reached(wr.workload, now) != No:
-		return &operation{resource: d}, nil
-	default:
-		return nil, fmt.Errorf("%w: it ran as %s, and runs as %s now", ErrConflict, wr.original, now)
-	}
-}
-
-// send makes one PATCH.
-func (wr *write) send(ctx context.Context) (*operation, error) {
-	query := url.Values{}
-	if wr.options.validateOnly {
-		query.Set("validateOnly", "true")
-	}
-	var body []byte
-	var err error
-	if wr.workload.Kind == KindJob {
-		body, err = jobBody(wr.read.raw, wr.target.account)
-	} else {
-		mask := "template.serviceAccount"
-		if wr.read.Template.Revision != "" {
-			mask += ",template.revision"
-		}
-		query.Set("updateMask", mask)
-		body, err = maskedBody(wr.read, wr.target.account)
-	}
-	if err != nil {
-		return nil, err
-	}
-	raw, err := wr.client.do(ctx, http.MethodPatch, wr.workload.Name(), query, body)
-	if err != nil {
-		return nil, err
-	}
-	return parseOperation(raw)
-}
+// lastSegment is the id at the end of a resource name.
+func lastSegment(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }

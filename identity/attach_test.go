@@ -14,6 +14,7 @@ import (
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/option"
+	"google.golang.org/api/orgpolicy/v2"
 
 	"github.com/runidentity/runidentity/fake"
 	"github.com/runidentity/runidentity/identity"
@@ -70,6 +71,13 @@ func newCloud(t testing.TB, opts ...fake.Option) *fake.Backend {
 	b.AddServiceAccount(&iam.ServiceAccount{Email: runnerEmail})
 	b.AddServiceAccount(&iam.ServiceAccount{Email: other.Email()})
 	b.AddJSON(nightly.Name(), []byte(oddJob))
+	// The developer owns the job's project and may act as the account of the
+	// other one, which the job's service agent may use too.
+	b.Grant("projects/web-prod", "roles/owner", "user:dev@example.com")
+	account := "projects/data-prod/serviceAccounts/" + runnerEmail
+	b.Grant(account, "roles/iam.serviceAccountUser", "user:dev@example.com")
+	b.Grant(account, "roles/iam.serviceAccountTokenCreator", identity.RunServiceAgent(123456789012).Member())
+	b.SetOrgPolicy(crossProjectAllowed())
 	return b
 }
 
@@ -244,10 +252,26 @@ func TestBadInputIsRefusedBeforeAnyCall(t *testing.T) {
 			return err
 		},
 	}
+	// Each names the value, the rule and an example of a right one.
+	wants := map[string][]string{
+		"attach zero workload":      {`""`, "must not be empty", "projects/web-prod/locations/europe-west1/jobs/nightly"},
+		"attach bad workload":       {`"Web"`, "must be a project id", "example: "},
+		"attach zero account":       {`""`, "must not be empty", runnerEmail},
+		"detach zero workload":      {`""`, "must not be empty", "example: "},
+		"get zero workload":         {`""`, "must not be empty", "example: "},
+		"execute a service":         {"projects/p/locations/l/services/s", "where a job is wanted", "identity.Job"},
+		"create without template":   {"the job has no template.template", "a container with an image"},
+		"ensure zero account":       {`""`, "must not be empty", runnerEmail},
+		"ensure an agent":           {"service-1@serverless-robot-prod", "only a user-managed one can be created", "runner@my-project"},
+		"ensure a short account id": {`"run"`, "6 to 30 characters", "nightly-runner"},
+	}
 	for name, call := range calls {
 		err := call()
 		require.Error(t, err, name)
-		t.Log(name+":", err)
+		require.NotEmpty(t, wants[name], name)
+		for _, want := range wants[name] {
+			require.ErrorContains(t, err, want, name)
+		}
 	}
 	assert.Empty(t, b.Calls())
 }
@@ -340,4 +364,15 @@ func bounded(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// crossProjectAllowed is the policy with which data-prod lets its accounts be
+// attached to resources of other projects.
+func crossProjectAllowed() *orgpolicy.GoogleCloudOrgpolicyV2Policy {
+	return &orgpolicy.GoogleCloudOrgpolicyV2Policy{
+		Name: "projects/data-prod/policies/iam.disableCrossProjectServiceAccountUsage",
+		Spec: &orgpolicy.GoogleCloudOrgpolicyV2PolicySpec{Rules: []*orgpolicy.GoogleCloudOrgpolicyV2PolicySpecPolicyRule{
+			{ForceSendFields: []string{"Enforce"}},
+		}},
+	}
 }

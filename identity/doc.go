@@ -30,14 +30,14 @@
 // # Failures
 //
 // Reads, and writes of which the effect can be recognised, are repeated on 429,
-// 500, 502, 503, 504 and broken connections, with full-jitter exponential
-// backoff, Retry-After honoured, for about a minute and never beyond the
-// context. After a write whose answer got lost, the workload is read first.
-// What starts an execution is not repeated.
+// 500, 502, 503, 504 and broken connections: eight times, with full-jitter
+// exponential backoff, a Retry-After of up to ten minutes honoured, and never
+// beyond the context. After a write whose answer got lost, the workload is read
+// first. What may have started an execution is not repeated.
 //
 // What Cloud Run refuses is told apart by [ErrActAsDenied],
-// [ErrAgentTokenDenied] and the like; the server's *googleapi.Error is always
-// in the chain.
+// [ErrAgentTokenDenied] and the like. The server's *googleapi.Error is in the
+// chain wherever the server answered with one.
 //
 // # Permissions
 //

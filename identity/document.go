@@ -124,6 +124,12 @@ func parseTyped(raw []byte) (*document, error) {
 	return parseDocument(raw)
 }
 
+// settled says whether the workload is in the state that a generation asks
+// for, or has failed to get there.
+func (d *document) settled(generation integer) bool {
+	return !d.Reconciling && (d.ObservedGeneration == 0 || d.ObservedGeneration >= generation)
+}
+
 // template is the part of the template that tells the identity.
 func (d *document) template(k Kind) taskTemplate {
 	if k == KindJob {

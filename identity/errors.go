@@ -10,8 +10,8 @@ import (
 	"google.golang.org/api/googleapi"
 )
 
-// What a program can tell apart with errors.Is. The server's error, a
-// *googleapi.Error, stays reachable with errors.As beside it.
+// What a program can tell apart with errors.Is. Where the server answered with
+// an error, that *googleapi.Error stays reachable with errors.As beside it.
 var (
 	// ErrNotFound: there is no such workload, or execution.
 	ErrNotFound = errors.New("not found")
@@ -74,20 +74,22 @@ func (e *OperationError) Is(target error) bool {
 	return found != nil && target == found
 }
 
-// An UnfinishedError tells that ctx ended before the outcome of a request was
-// known. What was asked for may still take effect.
+// An UnfinishedError tells that the outcome of a request is not known: ctx
+// ended before, or the answer got lost and looking for the effect failed too.
+// What was asked for may have taken effect, or may still.
 type UnfinishedError struct {
-	// Operation is the full name of the operation to look at, or empty when
-	// ctx ended before the server had named one.
+	// Operation is the full name of the operation to look at, or empty if the
+	// server had not named one.
 	Operation string
-	// Err is why the wait ended; it wraps the context's error.
+	// Err is why the outcome is not known. It wraps the context's error if ctx
+	// ended, and the server's last one if there was one.
 	Err error
 }
 
 // Error says that the change may still take effect.
 func (e *UnfinishedError) Error() string {
 	if e.Operation == "" {
-		return fmt.Sprintf("stopped waiting for the answer, the change may still take effect: %v", e.Err)
+		return fmt.Sprintf("the outcome is not known, the change may still take effect: %v", e.Err)
 	}
 	return fmt.Sprintf("stopped waiting, the change may still take effect (%s): %v", e.Operation, e.Err)
 }

@@ -27,6 +27,12 @@ func exampleCloud() *fake.Backend {
 			Containers: []*run.GoogleCloudRunV2Container{{Image: "us-docker.pkg.dev/cloudrun/container/job"}},
 		}},
 	})
+	// What it takes to attach an account of another project.
+	b.Grant("projects/web-prod", "roles/owner", "user:dev@example.com")
+	account := "projects/data-prod/serviceAccounts/runner@data-prod.iam.gserviceaccount.com"
+	b.Grant(account, "roles/iam.serviceAccountUser", "user:dev@example.com")
+	b.Grant(account, "roles/iam.serviceAccountTokenCreator", identity.RunServiceAgent(123456789012).Member())
+	b.SetOrgPolicy(crossProjectAllowed())
 	return b
 }
 

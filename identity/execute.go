@@ -18,7 +18,8 @@ type Execution struct {
 	Name string `json:"name"`
 	// ServiceAccount is the identity that the execution records: the one that
 	// its job had when it was started. A later change of the job does not
-	// reach it.
+	// reach it. It is zero if the server does not tell, or tells no address of a
+	// service account.
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
 	// Operation is the full name of the operation that lasts as long as the
 	// execution.
@@ -60,6 +61,9 @@ func (c *Client) execute(ctx context.Context, w Workload, opts []Option) (Execut
 	if err != nil {
 		return Execution{}, err
 	}
+	if err := ctx.Err(); err != nil {
+		return Execution{}, err
+	}
 	raw, err := c.runOnce(ctx, w, body)
 	if err != nil {
 		return Execution{}, err
@@ -69,8 +73,11 @@ func (c *Client) execute(ctx context.Context, w Workload, opts []Option) (Execut
 		return Execution{}, fmt.Errorf("%w: %w", ErrMayHaveStarted, err)
 	}
 	e := Execution{Workload: w, Operation: op.Name}
-	if err := e.record(op.Metadata); err != nil || !o.waitExecution {
-		return e, err
+	if err := e.record(op.Metadata); err != nil {
+		return e, fmt.Errorf("%w: %w", ErrMayHaveStarted, err)
+	}
+	if !o.waitExecution {
+		return e, nil
 	}
 	err = c.awaitExecution(ctx, op, &e)
 	return e, unfinished(ctx, op.Name, err)
@@ -95,10 +102,14 @@ func (c *Client) runOnce(ctx context.Context, w Workload, body []byte) ([]byte, 
 
 // awaitExecution waits until the execution has ended, and records how.
 func (c *Client) awaitExecution(ctx context.Context, op *operation, e *Execution) error {
-	final, err := c.awaitOperation(ctx, op)
-	if err != nil {
-		return err
+	final, failed := c.awaitOperation(ctx, op)
+	if failed != nil {
+		if _, ended := errors.AsType[*OperationError](failed); !ended {
+			return failed
+		}
+		final = nil // the execution itself tells more
 	}
+	var err error
 	var backoff retry.Backoff
 	for {
 		if final == nil {
@@ -114,14 +125,17 @@ func (c *Client) awaitExecution(ctx context.Context, op *operation, e *Execution
 			return err
 		}
 		for _, condition := range x.Conditions {
-			if condition.Type == "Completed" && (x.CompletionTime != "" || op.Done) {
+			if condition.Type == "Completed" && (x.CompletionTime != "" || op.Done || failed != nil) {
 				e.Done = true
-				return condition.failure(op.Name)
+				if err := condition.failure(op.Name); err != nil {
+					return err
+				}
+				return failed
 			}
 		}
-		if x.CompletionTime != "" {
-			e.Done = true
-			return nil
+		if x.CompletionTime != "" || failed != nil {
+			e.Done = x.CompletionTime != ""
+			return failed
 		}
 		final = nil
 		if err := backoff.Pause(ctx, errors.New("the execution is still running")); err != nil {
@@ -147,11 +161,9 @@ func (e *Execution) record(raw []byte) error {
 	if err := unmarshal(raw, &x); err != nil {
 		return err
 	}
-	sa, err := accountOf(x.Template.ServiceAccount)
-	if err != nil {
-		return err
-	}
-	e.Name, e.ServiceAccount, e.LogURI = x.Name, sa, x.LogURI
+	// An execution that has started is told of, whatever it runs as.
+	e.ServiceAccount, _ = ParseServiceAccount(x.Template.ServiceAccount)
+	e.Name, e.LogURI = x.Name, x.LogURI
 	e.Tasks, e.Succeeded = int64(x.TaskCount), int64(x.SucceededCount)
 	e.Failed, e.Cancelled = int64(x.FailedCount), int64(x.CancelledCount)
 	return nil

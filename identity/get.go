@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/api/run/v2"
@@ -81,14 +80,28 @@ func (c *Client) attachment(ctx context.Context, w Workload, opts []Option) (Att
 		if a.Serving, err = c.serving(ctx, w, d); err != nil {
 			return Attachment{}, err
 		}
-		a.ServingOther = No
-		for _, r := range a.Serving {
-			if r.ServiceAccount != sa {
-				a.ServingOther = Yes
-			}
-		}
+		a.ServingOther = servesOther(a, o.projectNumber)
 	}
 	return a, nil
+}
+
+// servesOther says whether a revision that receives traffic runs as another
+// identity.
+func servesOther(a Attachment, number int64) Tristate {
+	if len(a.Serving) == 0 {
+		return Unknown
+	}
+	other := No
+	for _, r := range a.Serving {
+		switch same(a.Workload, a.ServiceAccount, r.ServiceAccount, number) {
+		case No:
+			return Yes
+		case Unknown:
+			other = Unknown
+		case Yes:
+		}
+	}
+	return other
 }
 
 // read reads a workload.
@@ -126,16 +139,14 @@ func (c *Client) serving(ctx context.Context, w Workload, d *document) ([]Servin
 	var list []ServingRevision
 	index := make(map[string]int)
 	for _, t := range d.shares() {
-		name := prefix + t.Revision
+		id := lastSegment(t.Revision)
 		if t.toLatest() {
-			name = d.LatestReadyRevision
+			id = lastSegment(d.LatestReadyRevision)
 		}
-		if t.Percent == 0 || name == "" || name == prefix {
+		if t.Percent == 0 || id == "" {
 			continue
 		}
-		if !strings.Contains(name, "/") {
-			name = prefix + name
-		}
+		name := prefix + id
 		if i, seen := index[name]; seen {
 			list[i].Percent += int(t.Percent)
 			continue
@@ -149,7 +160,7 @@ func (c *Client) serving(ctx context.Context, w Workload, d *document) ([]Servin
 		group.Go(func() error {
 			raw, err := c.get(ctx, list[i].Name)
 			if err != nil {
-				return fmt.Errorf("read %s: %w", list[i].Name, wrap(err))
+				return fmt.Errorf("read %s: %w", list[i].Name, err) // a missing revision is no missing workload
 			}
 			var r run.GoogleCloudRunV2Revision
 			if err := unmarshal(raw, &r); err != nil {

@@ -46,11 +46,12 @@ func (c *Client) createJob(ctx context.Context, w Workload, sa ServiceAccount, j
 		return Change{Workload: w}, err
 	}
 	change := Change{Workload: w, New: sa}
-	if err := change.record(&document{}, answer, o); err != nil || o.validateOnly {
+	to := &target{account: sa}
+	if err := change.record(&write{workload: w, options: o, target: to, read: &document{}}, answer); err != nil || o.validateOnly {
 		return change, err
 	}
-	change.Interleaved = nil
-	err = c.conclude(ctx, &change, answer, o, &target{account: sa})
+	change.Interleaved = nil // someone who wrote after the creation did not write in between
+	err = c.conclude(ctx, &change, answer, o, to)
 	return change, err
 }
 
@@ -88,56 +89,57 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 	if o.validateOnly {
 		query.Set("validateOnly", "true")
 	}
+	parent := strings.TrimSuffix(w.Name(), "/"+w.ID)
 	var backoff, visible retry.Backoff
 	started, lost := time.Now(), false
 	for {
-		raw, err := c.do(ctx, http.MethodPost, strings.TrimSuffix(w.Name(), "/"+w.ID), query, body)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		raw, err := c.do(ctx, http.MethodPost, parent, query, body)
 		if err == nil {
 			return parseOperation(raw)
 		}
-		if ctx.Err() != nil && retry.Ambiguous(err) {
-			return nil, &UnfinishedError{Err: err}
-		}
-		lost = lost || retry.Ambiguous(err)
+		lost = lost || retry.Ambiguous(err) && !o.validateOnly
 		err = wrap(err)
+		var final error
 		switch {
 		case errors.Is(err, ErrActAsDenied) && o.accountWait > 0:
-			if err := visible.PauseUntil(ctx, started.Add(o.accountWait), err); err != nil {
-				return nil, err
-			}
-			continue
-		case errors.Is(err, ErrAlreadyExists) && lost && !o.validateOnly:
+			final = visible.PauseUntil(ctx, started.Add(o.accountWait), err)
+		case errors.Is(err, ErrAlreadyExists) && lost:
 			// The answer that got lost may have been of success.
+			final = backoff.WaitFor(ctx, err)
 		default:
-			if waitErr := backoff.Wait(ctx, err); waitErr != nil {
-				if retry.Ambiguous(err) {
-					return nil, unfinished(ctx, "", waitErr)
-				}
-				return nil, waitErr
-			}
-			if !lost || o.validateOnly {
-				continue
-			}
+			final = backoff.Wait(ctx, err)
+		}
+		switch {
+		case !lost && final != nil:
+			return nil, final
+		case !lost:
+			continue
 		}
 		there, readErr := c.read(ctx, w)
 		switch {
+		case errors.Is(readErr, ErrNotFound) && final != nil:
+			return nil, final
 		case errors.Is(readErr, ErrNotFound):
 			continue
 		case readErr != nil:
-			return nil, readErr
+			return nil, &UnfinishedError{Err: errors.Join(readErr, err)}
 		case !holds(there.raw, body):
-			return nil, fmt.Errorf("%w, and is another one", ErrAlreadyExists)
+			return nil, &UnfinishedError{Err: fmt.Errorf("%w, perhaps as the one that was asked for, from which it differs: %w", ErrAlreadyExists, err)}
 		}
-		return &operation{resource: there}, nil
+		return &operation{resource: there, looked: true}, nil
 	}
 }
 
 // holds says whether a resource says all that a message asked for.
 func holds(resource, message []byte) bool {
-	var have, want any
+	var have, want map[string]any
 	if decodeNumbers(resource, &have) != nil || decodeNumbers(message, &want) != nil {
 		return false
 	}
+	delete(want, "etag")
 	return contains(have, want)
 }
 
@@ -147,31 +149,55 @@ func decodeNumbers(raw []byte, v any) error {
 	return dec.Decode(v)
 }
 
+// contains says whether have has what want has. What proto3 takes for absent
+// may be absent, and numbers are compared by value.
 func contains(have, want any) bool {
+	if have == nil && isEmpty(want) {
+		return true
+	}
 	switch want := want.(type) {
 	case map[string]any:
 		h, ok := have.(map[string]any)
-		if !ok {
-			return false
-		}
 		for name, value := range want {
-			if !contains(h[name], value) {
+			ok = ok && contains(h[name], value)
+		}
+		return ok
+	case []any:
+		h, ok := have.([]any)
+		ok = ok && len(h) == len(want)
+		for i := range want {
+			ok = ok && contains(h[i], want[i])
+		}
+		return ok
+	case json.Number:
+		h, ok := have.(json.Number)
+		a, errA := want.Float64()
+		b, errB := h.Float64()
+		return ok && (h == want || errA == nil && errB == nil && a == b)
+	default:
+		return have == want
+	}
+}
+
+// isEmpty says whether a value is one that the API may leave out.
+func isEmpty(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, value := range v {
+			if !isEmpty(value) {
 				return false
 			}
 		}
 		return true
 	case []any:
-		h, ok := have.([]any)
-		if !ok || len(h) != len(want) {
-			return false
-		}
-		for i := range want {
-			if !contains(h[i], want[i]) {
-				return false
-			}
-		}
-		return true
-	default:
-		return have == want
+		return len(v) == 0
+	case json.Number:
+		f, err := v.Float64()
+		return err == nil && f == 0
+	case string:
+		return v == ""
+	case bool:
+		return !v
 	}
+	return v == nil
 }

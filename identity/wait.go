@@ -27,8 +27,20 @@ type operation struct {
 		Message string `json:"message"`
 	} `json:"error"`
 
-	// resource is the workload as the operation's start left it.
+	// resource is the workload as the operation's start left it, nil if the
+	// answer does not say.
 	resource *document
+	// looked says that there was no such answer: resource was read afterwards.
+	// notOurs says besides that someone else brought it into that state.
+	looked, notOurs bool
+}
+
+// failure is the error with which the operation ended, if any.
+func (op *operation) failure() error {
+	if op.Error == nil {
+		return nil
+	}
+	return &OperationError{Operation: op.Name, Reason: codeName(op.Error.Code), Message: op.Error.Message}
 }
 
 // parseOperation reads the answer to a write, of which the metadata is the
@@ -42,8 +54,8 @@ func parseOperation(raw []byte) (*operation, error) {
 	if len(state) == 0 {
 		state = op.Response
 	}
-	if len(state) == 0 {
-		state = []byte("{}")
+	if len(state) == 0 || string(state) == "null" {
+		return op, nil
 	}
 	var err error
 	op.resource, err = parseTyped(state)
@@ -58,9 +70,9 @@ func unmarshal(raw []byte, v any) error {
 	return nil
 }
 
-// await returns the workload when its change is in effect, and an
-// [*OperationError] if it failed.
-func (c *Client) await(ctx context.Context, w Workload, op *operation) (*document, error) {
+// await returns the workload when its change to a generation has settled, and
+// an [*OperationError] if the change failed.
+func (c *Client) await(ctx context.Context, w Workload, op *operation, generation int64) (*document, error) {
 	final, err := c.awaitOperation(ctx, op)
 	if err != nil {
 		return nil, unfinished(ctx, op.Name, err)
@@ -69,7 +81,7 @@ func (c *Client) await(ctx context.Context, w Workload, op *operation) (*documen
 	if final != nil {
 		d, err = parseTyped(final)
 	} else {
-		d, err = c.poll(ctx, w, op.resource.Generation)
+		d, err = c.poll(ctx, w, integer(generation))
 	}
 	if err != nil {
 		return nil, unfinished(ctx, op.Name, err)
@@ -94,10 +106,14 @@ func (c *Client) awaitOperation(ctx context.Context, op *operation) (json.RawMes
 	if op.Name == "" {
 		return nil, nil
 	}
+	timeout := waitTimeout
+	if limit := c.http.Timeout; limit > 0 {
+		timeout = max(min(timeout, limit/2), time.Second)
+	}
 	var early, failures retry.Backoff
 	for !op.Done {
 		began := time.Now()
-		body := fmt.Appendf(nil, `{"timeout":"%ds"}`, int(waitTimeout.Seconds()))
+		body := fmt.Appendf(nil, `{"timeout":"%ds"}`, int(timeout.Seconds()))
 		raw, err := c.do(ctx, http.MethodPost, op.Name+":wait", nil, body)
 		if cannotWait(err) {
 			return nil, nil
@@ -108,20 +124,21 @@ func (c *Client) awaitOperation(ctx context.Context, op *operation) (json.RawMes
 			}
 			continue
 		}
+		failures = retry.Backoff{}
 		name := op.Name
 		op = &operation{}
 		if err := unmarshal(raw, op); err != nil {
 			return nil, fmt.Errorf("wait for %s: %w", name, err)
 		}
 		op.Name = name
-		if !op.Done && time.Since(began) < waitTimeout {
+		if !op.Done && time.Since(began) < timeout {
 			if err := early.Pause(ctx, errors.New("the operation is still under way")); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if op.Error != nil {
-		return nil, &OperationError{Operation: op.Name, Reason: codeName(op.Error.Code), Message: op.Error.Message}
+	if err := op.failure(); err != nil {
+		return nil, err
 	}
 	if len(op.Response) == 0 || string(op.Response) == "null" {
 		return nil, nil
@@ -147,7 +164,7 @@ func (c *Client) poll(ctx context.Context, w Workload, generation integer) (*doc
 		if err != nil {
 			return nil, err
 		}
-		if !d.Reconciling && (d.ObservedGeneration == 0 || d.ObservedGeneration >= generation) {
+		if d.settled(generation) {
 			return d, nil
 		}
 		if err := backoff.Pause(ctx, errors.New("the workload is still reconciling")); err != nil {

@@ -4,6 +4,8 @@ package retry
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +24,9 @@ import (
 // attempts is how often a call is made before its error is final: with the
 // pauses of a Backoff, about a minute.
 const attempts = 8
+
+// maxPause is the longest Retry-After that is honoured.
+const maxPause = 10 * time.Minute
 
 // ErrGarbled is wrapped by errors about an answer that arrived but can't be
 // read: what was asked for may have been done.
@@ -63,6 +68,9 @@ func (b *Backoff) Pause(ctx context.Context, err error) error {
 	if after, ok := retryAfter(err); ok {
 		pause = after
 	}
+	if pause > maxPause {
+		return fmt.Errorf("gave up, as the server asks for a pause of %s: %w", pause, err)
+	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
 		return fmt.Errorf("%w before the next attempt: %w", context.DeadlineExceeded, err)
 	}
@@ -76,12 +84,14 @@ func (b *Backoff) Pause(ctx context.Context, err error) error {
 func (b *Backoff) PauseUntil(ctx context.Context, last time.Time, err error) error {
 	bounded, cancel := context.WithDeadline(ctx, last)
 	defer cancel()
-	if pauseErr := b.Pause(bounded, err); pauseErr != nil && ctx.Err() != nil {
-		return pauseErr
-	} else if pauseErr != nil {
-		return err
+	pauseErr := b.Pause(bounded, err)
+	if pauseErr == nil {
+		return nil
 	}
-	return nil
+	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && deadline.Before(last) {
+		return pauseErr
+	}
+	return err
 }
 
 // Do makes a call that may be repeated until it succeeds, fails for good, or
@@ -126,11 +136,38 @@ func Ambiguous(err error) bool {
 	if g, ok := errors.AsType[*googleapi.Error](err); ok {
 		return g.Code >= http.StatusInternalServerError && g.Code != http.StatusNotImplemented
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return false
+	if errors.Is(err, ErrGarbled) {
+		return true
 	}
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, ErrGarbled) || broken(err)
+	// Whatever else went wrong with a request, it may have been received,
+	// unless it is known not to have been sent.
+	u, ok := errors.AsType[*url.Error](err)
+	return ok && u.Op != "parse" && !unsent(u.Err)
+}
+
+// unsent says whether a request failed before it was sent: there was no
+// connection, or no token.
+func unsent(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	// The errors of token sources are of no common type.
+	text := err.Error()
+	for _, part := range []string{"oauth2: ", "auth: ", "credentials: ", "unsupported protocol scheme", "no Host in request URL"} {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // broken says whether a connection failed in a way that another may not.
@@ -145,9 +182,16 @@ func broken(err error) bool {
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return true
 	}
-	// net/http does not export the errors of its HTTP/2 connections.
+	// net/http does not export the errors of broken connections.
 	text := err.Error()
-	return strings.Contains(text, "http2: ") || strings.Contains(text, "stream error: ")
+	for _, part := range []string{
+		"http2: ", "stream error: ", "connection error: ", "transport connection broken", "server closed idle connection",
+	} {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // isURLErrorAlone says whether the only net.Error in the chain is the
@@ -169,7 +213,7 @@ func retryAfter(err error) (time.Duration, bool) {
 	}
 	value := g.Header.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return time.Duration(seconds) * time.Second, true
+		return time.Duration(min(seconds, 1e9)) * time.Second, true
 	}
 	if date, err := http.ParseTime(value); err == nil {
 		return max(time.Until(date), 0), true

@@ -1,0 +1,134 @@
+package identity
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"google.golang.org/api/googleapi"
+
+	"github.com/runidentity/runidentity/internal/retry"
+)
+
+// write is the PATCH of one change, with what has to be known to repeat it.
+type write struct {
+	client   *Client
+	workload Workload
+	options  options
+	target   *target
+	original string    // the address that the change replaces
+	read     *document // what the next PATCH is made from
+	body     []byte    // of the last PATCH
+	// lost says that a PATCH may have been applied although its answer did not
+	// arrive; underway, that it may be applied yet, whatever a read says.
+	lost, underway bool
+}
+
+// run sends the PATCH until it is answered, or known to have been applied.
+func (wr *write) run(ctx context.Context) (*operation, error) {
+	var backoff, visible retry.Backoff
+	started := time.Now()
+	for {
+		if wr.read.agentIdentity(wr.workload.Kind) {
+			return nil, ErrAgentIdentity
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		answer, err := wr.send(ctx)
+		if err == nil {
+			return answer, nil
+		}
+		if retry.Ambiguous(err) && !wr.options.validateOnly {
+			wr.lost = true
+			wr.underway = wr.underway || !answered(err)
+		}
+		err = wrap(err)
+		var final error
+		switch {
+		case errors.Is(err, ErrActAsDenied) && wr.options.accountWait > 0:
+			final = visible.PauseUntil(ctx, started.Add(wr.options.accountWait), err)
+		case errors.Is(err, ErrConflict):
+			final = backoff.WaitFor(ctx, err)
+		default:
+			final = backoff.Wait(ctx, err)
+		}
+		if final != nil && !wr.lost {
+			return nil, final
+		}
+		answer, readErr := wr.look(ctx, err)
+		switch {
+		case answer != nil:
+			return answer, nil
+		case errors.Is(readErr, ErrConflict):
+			return nil, readErr
+		case readErr != nil && wr.lost:
+			return nil, &UnfinishedError{Err: errors.Join(readErr, err)}
+		case readErr != nil:
+			return nil, readErr
+		case final != nil && wr.underway:
+			return nil, &UnfinishedError{Err: final}
+		case final != nil:
+			return nil, final
+		}
+	}
+}
+
+// answered says whether a failed request was answered by the service itself,
+// which is done with it then: not by a connection that broke, nor by a gateway
+// that got no answer.
+func answered(err error) bool {
+	g, ok := errors.AsType[*googleapi.Error](err)
+	return ok && (g.Code == http.StatusServiceUnavailable || g.Code == http.StatusInternalServerError)
+}
+
+// look reads the workload after a PATCH that failed with an error: it may have
+// been applied all the same, or someone else may have written. It returns an
+// operation without a name if the identity is the wanted one by now.
+func (wr *write) look(ctx context.Context, failed error) (*operation, error) {
+	d, err := wr.client.read(ctx, wr.workload)
+	if err != nil {
+		return nil, err
+	}
+	if d.template(wr.workload.Kind).ServiceAccount == wr.original {
+		wr.read = d
+		return nil, nil
+	}
+	now, err := d.account(wr.workload.Kind)
+	if err == nil && wr.target.reached(wr.workload, now) != No {
+		return &operation{resource: d, looked: true, notOurs: !wr.lost}, nil
+	}
+	return nil, fmt.Errorf("%w: it ran as %s, and runs as %s now: %w", ErrConflict,
+		cmp.Or(wr.original, defaultIdentity), cmp.Or(d.template(wr.workload.Kind).ServiceAccount, defaultIdentity), failed)
+}
+
+// send makes one PATCH.
+func (wr *write) send(ctx context.Context) (*operation, error) {
+	query := url.Values{}
+	if wr.options.validateOnly {
+		query.Set("validateOnly", "true")
+	}
+	var err error
+	if wr.workload.Kind == KindJob {
+		wr.body, err = jobBody(wr.read.raw, wr.target.account)
+	} else {
+		mask := "template.serviceAccount"
+		if wr.read.Template.Revision != "" {
+			mask += ",template.revision"
+		}
+		query.Set("updateMask", mask)
+		wr.body, err = maskedBody(wr.read, wr.target.account)
+	}
+	if err != nil {
+		return nil, err
+	}
+	raw, err := wr.client.do(ctx, http.MethodPatch, wr.workload.Name(), query, wr.body)
+	if err != nil {
+		return nil, err
+	}
+	return parseOperation(raw)
+}
