@@ -8,7 +8,10 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/runidentity/runidentity/internal/access"
 )
 
 // Admin is the caller that may do everything. It stands for whoever set the
@@ -27,20 +30,36 @@ type TB interface {
 // [Backend.ClientOptions]. All of its methods may be called at any time, from
 // several goroutines.
 type Backend struct {
-	tb   TB // nil unless started for a test
-	done chan struct{}
-	busy sync.WaitGroup
+	tb      TB // nil unless started for a test
+	handler atomic.Pointer[http.Handler]
+	done    chan struct{}
+	busy    sync.WaitGroup
 
-	mu        sync.RWMutex // guards what follows
-	closed    bool
-	etags     bool // Cloud Run enforces them
-	projects  map[string]*project
-	accounts  map[string]*account // by email, and deleted ones by unique id
-	run       runState
-	serial    int64 // makes ids that differ
-	lastWrite time.Time
-	calls     []Call
-	weather   weather
+	mu           sync.RWMutex // guards what follows
+	closed       bool
+	etags        bool                          // Cloud Run enforces them
+	containers   map[string]*container         // by "organizations/1", "folders/2"
+	projects     map[string]*project           // by id and by number
+	accounts     map[string]*account           // by email and by unique id
+	groups       map[string][]access.Member    // by email
+	federated    map[string]*federatedIdentity // by principal://…
+	roles        map[string]*role              // custom and seeded ones, by name
+	orgPolicies  orgPolicyState
+	recommender  recommenderState
+	run          runState
+	serviceUsage serviceUsageState
+	serial       int64 // makes ids that differ
+	lastWrite    time.Time
+	calls        []Call
+	weather      weather
+
+	crossProjectText string
+
+	// What follows is made from the above when it is needed, and forgotten
+	// when that changes.
+	compiler *access.Compiler
+	roster   atomic.Pointer[access.Roster]
+	subjects sync.Map // *access.Subject by member
 }
 
 // An Option changes how a [Backend] behaves.
@@ -55,14 +74,32 @@ func EnforceEtags() Option { return func(b *Backend) { b.etags = true } }
 // goroutine, file or port; Close only ends calls that are still under way.
 func NewBackend(opts ...Option) *Backend {
 	b := &Backend{
-		done:     make(chan struct{}),
-		projects: make(map[string]*project),
-		accounts: make(map[string]*account),
+		done:       make(chan struct{}),
+		containers: make(map[string]*container),
+		projects:   make(map[string]*project),
+		accounts:   make(map[string]*account),
+		groups:     make(map[string][]access.Member),
+		federated:  make(map[string]*federatedIdentity),
+		roles:      make(map[string]*role),
+		compiler:   access.NewCompiler(),
 	}
+	var serve http.Handler = http.HandlerFunc(b.serve)
+	b.handler.Store(&serve)
 	for _, opt := range opts {
 		opt(b)
 	}
 	return b
+}
+
+// Use puts middleware around everything that the backend serves from then on,
+// for what [Backend.Inject] can't do. Requests arrive as over a network, with
+// the caller as bearer token; a panic with [http.ErrAbortHandler] breaks the
+// connection. The middleware used last sees a request first.
+func (b *Backend) Use(middleware func(http.Handler) http.Handler) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wrapped := middleware(*b.handler.Load())
+	b.handler.Store(&wrapped)
 }
 
 // Start returns a new Backend that lives as long as the test. A call that the
@@ -121,12 +158,14 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer b.busy.Done()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	(*b.handler.Load()).ServeHTTP(w, r)
+}
 
+// serve is ServeHTTP below the middleware.
+func (b *Backend) serve(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	entry := Call{Verb: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Time: start}
-	answer, err := b.exchange(ctx, r, &entry)
+	answer, err := b.exchange(r.Context(), r, &entry)
 	entry.Duration = time.Since(start)
 	if err == nil {
 		entry.Status = answer.status
@@ -142,9 +181,10 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer is a response that is ready to be written.
 type answer struct {
-	status int
-	header http.Header
-	body   []byte
+	status    int
+	header    http.Header
+	body      []byte
+	truncated bool // the connection breaks halfway through the body
 }
 
 func (a *answer) write(w http.ResponseWriter) {
@@ -158,6 +198,11 @@ func (a *answer) write(w http.ResponseWriter) {
 	maps.Copy(h, a.header)
 	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	w.WriteHeader(a.status)
+	if a.truncated {
+		_, _ = w.Write(a.body[:len(a.body)/2])
+		_ = http.NewResponseController(w).Flush() // a server would keep so little back
+		panic(http.ErrAbortHandler)
+	}
 	_, _ = w.Write(a.body)
 }
 
@@ -231,7 +276,11 @@ func (b *Backend) carryOut(c *call) (*answer, error) {
 	case faulty && fault.DropAfter:
 		return nil, errDropped
 	}
-	return &answer{status: http.StatusOK, body: render(c.api, c.method, c.query, out)}, nil
+	body := render(c.api, c.method, c.query, out)
+	if fault.Garble {
+		body = append([]byte("<!DOCTYPE html>"), body...)
+	}
+	return &answer{status: http.StatusOK, body: body, truncated: fault.Truncate}, nil
 }
 
 func fail(err error) *answer {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/run/v2"
 
@@ -161,6 +162,12 @@ func TestRegionalHosts(t *testing.T) {
 func TestCallers(t *testing.T) {
 	t.Parallel()
 	b, _ := started(t)
+	for _, m := range []string{
+		"serviceAccount:x@web-prod.iam.gserviceaccount.com",
+		"principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s",
+	} {
+		b.Grant("projects/web-prod", "roles/run.viewer", m)
+	}
 	tests := map[string]struct {
 		header string
 		status int
@@ -168,7 +175,7 @@ func TestCallers(t *testing.T) {
 	}{
 		"a user":              {"Bearer user:dev@example.com", 200, "user:dev@example.com"},
 		"a bare email":        {"bearer Dev@Example.com", 200, "user:dev@example.com"},
-		"an account's email":  {"Bearer bot@web-prod.iam.gserviceaccount.com", 200, "serviceAccount:bot@web-prod.iam.gserviceaccount.com"},
+		"an account's email":  {"Bearer x@web-prod.iam.gserviceaccount.com", 200, "serviceAccount:x@web-prod.iam.gserviceaccount.com"},
 		"a federated subject": {"Bearer principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s", 200, "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s"},
 		"the admin":           {"Bearer admin", 200, fake.Admin},
 		"a real token":        {"Bearer ya29.secret", 401, ""},
@@ -387,4 +394,102 @@ func TestMalformedRequests(t *testing.T) {
 		assert.Equal(t, tt.status, e.Error.Code, name)
 		assert.NotEmpty(t, e.Error.Status, name)
 	}
+}
+
+func TestAnswersThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	b, svc := started(t)
+	server := httptest.NewServer(b)
+	defer server.Close()
+	b.Inject(getJob, fake.Fault{Garble: true, Times: 1})
+	_, err := svc.Projects.Locations.Jobs.Get(jobName).Do()
+	var syntax *json.SyntaxError
+	require.ErrorAs(t, err, &syntax)
+
+	b.Inject(getJob, fake.Fault{Truncate: true, Times: 2})
+	_, err = svc.Projects.Locations.Jobs.Get(jobName).Do()
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v2/"+jobName, nil)
+	require.NoError(t, err)
+	req.Host = "run.googleapis.com"
+	req.Header.Set("Authorization", "Bearer user:dev@example.com")
+	res, err := server.Client().Do(req)
+	require.NoError(t, err)
+	_, err = io.ReadAll(res.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	_ = res.Body.Close()
+}
+
+func TestQuotaExhausted(t *testing.T) {
+	t.Parallel()
+	b, svc := started(t)
+	b.Inject(getJob, fake.QuotaExhausted())
+	_, err := svc.Projects.Locations.Jobs.Get(jobName).Do()
+	g := googleError(t, err)
+	assert.Equal(t, 429, g.Code)
+	assert.Contains(t, g.Body, "RESOURCE_EXHAUSTED")
+	assert.Contains(t, g.Body, "RATE_LIMIT_EXCEEDED")
+	assert.Contains(t, g.Body, "google.rpc.QuotaFailure")
+}
+
+func TestOperationThatEndsWithAnError(t *testing.T) {
+	t.Parallel()
+	b, svc := started(t)
+	b.Inject(patchJob, fake.Fault{Failure: &run.GoogleRpcStatus{Code: 13, Message: "Internal error."}, Times: 1})
+	op, err := svc.Projects.Locations.Jobs.Patch(jobName, &run.GoogleCloudRunV2Job{Template: jobTemplate("new")}).Do()
+	require.NoError(t, err)
+	op, err = svc.Projects.Locations.Operations.Get(op.Name).Do()
+	require.NoError(t, err)
+	assert.True(t, op.Done)
+	assert.Equal(t, int64(13), op.Error.Code)
+	assert.Empty(t, op.Response)
+}
+
+func TestUse(t *testing.T) {
+	t.Parallel()
+	b, svc := started(t)
+	var seen []string
+	for _, name := range []string{"inner", "outer"} {
+		b.Use(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				seen = append(seen, name+" "+r.Host+" "+r.Header.Get("Authorization"))
+				if r.Header.Get("X-Refuse") != "" {
+					http.Error(w, "refused", http.StatusTeapot)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		})
+	}
+	_, err := svc.Projects.Locations.Jobs.Get(jobName).Do()
+	require.NoError(t, err)
+	assert.Equal(t, []string{
+		"outer run.googleapis.com Bearer user:dev@example.com", "inner run.googleapis.com Bearer user:dev@example.com",
+	}, seen)
+	get := svc.Projects.Locations.Jobs.Get(jobName)
+	get.Header().Set("X-Refuse", "yes")
+	_, err = get.Do()
+	assert.Equal(t, http.StatusTeapot, googleError(t, err).Code)
+}
+
+// patchStatus patches the job as a member and returns the HTTP status.
+func patchStatus(b *fake.Backend, member, body string) int {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPatch, api+jobName, strings.NewReader(body))
+	if err != nil {
+		return 0
+	}
+	res, err := b.HTTPClient(member).Do(req)
+	if err != nil {
+		return 0
+	}
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
+// startedFor is a backend that tells a test of trouble, with one job.
+func startedFor(tb fake.TB) *fake.Backend {
+	b := fake.Start(tb)
+	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Name: "projects/123456789012"})
+	b.AddJob(&run.GoogleCloudRunV2Job{Name: jobName, Template: jobTemplate("image")})
+	return b
 }

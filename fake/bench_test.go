@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/api/cloudresourcemanager/v3"
+	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/option"
 	"google.golang.org/api/run/v2"
 
@@ -121,6 +122,8 @@ func BenchmarkList(b *testing.B) {
 func newBackend() *fake.Backend {
 	b := fake.NewBackend()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Name: "projects/123456789012"})
+	b.Grant("projects/web-prod", "roles/owner", "user:dev@example.com")
+	b.AddServiceAccount(&iam.ServiceAccount{Email: "x@web-prod.iam.gserviceaccount.com"})
 	return b
 }
 
@@ -137,4 +140,97 @@ func realisticJob() []byte {
 		"env":[%s{"name":"PASSWORD","valueSource":{"secretKeyRef":{"secret":"db","version":"latest"}}}],
 		"volumeMounts":[{"name":"db","mountPath":"/cloudsql"},{"name":"tmp","mountPath":"/tmp"}]},
 		{"name":"proxy","image":"gcr.io/cloud-sql-connectors/cloud-sql-proxy:2"}]}}}`, env.Bytes())
+}
+
+// deepBackend is a backend whose job is three levels of policies deep, with
+// 100 bindings on each, of which the last ones are dev's.
+func deepBackend() *fake.Backend {
+	b := fake.NewBackend()
+	b.AddOrganization(&cloudresourcemanager.Organization{Name: "organizations/1", DisplayName: "example.com"})
+	b.AddFolder(&cloudresourcemanager.Folder{Name: "folders/2", Parent: "organizations/1"})
+	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Name: "projects/123456789012", Parent: "folders/2"})
+	b.AddServiceAccount(&iam.ServiceAccount{Email: "x@web-prod.iam.gserviceaccount.com"})
+	b.AddGroup("team@example.com", "user:dev@example.com")
+	roles := []string{"roles/viewer", "roles/browser", "roles/run.invoker", "roles/iam.securityReviewer"}
+	for _, resource := range []string{"organizations/1", "folders/2", "projects/web-prod"} {
+		p := &iam.Policy{}
+		for i := range 100 {
+			p.Bindings = append(p.Bindings, &iam.Binding{
+				Role: fmt.Sprintf("roles/seeded.role%d", i),
+				Members: []string{
+					fmt.Sprintf("user:u%d@example.com", i), fmt.Sprintf("serviceAccount:service-%d@gcp-sa-x.iam.gserviceaccount.com", i),
+				},
+			})
+			b.AddRole(&iam.Role{Name: fmt.Sprintf("roles/seeded.role%d", i), IncludedPermissions: []string{"run.jobs.list"}})
+		}
+		p.Bindings[0].Role = roles[0]
+		b.SetPolicy(resource, p)
+	}
+	b.Grant("organizations/1", "roles/run.viewer", "group:team@example.com")
+	b.Grant("organizations/1", "roles/iam.serviceAccountUser", "user:dev@example.com")
+	return b
+}
+
+// BenchmarkEnforced compares reads of an enforced caller, three levels of
+// policies with 100 bindings each, against the floor.
+func BenchmarkEnforced(b *testing.B) {
+	backend := deepBackend()
+	name := "projects/web-prod/locations/europe-west1/jobs/nightly"
+	backend.AddJob(&run.GoogleCloudRunV2Job{Name: name, Template: jobTemplate("image")})
+	get := func(client *http.Client) func() error {
+		svc, err := run.NewService(b.Context(), option.WithHTTPClient(client))
+		require.NoError(b, err)
+		return func() error { _, err := svc.Projects.Locations.Jobs.Get(name).Do(); return err }
+	}
+	test := func(client *http.Client) func() error {
+		svc, err := iam.NewService(b.Context(), option.WithHTTPClient(client))
+		require.NoError(b, err)
+		req := &iam.TestIamPermissionsRequest{Permissions: []string{"iam.serviceAccounts.actAs"}}
+		return func() error {
+			_, err := svc.Projects.ServiceAccounts.TestIamPermissions("projects/-/serviceAccounts/x@web-prod.iam.gserviceaccount.com", req).Do()
+			return err
+		}
+	}
+	dev := backend.HTTPClient("user:dev@example.com")
+	for _, bench := range []struct {
+		name string
+		call func() error
+	}{
+		{"jobs.get/instant", get(&http.Client{Transport: instant(backend.JSON(name))})},
+		{"jobs.get/fake", get(dev)},
+		{"testIamPermissions/instant", test(&http.Client{Transport: instant(`{"permissions":["iam.serviceAccounts.actAs"]}`)})},
+		{"testIamPermissions/fake", test(dev)},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := bench.call(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			backend.ResetCalls()
+		})
+	}
+}
+
+// BenchmarkThroughput is reads of many goroutines on one backend.
+func BenchmarkThroughput(b *testing.B) {
+	for _, goroutines := range []int{1, 10, 100, 1000} {
+		b.Run(strconv.Itoa(goroutines), func(b *testing.B) {
+			backend := deepBackend()
+			name := "projects/web-prod/locations/europe-west1/jobs/nightly"
+			backend.AddJob(&run.GoogleCloudRunV2Job{Name: name, Template: jobTemplate("image")})
+			svc, err := run.NewService(b.Context(), backend.ClientOptions("user:dev@example.com")...)
+			require.NoError(b, err)
+			b.SetParallelism(goroutines)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := svc.Projects.Locations.Jobs.Get(name).Do(); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
 }

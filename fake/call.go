@@ -46,6 +46,8 @@ type call struct {
 	// ends is set by a fault: the condition in which the call's operation
 	// shall end.
 	ends object
+	// fails is set by a fault: the error with which it shall end.
+	fails rawJSON
 }
 
 // maxBody is the largest request body that is read.

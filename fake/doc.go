@@ -1,46 +1,74 @@
-// Package fake is a Google Cloud in memory, for tests of programs that use
-// the generated clients (google.golang.org/api/…) or this module.
+// Package fake is a Google Cloud in memory that says no, for tests of programs
+// that use the generated clients (google.golang.org/api/…) or this module.
 //
 //	b := fake.Start(t)
 //	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
+//	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
 //	b.AddJob(&run.GoogleCloudRunV2Job{Name: "projects/web-prod/locations/europe-west1/jobs/nightly", …})
+//	b.Grant("projects/web-prod", "roles/editor", "user:dev@example.com")
 //	svc, err := run.NewService(ctx, b.ClientOptions("user:dev@example.com")...)
 //
-// A [Backend] answers Cloud Run v2 (jobs, services, worker pools, executions,
-// revisions, operations) and IAM v1 (service accounts) as the real servers
-// have been recorded to: defaults, etags, generations, reconciling states,
-// conditions, long-running operations and the texts of errors. Everything is
-// kept as the API's JSON, fields that no client knows included. What a client
-// leaves out of a job is gone, since jobs.patch replaces the whole job.
+// A [Backend] answers as the real servers have been recorded to: Cloud Run v2
+// (jobs, services, worker pools, executions, revisions, operations), IAM
+// (service accounts, roles, allow and deny policies), Resource Manager v1 and
+// v3, Organization Policy v2, Service Usage, Policy Troubleshooter v3 and
+// Recommender v1. Everything is kept as the API's JSON, fields that no client
+// knows included. What a client leaves out of a job is gone, since jobs.patch
+// replaces the whole job.
+//
+// # Who calls, and what they may do
+//
+// Each client is made for a caller, see [Backend.ClientOptions]; [Admin] may do
+// everything. All others need the permission that Google documents for each
+// method, from allow policies on the organization, folder, project, account or
+// workload ([Backend.Grant], or the APIs), predefined and custom roles, groups,
+// conditions and deny policies. A refusal has the text and the body of the
+// real one. [Backend.Explain] says why.
+//
+// Cloud Run asks more before a workload may run as an account, on each create
+// and patch: the caller needs iam.serviceAccounts.actAs on it; the service
+// agent of the workload's project has to be able to mint its tokens; and if
+// the account is of another project, that project must not enforce
+// iam.disableCrossProjectServiceAccountUsage, which is enforced unless
+// [Backend.SetOrgPolicy] or the API says otherwise.
 //
 // # Time
 //
 // Operations are done when they are next looked at, unless
 // [Backend.SetOperationTime] makes them last; [Backend.SetLatency] does so for
-// calls. Nothing runs in the background, and all waits are ordinary timers, so
-// that a Backend made within a testing/synctest bubble runs in its virtual
-// time.
+// calls, [Backend.SetPropagation] for new accounts and grants. Nothing runs in
+// the background, and all waits are ordinary timers, so that a Backend made
+// within a testing/synctest bubble runs in its virtual time.
 //
 // # Trouble
 //
 // [Backend.Inject] makes calls of a method fail, hang, break off before or
-// after they had their effect, or their operation end badly: counted, never at
-// random. Methods are named by the IDs of Google's discovery documents, such
-// as "run.projects.locations.jobs.patch". [Backend.Calls] tells what was
-// asked.
+// after they had their effect, answer garbage, or their operation end badly:
+// counted, never at random. [Backend.Use] puts middleware in front for the
+// rest. Methods are named by the IDs of Google's discovery documents, such as
+// "run.projects.locations.jobs.patch". [Backend.Calls] tells what was asked.
 //
 // A method that the APIs have and the fake does not answers 501 naming it, and
 // fails the test.
 //
 // # Limits
 //
-//   - Every caller may do everything: permissions are not enforced yet.
 //   - gRPC is not served. Clients whose default it is (cloud.google.com/go/run)
 //     are made with their REST constructors.
-//   - Tasks of executions, builds, instances and IAM policies of Cloud Run
-//     resources are not implemented.
+//   - Of predefined roles, those that have to do with Cloud Run, IAM and the
+//     other services above are known; others can be bound, and a decision that
+//     depends on one is a refusal that fails the test and says so.
+//     [Backend.AddRole] makes a role known.
+//   - Conditions see request.time, resource.name, resource.type and
+//     resource.service. A policy with any other attribute is refused.
+//   - Organization policies on tags are refused, and of all constraints only
+//     iam.disableCrossProjectServiceAccountUsage has an effect. What Cloud Run
+//     answers when it is enforced is not known, see [CrossProjectText].
+//   - Users and domains are taken to exist; groups and accounts have to.
+//   - Tasks of executions, builds and instances are not implemented.
 //   - A resource's containers are not started and their images not pulled: a
 //     change succeeds unless a [Fault] says otherwise.
+//   - Recommendations are seeded, not computed.
 //   - Fields that the API's schema does not have are kept, where the real
 //     servers refuse the request.
 package fake

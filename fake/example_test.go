@@ -14,6 +14,7 @@ import (
 func ExampleNewBackend() {
 	b := fake.NewBackend()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
+	b.Grant("projects/web-prod", "roles/run.viewer", "user:dev@example.com")
 	name := "projects/web-prod/locations/europe-west1/jobs/nightly"
 	b.AddJSON(name, []byte(`{"template": {"template": {"containers": [{"image": "job"}], "maxRetries": 0}}}`))
 
@@ -37,6 +38,7 @@ func ExampleNewBackend() {
 func ExampleBackend_Inject() {
 	b := fake.NewBackend()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
+	b.Grant("projects/web-prod", "roles/run.viewer", "user:dev@example.com")
 	b.Inject("run.projects.locations.jobs.list", fake.Fault{Status: 503, Times: 1})
 
 	svc, err := run.NewService(context.Background(), b.ClientOptions("user:dev@example.com")...)

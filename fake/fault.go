@@ -22,6 +22,9 @@ type Fault struct {
 	// DropBefore breaks the connection and the call has no effect; DropAfter
 	// breaks it when the call has been carried out.
 	DropBefore, DropAfter bool
+	// Garble puts what is no JSON in front of the answer of a call that has been
+	// carried out; Truncate breaks the connection halfway through it.
+	Garble, Truncate bool
 	// Status, where set, is answered instead of carrying the call out, with
 	// Header and Body. An empty Body becomes an error as Google writes it.
 	Status int
@@ -30,6 +33,29 @@ type Fault struct {
 	// Condition, where set, is the terminal condition in which the operation
 	// that the call starts leaves the workload or execution.
 	Condition *run.GoogleCloudRunV2Condition
+	// Failure, where set, is the error with which the operation that the call
+	// starts ends. What the call changed stays changed.
+	Failure *run.GoogleRpcStatus
+}
+
+// QuotaExhausted is the refusal of a call beyond a quota: 429
+// RESOURCE_EXHAUSTED with google.rpc.ErrorInfo and QuotaFailure, as Google's
+// APIs answer it.
+// https://cloud.google.com/docs/quotas/troubleshoot
+func QuotaExhausted() Fault {
+	const text = "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of the service for consumer 'project_number:0'."
+	e := newError(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED", "%s", text)
+	e.details = []any{
+		map[string]any{
+			"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED", "domain": "googleapis.com",
+			"metadata": map[string]string{"quota_limit": "ReadRequestsPerMinutePerProject", "consumer": "projects/0"},
+		},
+		map[string]any{
+			"@type":      "type.googleapis.com/google.rpc.QuotaFailure",
+			"violations": []any{map[string]string{"subject": "project_number:0", "description": text}},
+		},
+	}
+	return Fault{Status: http.StatusTooManyRequests, Body: string(e.body())}
 }
 
 // weather is what happens to calls before they are carried out.
@@ -37,6 +63,8 @@ type weather struct {
 	faults     map[string][]*Fault
 	latency    map[string]time.Duration
 	operations map[string]time.Duration
+	// accounts and grants are how long new ones take to be seen everywhere.
+	accounts, grants time.Duration
 }
 
 // everyMethod stands for methods that have no setting of their own.
@@ -67,6 +95,16 @@ func (b *Backend) SetLatency(d time.Duration, methods ...string) {
 // that an operation is done when it is next looked at.
 func (b *Backend) SetOperationTime(d time.Duration, methods ...string) {
 	b.set(&b.weather.operations, d, methods)
+}
+
+// SetPropagation makes accounts and grants that are made from now on take
+// that long to be seen. Until then, reads of the account alternate between 200
+// and 404, beginning with 200, and Cloud Run answers as if it were not there.
+// Seeding is not delayed.
+func (b *Backend) SetPropagation(accounts, grants time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.weather.accounts, b.weather.grants = accounts, grants
 }
 
 func (b *Backend) set(times *map[string]time.Duration, d time.Duration, methods []string) {
@@ -141,6 +179,9 @@ func (b *Backend) before(c *call, f Fault) (*answer, error) {
 	}
 	if f.Condition != nil {
 		c.ends = mustDecode(mustEncode(f.Condition))
+	}
+	if f.Failure != nil {
+		c.fails = mustEncode(f.Failure)
 	}
 	switch {
 	case f.Hang:

@@ -6,12 +6,16 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/api/iam/v1"
 )
 
 // account is an IAM service account.
 type account struct {
+	node
+	visibleFrom              time.Time // everywhere
+	reads                    int       // while it was not
 	project                  *project
 	email, uniqueID          string
 	displayName, description string
@@ -71,6 +75,8 @@ func (p *project) accountEmail(accountID string) string {
 // putAccount stores an account. The backend is locked.
 func (b *Backend) putAccount(p *project, a *account) {
 	a.project = p
+	a.full, a.parent = "//iam.googleapis.com/"+a.resourceName(), &p.node
+	b.directoryChanged()
 	if a.uniqueID == "" {
 		h := fnv.New64a()
 		_, _ = fmt.Fprintf(h, "%s %d", a.email, b.newSerial())
@@ -80,13 +86,13 @@ func (b *Backend) putAccount(p *project, a *account) {
 	b.accounts[a.uniqueID] = a
 }
 
-func (a *account) name() string {
+func (a *account) resourceName() string {
 	return "projects/" + a.project.id + "/serviceAccounts/" + a.email
 }
 
 func (a *account) json() *iam.ServiceAccount {
 	return &iam.ServiceAccount{
-		Name: a.name(), ProjectId: a.project.id, UniqueId: a.uniqueID, Email: a.email,
+		Name: a.resourceName(), ProjectId: a.project.id, UniqueId: a.uniqueID, Email: a.email,
 		DisplayName: a.displayName, Description: a.description, Disabled: a.disabled,
 		Etag: accountEtag, Oauth2ClientId: a.uniqueID,
 	}
@@ -104,32 +110,65 @@ func iamHandlers() map[string]handler {
 		prefix + "undelete": (*call).undeleteAccount,
 		prefix + "enable":   (*call).enableAccount,
 		prefix + "disable":  (*call).disableAccount,
+
+		prefix + "getIamPolicy":       (*call).getAccountPolicy,
+		prefix + "setIamPolicy":       (*call).setAccountPolicy,
+		prefix + "testIamPermissions": (*call).testAccountPermissions,
 	}
 }
 
+// visible says whether a new account is seen everywhere.
+func (a *account) visible(now time.Time) bool { return !now.Before(a.visibleFrom) }
+
 // findAccount returns the account that params[0] (project, or "-") and
-// params[1] (email or unique id) name. The backend is locked.
+// params[1] (email or unique id) name, if the caller may do what the method
+// does. The backend is locked.
 func (c *call) findAccount() (*account, error) {
+	permission := c.accountPermission()
 	a := c.b.accounts[strings.ToLower(c.params[1])]
+	p := c.b.projects[c.params[0]]
 	wildcard := c.params[0] == "-"
-	if a == nil || a.deleted || !wildcard && c.b.projects[c.params[0]] != a.project {
-		if wildcard {
-			// With the wildcard, the real IAM does not tell a missing account
-			// from one that may not be read.
-			return nil, denied("Permission '%s' denied on resource (or it may not exist).", c.permission()).withReason("forbidden")
+	if a == nil || a.deleted || !wildcard && p != a.project {
+		// With the wildcard, the real IAM does not tell a missing account from
+		// one that may not be read.
+		if wildcard || p == nil || p.deleted || !c.may(permission, &p.node) {
+			return nil, deniedByIAM(permission)
 		}
 		return nil, notFound("Unknown service account").withReason("notFound")
+	}
+	if !c.may(permission, &a.node) {
+		return nil, deniedByIAM(permission)
 	}
 	return a, nil
 }
 
-// permission is the IAM permission that the method needs.
-func (c *call) permission() string {
+// deniedByIAM is the refusal of the IAM API.
+func deniedByIAM(permission string) *statusError {
+	e := denied("Permission '%s' denied on resource (or it may not exist).", permission).withReason("forbidden")
+	e.details = []any{map[string]any{
+		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
+		"domain": "iam.googleapis.com", "metadata": map[string]string{"permission": permission},
+	}}
+	return e
+}
+
+// accountPermission is the IAM permission that the method needs.
+func (c *call) accountPermission() string {
 	verb := c.method.ID[strings.LastIndexByte(c.method.ID, '.')+1:]
 	if verb == "patch" {
 		verb = "update"
 	}
 	return "iam.serviceAccounts." + verb
+}
+
+// accountProject returns the project that params[0] names, if the caller may
+// do what the method does in it. The backend is locked.
+func (c *call) accountProject() (*project, error) {
+	p := c.b.projects[c.params[0]]
+	if p == nil || p.deleted || !c.may(c.accountPermission(), &p.node) {
+		return nil, deniedByIAM(c.accountPermission())
+	}
+	return p, nil
 }
 
 func (c *call) createAccount() ([]byte, error) {
@@ -144,9 +183,9 @@ func (c *call) createAccount() ([]byte, error) {
 	b := c.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.projects[c.params[0]]
-	if p == nil {
-		return nil, denied("Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).").withReason("forbidden")
+	p, err := c.accountProject()
+	if err != nil {
+		return nil, err
 	}
 	email := p.accountEmail(req.AccountId)
 	if a := b.accounts[email]; a != nil && !a.deleted {
@@ -156,6 +195,9 @@ func (c *call) createAccount() ([]byte, error) {
 	a := &account{email: email}
 	if sa := req.ServiceAccount; sa != nil {
 		a.displayName, a.description = sa.DisplayName, sa.Description
+	}
+	if delay := b.weather.accounts; delay > 0 {
+		a.visibleFrom = c.now.Add(delay)
 	}
 	b.putAccount(p, a)
 	return mustEncode(a.json()), nil
@@ -172,12 +214,20 @@ func validAccountID(id string) bool {
 	})
 }
 
+// getAccount finds a new account, until it is visible everywhere, every other
+// time, as it was recorded to be.
 func (c *call) getAccount() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
 	a, err := c.findAccount()
 	if err != nil {
 		return nil, err
+	}
+	if !a.visible(c.now) {
+		a.reads++
+		if a.reads%2 == 0 {
+			return nil, notFound("Service account %s does not exist.", a.resourceName()).withReason("notFound")
+		}
 	}
 	return mustEncode(a.json()), nil
 }
@@ -185,9 +235,9 @@ func (c *call) getAccount() ([]byte, error) {
 func (c *call) listAccounts() ([]byte, error) {
 	c.b.mu.RLock()
 	defer c.b.mu.RUnlock()
-	p := c.b.projects[c.params[0]]
-	if p == nil {
-		return nil, denied("Permission 'iam.serviceAccounts.list' denied on resource (or it may not exist).").withReason("forbidden")
+	p, err := c.accountProject()
+	if err != nil {
+		return nil, err
 	}
 	var emails []string
 	for key, a := range c.b.accounts {
@@ -228,7 +278,7 @@ func (c *call) patchAccount() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &iam.ServiceAccount{Name: a.name()}
+	out := &iam.ServiceAccount{Name: a.resourceName()}
 	displayName, description := a.displayName, a.description
 	for _, path := range paths {
 		switch strings.Join(path, ".") {
@@ -260,9 +310,18 @@ func (c *call) updateAccount() ([]byte, error) {
 	return mustEncode(a.json()), nil
 }
 
+// deleteAccount also rewrites the policies that name the account.
 func (c *call) deleteAccount() ([]byte, error) {
-	return c.changeAccount(func(a *account) { a.deleted = true })
+	return c.changeAccount(func(a *account) {
+		a.deleted = true
+		c.b.directoryChanged()
+		c.b.rewriteMembers(a.member(), a.deletedMember(), c.now)
+	})
 }
+
+func (a *account) member() string { return "serviceAccount:" + a.email }
+
+func (a *account) deletedMember() string { return "deleted:" + a.member() + "?uid=" + a.uniqueID }
 
 func (c *call) enableAccount() ([]byte, error) {
 	return c.changeAccount(func(a *account) { a.disabled = false })
@@ -298,5 +357,41 @@ func (c *call) undeleteAccount() ([]byte, error) {
 	}
 	a.deleted = false
 	c.b.accounts[a.email] = a
+	c.b.directoryChanged()
+	c.b.rewriteMembers(a.deletedMember(), a.member(), c.now)
 	return mustEncode(&iam.UndeleteServiceAccountResponse{RestoredAccount: a.json()}), nil
+}
+
+func (c *call) getAccountPolicy() ([]byte, error) {
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	a, err := c.findAccount()
+	if err != nil {
+		return nil, err
+	}
+	return c.getIamPolicy(&a.node)
+}
+
+func (c *call) setAccountPolicy() ([]byte, error) {
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	a, err := c.findAccount()
+	if err != nil {
+		return nil, err
+	}
+	return c.setIamPolicy(&a.node)
+}
+
+// testAccountPermissions needs no permission. What may not be seen has no
+// permissions that the caller could have.
+func (c *call) testAccountPermissions() ([]byte, error) {
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	a := c.b.accounts[strings.ToLower(c.params[1])]
+	if a == nil || a.deleted || c.params[0] != "-" && c.b.projects[c.params[0]] != a.project {
+		return nil, notFound("Unknown service account").withReason("notFound")
+	}
+	return c.testIamPermissions(&a.node, func(permission string) bool {
+		return strings.HasPrefix(permission, "iam.serviceAccounts.") || strings.HasPrefix(permission, "iam.serviceAccountKeys.")
+	})
 }

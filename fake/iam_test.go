@@ -115,6 +115,7 @@ func TestListServiceAccounts(t *testing.T) {
 	t.Parallel()
 	b, svc := accounts(t)
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "example.com:scoped"})
+	b.Grant("projects/example.com:scoped", "roles/iam.serviceAccountAdmin", "user:dev@example.com")
 	for i := range 30 {
 		create(t, svc, "web-prod", fmt.Sprintf("runner-%02d", i))
 	}
@@ -126,7 +127,7 @@ func TestListServiceAccounts(t *testing.T) {
 		assert.LessOrEqual(t, len(p.Accounts), 20)
 		return nil
 	}))
-	assert.Equal(t, 31, seen, "with the Compute Engine default one")
+	assert.Equal(t, 32, seen, "with the Compute Engine default one and that of newBackend")
 }
 
 func TestSeededServiceAccounts(t *testing.T) {

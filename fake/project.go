@@ -2,17 +2,29 @@ package fake
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/api/cloudresourcemanager/v3"
+	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/internal/access"
 )
 
-// project is a Google Cloud project. Its fields do not change once it is
-// added.
+// project is a Google Cloud project.
 type project struct {
-	id     string
-	number int64
+	node
+	id               string
+	number           int64
+	displayName      string
+	labels           map[string]string
+	created, updated time.Time
+	deleted          bool
+	services         map[string]bool // APIs that are enabled
+	agent            bool            // the Cloud Run service agent is there
 }
 
 // firstProjectNumber is the number of the first project that is added without
@@ -21,9 +33,11 @@ const firstProjectNumber = 200000000001
 
 // AddProject adds a project: its id is p.ProjectId, its number that of p.Name
 // ("projects/123456789012"), or one of the backend's choosing where p.Name is
-// empty. The Cloud Run and IAM APIs are enabled in it, so that it has a
-// Compute Engine default service account and a Cloud Run service agent.
-// AddProject returns the number, and panics if the project is there already.
+// empty; p.Parent, if any, is a folder or organization that is there. The
+// Cloud Run and IAM APIs are enabled in it, so that it has a Compute Engine
+// default service account, to which nothing is granted, and a Cloud Run
+// service agent with roles/run.serviceAgent. AddProject returns the number, and
+// panics if the project is there already or the parent is not.
 func (b *Backend) AddProject(p *cloudresourcemanager.Project) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -38,19 +52,116 @@ func (b *Backend) AddProject(p *cloudresourcemanager.Project) int64 {
 	if p.ProjectId == "" {
 		panic(`fake: AddProject: ProjectId is empty; an example is "my-project"`)
 	}
-	added := &project{id: p.ProjectId, number: number}
-	for _, key := range []string{added.id, strconv.FormatInt(number, 10)} {
+	parent := b.parentNode(p.Parent)
+	if p.Parent != "" && parent == nil {
+		panic(fmt.Sprintf("fake: AddProject: there is no parent %q; add it first", p.Parent))
+	}
+	for _, key := range []string{p.ProjectId, strconv.FormatInt(number, 10)} {
 		if b.projects[key] != nil {
 			panic(fmt.Sprintf("fake: AddProject: project %s is there already", key))
 		}
 	}
-	b.projects[added.id] = added
-	b.projects[strconv.FormatInt(number, 10)] = added
-	b.putAccount(added, &account{
-		email: added.computeDefault(), displayName: "Compute Engine default service account",
-	})
+	added := b.putProject(p.ProjectId, number, parent)
+	added.displayName, added.labels = p.DisplayName, maps.Clone(p.Labels)
+	for _, service := range []string{"iam.googleapis.com", "run.googleapis.com", "cloudresourcemanager.googleapis.com",
+		"orgpolicy.googleapis.com", "policytroubleshooter.googleapis.com", "recommender.googleapis.com", "serviceusage.googleapis.com"} {
+		added.services[service] = true
+	}
+	b.createAgent(added, time.Now())
 	return number
 }
+
+// putProject stores a project without APIs. The backend is locked.
+func (b *Backend) putProject(id string, number int64, parent *node) *project {
+	now := time.Now()
+	p := &project{id: id, number: number, created: now, updated: now, services: make(map[string]bool)}
+	p.full, p.parent = resourceManager+p.resourceID(), parent
+	p.attrs = access.Resource{
+		Name: p.resourceID(), Type: "cloudresourcemanager.googleapis.com/Project", Service: "cloudresourcemanager.googleapis.com",
+	}
+	b.projects[id] = p
+	b.projects[strconv.FormatInt(number, 10)] = p
+	b.putAccount(p, &account{email: p.computeDefault(), displayName: "Compute Engine default service account"})
+	return p
+}
+
+// createAgent makes the project's Cloud Run service agent and gives it its
+// role, as enabling the API does. The backend is locked.
+func (b *Backend) createAgent(p *project, now time.Time) {
+	b.addAgent(p)
+	b.grantAgent(p, now, now)
+}
+
+// addAgent makes the service agent, without a role. The backend is locked.
+func (b *Backend) addAgent(p *project) {
+	if !p.agent {
+		p.agent = true
+		b.directoryChanged()
+	}
+}
+
+// removeAgent unmakes the service agent and takes its role on the project from
+// it. The backend is locked.
+func (b *Backend) removeAgent(p *project, now time.Time) {
+	p.agent = false
+	b.directoryChanged()
+	b.putBindings(p, p.withoutAgent(), now, now)
+}
+
+// grantAgent gives the service agent its role, unless it has it, in force from
+// a time on. The backend is locked.
+func (b *Backend) grantAgent(p *project, now, from time.Time) {
+	member := "serviceAccount:" + p.runAgent()
+	for _, binding := range p.policy.bindings {
+		if binding.Role == agentRole && binding.Condition == nil && slices.Contains(binding.Members, member) {
+			return
+		}
+	}
+	bindings := slices.Clone(p.policy.bindings)
+	i := slices.IndexFunc(bindings, func(b *iam.Binding) bool { return b.Role == agentRole && b.Condition == nil })
+	if i < 0 {
+		bindings = append(bindings, &iam.Binding{Role: agentRole, Members: []string{member}})
+		slices.SortStableFunc(bindings, func(a, b *iam.Binding) int { return strings.Compare(a.Role, b.Role) })
+	} else {
+		members := append(slices.Clone(bindings[i].Members), member)
+		slices.Sort(members)
+		bindings[i] = &iam.Binding{Role: agentRole, Members: members}
+	}
+	b.putBindings(p, bindings, now, from)
+}
+
+// agentRole is the role that Google grants the Cloud Run service agent.
+const agentRole = "roles/run.serviceAgent"
+
+// withoutAgent are the bindings of the project's policy without that of the
+// service agent to its role.
+func (p *project) withoutAgent() []*iam.Binding {
+	var bindings []*iam.Binding
+	for _, binding := range p.policy.bindings {
+		if binding.Role == agentRole && binding.Condition == nil {
+			members := slices.DeleteFunc(slices.Clone(binding.Members), func(m string) bool { return m == "serviceAccount:"+p.runAgent() })
+			if len(members) == 0 {
+				continue
+			}
+			binding = &iam.Binding{Role: agentRole, Members: members}
+		}
+		bindings = append(bindings, binding)
+	}
+	return bindings
+}
+
+// putBindings changes the project's policy as Google itself does: nothing that
+// it holds is refused. The backend is locked.
+func (b *Backend) putBindings(p *project, bindings []*iam.Binding, now, from time.Time) {
+	p.policy.bindings = bindings
+	b.stampPolicy(&p.policy, now)
+	p.policy.effective = append(p.policy.inForce(now), effectivePolicy{
+		from: from, bindings: bindings, allow: b.compiler.Allow(policyOf(bindings)),
+	})
+}
+
+// resourceID is how Resource Manager names the project: by its number.
+func (p *project) resourceID() string { return "projects/" + strconv.FormatInt(p.number, 10) }
 
 // computeDefault is the email of the project's default service identity.
 func (p *project) computeDefault() string {
@@ -60,7 +171,7 @@ func (p *project) computeDefault() string {
 // mustProject finds a project for seeding. The backend is locked.
 func (b *Backend) mustProject(seeder, id string) *project {
 	p := b.projects[id]
-	if p == nil {
+	if p == nil || p.deleted {
 		panic(fmt.Sprintf("fake: %s: there is no project %q; add it with AddProject first", seeder, id))
 	}
 	return p

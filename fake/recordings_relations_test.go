@@ -25,6 +25,7 @@ func TestRecordedRelationsHoldAtOneInstant(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := fake.Start(t)
 			b.AddProject(&cloudresourcemanager.Project{ProjectId: recordedProject})
+			b.Grant("projects/"+recordedProject, "roles/owner", "user:deployer@example.com")
 			ask := func(method, url, body string) map[string]any {
 				x := exchange{method: method, url: url, body: body, status: http.StatusOK}
 				got, ok := x.send(t, b, "user:deployer@example.com", &matcher{}).(map[string]any)

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/api/cloudresourcemanager/v3"
+	"google.golang.org/api/iam/v1"
 
 	"github.com/runidentity/runidentity/fake"
 )
@@ -123,6 +124,10 @@ func play(t *testing.T, rec recording) {
 	synctest.Test(t, func(t *testing.T) {
 		b := fake.Start(t)
 		b.AddProject(&cloudresourcemanager.Project{ProjectId: recordedProject, Name: fmt.Sprintf("projects/%d", recordedNumber)})
+		if email, ok := strings.CutPrefix(rec.caller, "serviceAccount:"); ok {
+			b.AddServiceAccount(&iam.ServiceAccount{Email: email})
+		}
+		b.Grant("projects/"+recordedProject, "roles/owner", rec.caller)
 		m := &matcher{bound: map[string]string{}}
 		used := map[int]bool{}
 		ended := ""

@@ -24,15 +24,15 @@ type route struct {
 // routes are all methods of all APIs that the fake knows.
 type routes struct {
 	byID  map[string]*route
-	hosts map[string]*node // by host, without location
+	hosts map[string]*pathNode // by host, without location
 }
 
-// node is a place in a host's paths. Below it are its children by the next
+// pathNode is a place in a host's paths. Below it are its children by the next
 // segment; at it are routes by HTTP method and custom verb ("GET", "POST
 // wait").
-type node struct {
-	literal map[string]*node
-	param   *node
+type pathNode struct {
+	literal map[string]*pathNode
+	param   *pathNode
 	at      map[string]*route
 }
 
@@ -42,28 +42,38 @@ var allRoutes = sync.OnceValue(func() *routes {
 	handlers := make(map[string]handler)
 	maps.Copy(handlers, runHandlers())
 	maps.Copy(handlers, iamHandlers())
-	all := &routes{byID: make(map[string]*route), hosts: make(map[string]*node)}
+	maps.Copy(handlers, roleHandlers())
+	maps.Copy(handlers, denyHandlers())
+	maps.Copy(handlers, resourceManagerHandlers())
+	maps.Copy(handlers, orgPolicyHandlers())
+	maps.Copy(handlers, serviceUsageHandlers())
+	maps.Copy(handlers, troubleshooterHandlers())
+	maps.Copy(handlers, recommenderHandlers())
+	all := &routes{byID: make(map[string]*route), hosts: make(map[string]*pathNode)}
 	for _, api := range discovery.All() {
 		root := all.hosts[api.Host]
 		if root == nil {
-			root = &node{}
+			root = &pathNode{}
 			all.hosts[api.Host] = root
 		}
 		for i := range api.Methods {
 			m := &api.Methods[i]
+			// Versions of an API may share the IDs of their methods, as those of
+			// Resource Manager do: the handler then tells them apart by c.api.
 			r := &route{api: api, method: m, handle: handlers[m.ID]}
 			all.byID[m.ID] = r
 			root.add(m, r)
-			delete(handlers, m.ID)
 		}
 	}
 	for id := range handlers {
-		panic("fake: a handler is registered for " + id + ", which no discovery document lists")
+		if all.byID[id] == nil {
+			panic("fake: a handler is registered for " + id + ", which no discovery document lists")
+		}
 	}
 	return all
 })
 
-func (n *node) add(m *discovery.Method, r *route) {
+func (n *pathNode) add(m *discovery.Method, r *route) {
 	path, verb := m.Path, ""
 	if i := strings.LastIndexByte(path, ':'); i > strings.LastIndexByte(path, '/') {
 		path, verb = path[:i], path[i+1:]
@@ -71,7 +81,7 @@ func (n *node) add(m *discovery.Method, r *route) {
 	for segment := range strings.SplitSeq(path, "/") {
 		if strings.HasPrefix(segment, "{") {
 			if n.param == nil {
-				n.param = &node{}
+				n.param = &pathNode{}
 			}
 			n = n.param
 			continue
@@ -79,9 +89,9 @@ func (n *node) add(m *discovery.Method, r *route) {
 		child := n.literal[segment]
 		if child == nil {
 			if n.literal == nil {
-				n.literal = make(map[string]*node)
+				n.literal = make(map[string]*pathNode)
 			}
-			child = &node{}
+			child = &pathNode{}
 			n.literal[segment] = child
 		}
 		n = child
@@ -101,11 +111,11 @@ func routeKey(method, verb string) string {
 
 // find returns the route of an escaped path and the values of its
 // parameters, or nil. Literal segments win over parameters.
-func (n *node) find(method, path string) (*route, []string) {
+func (n *pathNode) find(method, path string) (*route, []string) {
 	return n.descend(method, strings.TrimPrefix(path, "/"), make([]string, 0, 4))
 }
 
-func (n *node) descend(method, path string, params []string) (*route, []string) {
+func (n *pathNode) descend(method, path string, params []string) (*route, []string) {
 	segment, rest, more := strings.Cut(path, "/")
 	if more {
 		if child := n.literal[segment]; child != nil {
@@ -132,7 +142,7 @@ func (n *node) descend(method, path string, params []string) (*route, []string) 
 	return n.end(method, segment, params)
 }
 
-func (n *node) end(key, segment string, params []string) (*route, []string) {
+func (n *pathNode) end(key, segment string, params []string) (*route, []string) {
 	if child := n.literal[segment]; child != nil {
 		if r := child.at[key]; r != nil {
 			return r, params
@@ -152,7 +162,7 @@ func (n *node) end(key, segment string, params []string) (*route, []string) {
 }
 
 // hasVersion says whether any path of the host begins as this one does.
-func (n *node) hasVersion(path string) bool {
+func (n *pathNode) hasVersion(path string) bool {
 	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return n.literal[segment] != nil
 }
@@ -160,7 +170,7 @@ func (n *node) hasVersion(path string) bool {
 // host returns the paths of a host. One with a location in its name,
 // us-central1-run.googleapis.com or run.us-central1.rep.googleapis.com, has
 // those of run.googleapis.com.
-func (a *routes) host(host string) *node {
+func (a *routes) host(host string) *pathNode {
 	host, _, _ = strings.Cut(strings.ToLower(host), ":")
 	if root := a.hosts[host]; root != nil {
 		return root

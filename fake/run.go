@@ -50,6 +50,7 @@ func (col *collection) ids() []string {
 
 // resource is a job, service, worker pool, execution or revision.
 type resource struct {
+	node
 	kind    *runKind
 	key     collectionKey
 	id      string
@@ -116,6 +117,7 @@ func (s *runState) find(key collectionKey, id string) *resource {
 }
 
 func (s *runState) put(r *resource) {
+	r.full, r.parent = "//run.googleapis.com/"+r.name(), &r.key.project.node
 	if s.collections == nil {
 		s.collections = make(map[collectionKey]*collection)
 	}
@@ -139,6 +141,7 @@ type operation struct {
 	running  []byte    // the resource until then
 	final    []byte    // the resource from then on, nil until settled
 	settle   func(o object, at time.Time)
+	failure  rawJSON // of an operation that ends with an error
 }
 
 // settleNow brings the operation to its end.
@@ -165,6 +168,10 @@ func (op *operation) json() []byte {
 	answer := map[string]any{"name": op.name, "metadata": typed}
 	if op.final != nil {
 		answer["done"] = true
+		if op.failure != nil {
+			answer["error"] = op.failure
+			return mustEncode(answer)
+		}
 		answer["response"] = typed
 	}
 	return mustEncode(answer)
@@ -250,6 +257,7 @@ func (c *call) newOperation(r *resource, o object) *operation {
 		resource: r,
 		at:       c.now.Add(c.operationTime()),
 		running:  mustEncode(o),
+		failure:  c.fails,
 	}
 }
 
@@ -331,11 +339,20 @@ func (c *call) runParent(permission, rest string) (*project, string, error) {
 		return nil, "", newError(http.StatusNotImplemented, "UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
 	}
 	p := c.b.projects[c.params[0]]
-	if p == nil {
+	if p == nil || p.deleted {
 		return nil, "", denied("Permission '%s' denied on resource 'projects/%s/locations/%s%s' (or resource may not exist).",
 			permission, c.params[0], location, rest)
 	}
-	return p, location, nil
+	return p, location, c.checkEnabled(p)
+}
+
+// require refuses a call whose caller lacks the permission. The resource is
+// named as Cloud Run names it.
+func (c *call) require(permission string, n *node, name string) error {
+	if c.may(permission, n) {
+		return nil
+	}
+	return denied("Permission '%s' denied on resource '%s' (or resource may not exist).", permission, name)
 }
 
 // missing is the error for a resource that is not there.

@@ -23,7 +23,11 @@ func (c *call) runJob() ([]byte, error) {
 		return nil, err
 	}
 	defer c.lock()()
-	job, err := jobs().existing(c, "run")
+	verb := "run"
+	if body["overrides"] != nil {
+		verb = "runWithOverrides"
+	}
+	job, err := jobs().existing(c, verb)
 	if err != nil {
 		return nil, err
 	}

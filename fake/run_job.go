@@ -8,6 +8,7 @@ import (
 
 func jobs() *workloadKind {
 	return &workloadKind{
+		template: []string{"template", "template"},
 		runKind:  runKind{plural: "jobs", label: "JOB", typ: "Job", param: "jobId"},
 		defaults: defaultJob,
 		check: func(_ *call, _ *resource, next object) error {

@@ -16,6 +16,12 @@ func (c *call) findOperation() (*operation, error) {
 		return nil, err
 	}
 	name := "projects/" + p.id + "/locations/" + location + "/operations/" + c.params[2]
+	if verb == "wait" {
+		verb = "get"
+	}
+	if err := c.require("run.operations."+verb, &p.node, name); err != nil {
+		return nil, err
+	}
 	op := c.b.run.operations[name]
 	if op == nil {
 		return nil, notFound("Requested entity was not found.")
@@ -65,6 +71,9 @@ func (c *call) listOperations() ([]byte, error) {
 	defer c.rlock()()
 	p, location, err := c.runParent("run.operations.list", "")
 	if err != nil {
+		return nil, err
+	}
+	if err := c.require("run.operations.list", &p.node, "projects/"+p.id+"/locations/"+location); err != nil {
 		return nil, err
 	}
 	prefix := "projects/" + p.id + "/locations/" + location + "/operations/"

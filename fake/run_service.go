@@ -10,6 +10,7 @@ import (
 
 func services() *workloadKind {
 	return &workloadKind{
+		template: []string{"template"},
 		runKind:  runKind{plural: "services", label: "SERVICE", typ: "Service", param: "serviceId"},
 		defaults: defaultService,
 		check:    checkRevisioned,
@@ -19,6 +20,7 @@ func services() *workloadKind {
 
 func workerPools() *workloadKind {
 	return &workloadKind{
+		template: []string{"template"},
 		runKind:  runKind{plural: "workerPools", label: "WORKER_POOL", typ: "WorkerPool", param: "workerPoolId"},
 		defaults: defaultWorkerPool,
 		check:    checkRevisioned,

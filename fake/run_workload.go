@@ -13,6 +13,8 @@ import (
 // services and worker pools are created, patched and deleted alike.
 type workloadKind struct {
 	runKind
+	// template is the path of the object that names the service account.
+	template []string
 	// defaults fills in what the server does when a message leaves it out.
 	defaults func(p *project, o object)
 	// check refuses a message that the API refuses.
@@ -33,6 +35,9 @@ func runHandlers() map[string]handler {
 		all[base+"list"] = k.list
 		all[base+"patch"] = k.patch
 		all[base+"delete"] = k.delete
+		all[base+"getIamPolicy"] = k.getPolicy
+		all[base+"setIamPolicy"] = k.setPolicy
+		all[base+"testIamPermissions"] = k.testPermissions
 	}
 	for parent, k := range map[string]*runKind{
 		"jobs.executions": executionKind(), "services.revisions": revisionKind(), "workerPools.revisions": revisionKind(),
@@ -77,17 +82,34 @@ func parentOf(method string) (plural string, ok bool) {
 	return parts[3], true
 }
 
-// existing returns the resource that the path names, or the API's error. The
-// backend is locked.
+// existing returns the resource that the path names, if the caller may do that
+// to it, or the API's error. The backend is locked.
 func (k *runKind) existing(c *call, verb string) (*resource, error) {
 	key, id, err := k.locate(c, verb)
 	if err != nil {
 		return nil, err
 	}
-	if r := c.b.run.find(key, id); r != nil {
-		return r, nil
+	r := c.b.run.find(key, id)
+	if err := c.require(k.permission(verb), c.b.run.holder(key, id), key.name()+"/"+id); err != nil {
+		return nil, err
 	}
-	return nil, k.missing(key, id)
+	if r == nil {
+		return nil, k.missing(key, id)
+	}
+	return r, nil
+}
+
+// holder is the node that decides on a resource: its own or, for an execution
+// or revision, its workload's, and the project where there is none yet.
+func (s *runState) holder(key collectionKey, id string) *node {
+	at := key
+	if plural, parent, ok := strings.Cut(key.parent, "/"); ok {
+		at.parent, at.plural, id = "", plural, parent
+	}
+	if r := s.find(at, id); r != nil {
+		return &r.node
+	}
+	return &key.project.node
 }
 
 func (k *runKind) get(c *call) ([]byte, error) {
@@ -104,6 +126,9 @@ func (k *runKind) list(c *call) ([]byte, error) {
 	defer c.lock()()
 	key, _, err := k.locate(c, "list")
 	if err != nil {
+		return nil, err
+	}
+	if err := c.require(k.permission("list"), c.b.run.holder(key, ""), strings.TrimSuffix(key.name(), "/"+k.plural)); err != nil {
 		return nil, err
 	}
 	out := map[string]any{}
@@ -140,12 +165,20 @@ func (k *workloadKind) create(c *call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := k.mayCreate(c, key); err != nil {
+		return nil, err
+	}
 	id := c.query.Get(k.param)
 	if !validRunID(id) {
 		return nil, invalid("Violation in Create%sRequest.%s: must be up to 63 lower-case letters, digits and hyphens, "+
 			"begin with a letter and not end with a hyphen.", k.typ, k.param)
 	}
 	return k.insert(c, key, id, body)
+}
+
+// mayCreate checks the permission to create, which is one on the project.
+func (k *workloadKind) mayCreate(c *call, key collectionKey) error {
+	return c.require(k.permission("create"), &key.project.node, "projects/"+key.project.id+"/locations/"+key.location)
 }
 
 // validRunID holds an id against the rule for names of Cloud Run resources.
@@ -167,6 +200,9 @@ func (k *workloadKind) insert(c *call, key collectionKey, id string, body object
 	dropIdentifiers(body)
 	k.defaults(key.project, body)
 	if err := k.check(c, r, body); err != nil {
+		return nil, err
+	}
+	if err := c.checkIdentity(key.project, k.account(body)); err != nil {
 		return nil, err
 	}
 	next := clone(body)
@@ -232,11 +268,14 @@ func (k *workloadKind) patch(c *call) ([]byte, error) {
 		return nil, err
 	}
 	r := c.b.run.find(key, id)
-	switch {
-	case r == nil && c.flag("allowMissing"):
+	if r == nil && c.flag("allowMissing") {
+		if err := k.mayCreate(c, key); err != nil {
+			return nil, err
+		}
 		return k.insert(c, key, id, body)
-	case r == nil:
-		return nil, k.missing(key, id)
+	}
+	if r, err = k.existing(c, "update"); err != nil {
+		return nil, err
 	}
 	before := mustDecode(r.raw)
 	if err := c.checkEtag(r, before, text(body, "etag")); err != nil {
@@ -251,6 +290,9 @@ func (k *workloadKind) patch(c *call) ([]byte, error) {
 	dropIdentifiers(next)
 	k.defaults(key.project, next)
 	if err := k.check(c, r, next); err != nil {
+		return nil, err
+	}
+	if err := c.checkIdentity(key.project, k.account(next)); err != nil {
 		return nil, err
 	}
 	return k.update(c, r, before, had, next)
@@ -285,6 +327,11 @@ func (k *workloadKind) update(c *call, r *resource, before, had, next object) ([
 	}
 	settle := k.begin(c, r, had, after, force)
 	return c.start(r, after, settle).json(), nil
+}
+
+// account is the email of the service account in a message.
+func (k *workloadKind) account(o object) string {
+	return text(child(o, k.template...), "serviceAccount")
 }
 
 // startsExecution says whether a job's message asks for an execution.
@@ -339,40 +386,6 @@ func (k *runKind) delete(c *call) ([]byte, error) {
 			}
 		}
 	}).json(), nil
-}
-
-// defaultTemplate fills in what all templates have in common.
-func defaultTemplate(p *project, template object) {
-	setDefault(template, "serviceAccount", p.computeDefault())
-	eachContainer(template, func(c object) {
-		limits := child(c, "resources", "limits")
-		setDefault(limits, "cpu", "1000m")
-		setDefault(limits, "memory", "512Mi")
-	})
-}
-
-func eachContainer(template object, do func(object)) {
-	containers, _ := template["containers"].([]any)
-	for _, c := range containers {
-		if c, ok := c.(object); ok {
-			do(c)
-		}
-	}
-}
-
-// checkContainers refuses a template without a container, or with one that
-// has no image.
-func checkContainers(at string, template object) error {
-	containers, _ := template["containers"].([]any)
-	if len(containers) == 0 {
-		return invalid("%s.containers: must contain at least one container.", at)
-	}
-	for _, c := range containers {
-		if o, _ := c.(object); text(o, "image") == "" {
-			return invalid("%s.containers.image: Expected an image path like [host/]repo-path[:tag and/or @digest], obtained an empty one.", at)
-		}
-	}
-	return nil
 }
 
 // ready is the terminal condition that a finished operation leaves: a fault's,

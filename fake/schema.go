@@ -52,7 +52,9 @@ func (c checker) normalize(schema string, o object, path string) error {
 // which the discovery documents do not tell: their zero value is kept.
 func hasPresence(schema, field string) bool {
 	switch schema + "." + field {
-	case "GoogleCloudRunV2EnvVar.value", "GoogleCloudRunV2TaskTemplate.maxRetries":
+	case "GoogleCloudRunV2EnvVar.value", "GoogleCloudRunV2TaskTemplate.maxRetries",
+		"GoogleCloudOrgpolicyV2PolicySpecPolicyRule.enforce", "GoogleCloudOrgpolicyV2PolicySpecPolicyRule.allowAll",
+		"GoogleCloudOrgpolicyV2PolicySpecPolicyRule.denyAll":
 		return true
 	}
 	return field == "gpuZonalRedundancyDisabled"
@@ -222,15 +224,20 @@ func (c checker) enumNumbersIn(f discovery.Field, value any) any {
 
 // enumNumbering lists the numbers of enums that the protos number otherwise
 // than in the order in which the discovery documents list the names, by the
-// first name.
+// first name, or by the third where several enums begin alike.
 var enumNumbering = map[string][]int{
+	"CLAIMED":                  {0, 1, 6, 3, 4, 5}, // recommender.v1.RecommendationStateInfo.State
 	"LAUNCH_STAGE_UNSPECIFIED": {0, 6, 7, 1, 2, 3, 4, 5},
 	"COMMON_REASON_UNDEFINED":  {0, 1, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17},
 }
 
 // enumNumber is the number of an enum's i-th name.
 func enumNumber(names []string, i int) int {
-	if numbers := enumNumbering[names[0]]; i < len(numbers) {
+	numbers := enumNumbering[names[0]]
+	if numbers == nil && len(names) > 2 {
+		numbers = enumNumbering[names[2]]
+	}
+	if i < len(numbers) {
 		return numbers[i]
 	}
 	return i

@@ -58,13 +58,17 @@ func (t *transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 			if abort, ok := p.(error); !ok || !errors.Is(abort, http.ErrAbortHandler) {
 				panic(p)
 			}
+			if w.body != nil {
+				resp = w.response(r, io.ErrUnexpectedEOF) //nolint:bodyclose // the caller closes it
+				return
+			}
 			if resp, err = nil, r.Context().Err(); err == nil {
 				err = fmt.Errorf("fake: %w: %w", errDropped, io.ErrUnexpectedEOF)
 			}
 		}
 	}()
 	t.backend.ServeHTTP(w, &inner)
-	return w.response(r), nil
+	return w.response(r, io.EOF), nil
 }
 
 // recorder keeps what a handler writes.
@@ -88,14 +92,28 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (w *recorder) response(r *http.Request) *http.Response {
+// response is what was written. Its body ends with that error.
+func (w *recorder) response(r *http.Request, end error) *http.Response {
+	var body io.Reader = bytes.NewReader(w.body)
+	if !errors.Is(end, io.EOF) {
+		body = io.MultiReader(body, broken{end})
+	}
+	length, err := strconv.ParseInt(w.header.Get("Content-Length"), 10, 64)
+	if err != nil {
+		length = int64(len(w.body))
+	}
 	return &http.Response{
 		Status:     strconv.Itoa(w.status) + " " + http.StatusText(w.status),
 		StatusCode: w.status,
 		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        w.header,
-		Body:          io.NopCloser(bytes.NewReader(w.body)),
-		ContentLength: int64(len(w.body)),
+		Body:          io.NopCloser(body),
+		ContentLength: length,
 		Request:       r,
 	}
 }
+
+// broken is a connection that ends too early.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }

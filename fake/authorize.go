@@ -1,0 +1,134 @@
+package fake
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/internal/access"
+)
+
+// may says whether the caller has a permission on a resource. The backend is
+// locked.
+func (c *call) may(permission string, n *node) bool {
+	if c.caller.member == Admin {
+		return true
+	}
+	return c.b.has(c.caller.member, permission, n, c.now)
+}
+
+// has says whether a principal has a permission on a resource, now. The
+// backend is locked.
+func (b *Backend) has(member, permission string, n *node, now time.Time) bool {
+	subject := b.subject(member)
+	e := b.evaluator(permission)
+	d := e.Decide(b.request(subject, permission, n, now))
+	if d.Outcome == access.Unknown {
+		b.reportUnknown(member, permission, n, now)
+	}
+	return d.Outcome == access.Granted
+}
+
+// evaluator answers for one permission: what an abridged role tells depends on
+// it. The backend is locked as long as it is used.
+func (b *Backend) evaluator(permission string) access.Evaluator {
+	return access.Evaluator{Roles: func(name string) *access.Role { return b.roleFor(name, permission) }, Deniable: deniable}
+}
+
+// request asks the evaluator about a node and all that it is in.
+func (b *Backend) request(subject *access.Subject, permission string, n *node, now time.Time) access.Request {
+	levels := make([]access.Level, 0, 6)
+	for at := n; at != nil; at = at.parent {
+		levels = append(levels, access.Level{Resource: at.full, Allow: at.policy.at(now), Deny: at.deny.at(now)})
+	}
+	return access.Request{Subject: subject, Permission: permission, Resource: n.attrs, Time: now, Levels: levels}
+}
+
+// reportUnknown fails the test for a decision that the fake can't make: it
+// depends on a role whose permissions it does not know.
+func (b *Backend) reportUnknown(member, permission string, n *node, now time.Time) {
+	if b.tb == nil {
+		return
+	}
+	e := b.evaluator(permission)
+	var causes []string
+	for _, cause := range e.Explain(b.request(b.subject(member), permission, n, now)).Causes {
+		causes = append(causes, cause.String())
+	}
+	b.tb.Errorf("fake: whether %s has %s on %s is not known: %s", member, permission, n.full, strings.Join(causes, "; "))
+}
+
+// subject is a principal ready for decisions. The backend is locked, for
+// reading at least.
+func (b *Backend) subject(member string) *access.Subject {
+	if s, ok := b.subjects.Load(member); ok {
+		return s.(*access.Subject) //nolint:errcheck // subjects holds nothing else
+	}
+	m, err := access.ParseMember(member)
+	if err != nil {
+		m = access.Anonymous()
+	}
+	id := access.Identity{Member: m, Complete: true}
+	if a := b.accounts[m.Email()]; a != nil {
+		id.UID = a.uniqueID
+	}
+	if f := b.federated[member]; f != nil {
+		id.Attributes, id.Groups = f.attributes, f.groups
+	}
+	s := access.NewSubject(id, b.directory())
+	b.subjects.Store(member, s)
+	return s
+}
+
+// Grant binds a role to a member on a resource: an organization, folder,
+// project, service account or Cloud Run workload, named in full
+// ("//iam.googleapis.com/…") or relative ("projects/web-prod"). The grant is
+// effective at once. Grant panics if one of them does not exist.
+func (b *Backend) Grant(resource, role, member string) {
+	b.grant("Grant", resource, &iam.Binding{Role: role, Members: []string{member}})
+}
+
+// GrantIf is [Backend.Grant] with a condition, a CEL expression such as
+// `request.time < timestamp("2030-01-01T00:00:00Z")`.
+func (b *Backend) GrantIf(resource, role, member, expression string) {
+	b.grant("GrantIf", resource, &iam.Binding{
+		Role: role, Members: []string{member}, Condition: &iam.Expr{Title: "seeded", Expression: expression},
+	})
+}
+
+func (b *Backend) grant(seeder, resource string, binding *iam.Binding) {
+	p := b.Policy(resource)
+	p.Version, p.Etag = 3, ""
+	p.Bindings = append(p.Bindings, binding)
+	b.setSeeded(seeder, resource, p)
+}
+
+// SetPolicy replaces the allow policy of a resource, effective at once. It
+// panics on what the API would refuse. An etag is not compared.
+func (b *Backend) SetPolicy(resource string, p *iam.Policy) {
+	seeded := *p
+	seeded.Version, seeded.Etag = 3, ""
+	b.setSeeded("SetPolicy", resource, &seeded)
+}
+
+func (b *Backend) setSeeded(seeder, resource string, p *iam.Policy) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.mustFind(seeder, resource)
+	now := time.Now()
+	if err := b.setPolicy(n, clonePolicy(p), nil, now); err != nil {
+		panic(fmt.Sprintf("fake: %s on %s: %v", seeder, resource, err))
+	}
+	latest := &n.policy.effective[len(n.policy.effective)-1]
+	latest.from = now
+}
+
+// Policy returns the allow policy of a resource with its conditions. It
+// panics if there is no such resource.
+func (b *Backend) Policy(resource string) *iam.Policy {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return clonePolicy(b.mustFind("Policy", resource).policy.json(3))
+}

@@ -1,0 +1,295 @@
+package fake
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/internal/access"
+)
+
+// listedPermissions are the permissions that the embedded predefined roles
+// list, and those on keys of service accounts, which the list leaves out.
+var listedPermissions = sync.OnceValue(func() map[string]bool {
+	known := make(map[string]bool)
+	for _, r := range predefinedRoles() {
+		for _, p := range r.permissions {
+			known[p] = true
+		}
+	}
+	for _, verb := range []string{"create", "delete", "disable", "enable", "get", "list"} {
+		known["iam.serviceAccountKeys."+verb] = true
+	}
+	return known
+})
+
+// listedSpellings are the known permissions by their lower-case form.
+var listedSpellings = sync.OnceValue(func() map[string]string {
+	out := make(map[string]string)
+	for p := range listedPermissions() {
+		out[strings.ToLower(p)] = p
+	}
+	return out
+})
+
+// listedResources are what the known permissions are about: "run.jobs".
+var listedResources = sync.OnceValue(func() map[string]bool {
+	out := make(map[string]bool)
+	for p := range listedPermissions() {
+		out[p[:strings.LastIndexByte(p, '.')]] = true
+	}
+	return out
+})
+
+// permissions are the known ones and those of roles that were seeded, sorted.
+// The backend is locked.
+func (b *Backend) permissions() []string {
+	all := maps.Clone(listedPermissions())
+	for name, r := range b.roles {
+		if strings.HasPrefix(name, "roles/") {
+			for _, p := range r.permissions {
+				all[p] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// permissionExists says whether Google has a permission, as far as the fake
+// can tell: it knows all of Cloud Run's and of the organization policy's, and
+// all on the resources of Resource Manager and IAM that it knows. Of other
+// services it takes what has the form of a permission, unless it is a known
+// one in other letters. The backend is locked.
+func (b *Backend) permissionExists(permission string) bool {
+	if listedPermissions()[permission] {
+		return true
+	}
+	if service, rest, ok := strings.Cut(permission, "/"); ok { // as in deny policies: some have no other name
+		return strings.Contains(service, ".") && strings.Contains(rest, ".")
+	}
+	parts := strings.Split(permission, ".")
+	if len(parts) < 3 || slices.Contains(parts, "") {
+		return false
+	}
+	for name, r := range b.roles {
+		if strings.HasPrefix(name, "roles/") && slices.Contains(r.permissions, permission) {
+			return true
+		}
+	}
+	if listedSpellings()[strings.ToLower(permission)] != "" {
+		return false
+	}
+	resource := permission[:strings.LastIndexByte(permission, '.')]
+	switch parts[0] {
+	case "run", "orgpolicy":
+		return false
+	case "iam", "resourcemanager":
+		return !listedResources()[resource]
+	}
+	return resource != "serviceusage.services"
+}
+
+// notInCustomRoles are permissions that custom roles do not support, as
+// queryTestablePermissions was seen to say. Google's list has more.
+// https://cloud.google.com/iam/docs/custom-roles-permissions-support
+var notInCustomRoles = map[string]bool{"iam.denypolicies.create": true}
+
+// checkRolePermissions refuses what a custom role of that project or
+// organization can't have. The backend is locked.
+func (b *Backend) checkRolePermissions(parent *node, permissions []string) error {
+	for _, p := range permissions {
+		if !b.permissionExists(p) || !testableOn(parent, p) || notInCustomRoles[p] {
+			return invalid("Permission %s is not valid.", p).withReason("badRequest")
+		}
+	}
+	return nil
+}
+
+// testableOn says whether a permission can be tested on a resource of that
+// type: it is about the resource or what is below it.
+func testableOn(n *node, permission string) bool {
+	in := func(prefixes ...string) bool {
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(permission, prefix) })
+	}
+	id, inManager := strings.CutPrefix(n.full, resourceManager)
+	kind, _, _ := strings.Cut(id, "/")
+	switch {
+	case inManager && kind == "projects":
+		return !in("resourcemanager.organizations.", "resourcemanager.folders.") && !onParentsOnly(permission)
+	case inManager && kind == "folders":
+		return !in("resourcemanager.organizations.")
+	case inManager:
+		return true
+	case strings.Contains(n.full, "/serviceAccounts/"):
+		return in("iam.serviceAccounts.", "iam.serviceAccountKeys.")
+	case strings.Contains(n.full, "/workerPools/"):
+		return in("run.workerpools.")
+	case strings.Contains(n.full, "/jobs/"):
+		return in("run.jobs.")
+	}
+	return in("run.services.") || permission == "run.routes.invoke"
+}
+
+// queryTestablePermissions needs no permission that is documented. The launch
+// stages of permissions are not known to the fake: it says GA, which nearly
+// all are.
+func (c *call) queryTestablePermissions() ([]byte, error) {
+	var req iam.QueryTestablePermissionsRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	n, err := c.queried(req.FullResourceName)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.DeleteFunc(c.b.permissions(), func(p string) bool { return !testableOn(n, p) })
+	page, next, err := c.pageOfBody(names, req.PageSize, req.PageToken, 100, 1000)
+	if err != nil {
+		return nil, err
+	}
+	resp := &iam.QueryTestablePermissionsResponse{NextPageToken: next}
+	for _, name := range page {
+		p := &iam.Permission{Name: name, Stage: "GA"}
+		if notInCustomRoles[name] {
+			p.CustomRolesSupportLevel = "NOT_SUPPORTED"
+		}
+		resp.Permissions = append(resp.Permissions, p)
+	}
+	return mustEncode(resp), nil
+}
+
+// queried is the resource that a query is about. What the API answers for one
+// that is not there is not known. The backend is locked.
+func (c *call) queried(full string) (*node, error) {
+	if full == "" {
+		return nil, invalid("full_resource_name must be specified.").withReason("badRequest")
+	}
+	n := c.b.findFull(full)
+	if n == nil {
+		return nil, notFound("The resource %s was not found.", full).withReason("notFound")
+	}
+	return n, nil
+}
+
+// findFull finds a resource by its full name alone, of the API that it is of.
+// The backend is locked.
+func (b *Backend) findFull(full string) *node {
+	n := b.find(full)
+	if n == nil || apiOf(n.full) != apiOf(full) {
+		return nil
+	}
+	return n
+}
+
+// apiOf is the first part of a full resource name.
+func apiOf(full string) string {
+	rest, ok := strings.CutPrefix(full, "//")
+	if !ok {
+		return ""
+	}
+	api, _, _ := strings.Cut(rest, "/")
+	return api
+}
+
+// pageOfBody is page for a request whose body has the size and the token.
+func (c *call) pageOfBody(ids []string, size int64, token string, usual, most int) (page []string, next string, err error) {
+	c.query.Set("pageSize", strconv.FormatInt(size, 10))
+	c.query.Set("pageToken", token)
+	return c.page(ids, usual, most)
+}
+
+// queryGrantableRoles lists the predefined roles that have a permission which
+// can be tested on the resource, and such custom roles of the projects and
+// organizations that it is in. It needs no permission that is documented.
+func (c *call) queryGrantableRoles() ([]byte, error) {
+	var req iam.QueryGrantableRolesRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	n, err := c.queried(req.FullResourceName)
+	if err != nil {
+		return nil, err
+	}
+	parents := map[string]bool{"": true}
+	for id := range n.ancestors {
+		if _, name := c.b.roleParent(id); name != "" {
+			parents[name] = true
+		}
+	}
+	var names []string
+	for name := range c.b.allRoles {
+		r := c.b.findRole(name)
+		parent, _, custom := strings.Cut(name, "/roles/")
+		if !custom {
+			parent = ""
+		}
+		if parents[parent] && !r.deleted && slices.ContainsFunc(r.permissions, func(p string) bool { return testableOn(n, p) }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	page, next, err := c.pageOfBody(names, req.PageSize, req.PageToken, 300, 3000)
+	if err != nil {
+		return nil, err
+	}
+	resp := &iam.QueryGrantableRolesResponse{NextPageToken: next}
+	for _, name := range page {
+		resp.Roles = append(resp.Roles, c.b.findRole(name).json(req.View == "FULL"))
+	}
+	return mustEncode(resp), nil
+}
+
+// undeniable are, by service, the beginnings of permissions that Google's list
+// of those which deny policies support did not have in January 2026. It had
+// all others of these services; newer permissions are taken to be supported.
+// https://cloud.google.com/iam/docs/deny-permissions-support
+var undeniable = map[string][]string{
+	"cloudresourcemanager.googleapis.com": {
+		"capabilities.", "hierarchyNodes.", "projects.list", "resourceTagBindings.", "tagHolds.", "tagKeys.", "tagValueBindings.",
+		"tagValues.", "folders.createPolicyBinding", "folders.deletePolicyBinding", "folders.searchPolicyBinding",
+		"folders.updatePolicyBinding", "organizations.createPolicyBinding", "organizations.deletePolicyBinding",
+		"organizations.searchPolicyBinding", "organizations.updatePolicyBinding", "projects.createPolicyBinding",
+		"projects.deletePolicyBinding", "projects.searchPolicyBinding", "projects.updatePolicyBinding",
+	},
+	"iam.googleapis.com": {
+		"accesspolicies.", "denypolicies.", "serviceAccountApiKeyBindings.", "serviceAccounts.createTagBinding",
+		"serviceAccounts.deleteTagBinding", "serviceAccounts.listEffectiveTags", "serviceAccounts.listTagBindings",
+	},
+	"orgpolicy.googleapis.com":      {"policy.get"},
+	"policyanalyzer.googleapis.com": {""},
+	"recommender.googleapis.com":    {""},
+	"serviceusage.googleapis.com": {
+		"apiKeys.", "consumerpolicy.", "contentsecuritypolicy.", "effectivemcppolicy.", "effectivepolicy.", "groups.", "mcppolicy.",
+		"values.",
+	},
+}
+
+// deniable says whether deny policies support a permission, in their form of
+// it: others are not denied, even if a permission group would contain them.
+func deniable(fqdn string) bool {
+	service, rest, _ := strings.Cut(fqdn, "/")
+	return !slices.ContainsFunc(undeniable[service], func(prefix string) bool { return strings.HasPrefix(rest, prefix) })
+}
+
+// permissionV1 is what roles call a permission that deny policies name.
+func permissionV1(name string) string {
+	host, rest, ok := strings.Cut(name, "/")
+	if !ok {
+		return name
+	}
+	service := strings.TrimSuffix(host, ".googleapis.com")
+	for _, v1 := range []string{"resourcemanager", "bigquery", "datastore", "lookerstudio", "serviceusage"} {
+		if candidate := v1 + "." + rest; access.PermissionFQDN(candidate) == name {
+			return candidate
+		}
+	}
+	return service + "." + rest
+}

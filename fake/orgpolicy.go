@@ -1,0 +1,207 @@
+package fake
+
+import (
+	"slices"
+	"strings"
+)
+
+// Organization policies, as the Org Policy API v2 has them. One constraint has
+// an effect in the fake, crossProjectConstraint on Cloud Run; policies of
+// others and custom constraints are only kept and answered, and dry-run specs
+// are without effect anywhere. Conditions on tags are refused, since the fake
+// has no tags.
+
+// orgPolicyState are the organization policies and custom constraints.
+type orgPolicyState struct {
+	// set are the policies by resource ("projects/123") and constraint.
+	set map[string]map[string]*orgPolicy
+	// custom are the custom constraints by organization ("organizations/1")
+	// and id ("custom.c"), as the API writes them.
+	custom map[string]map[string]object
+}
+
+// orgPolicy is a policy on one resource. Its specs are as the API writes them,
+// and are never changed.
+type orgPolicy struct {
+	etag   string
+	spec   object // nil if there is but a dry-run one
+	dryRun object
+}
+
+// crossProjectConstraint, where enforced on a service account's project, keeps
+// the account from being attached to resources of other projects. Google's
+// default is that it is enforced.
+const crossProjectConstraint = "iam.disableCrossProjectServiceAccountUsage"
+
+// enforced says whether a boolean constraint is enforced on a resource: by the
+// policy nearest to it, or by the constraint's default. The backend is locked.
+func (b *Backend) enforced(constraint string, n *node, byDefault bool) bool {
+	for id := range n.ancestors {
+		p := b.orgPolicies.set[id][constraint]
+		switch {
+		case p == nil || p.spec == nil:
+		case p.spec["reset"] == true:
+			return byDefault
+		default:
+			return slices.ContainsFunc(rulesOf(p.spec), func(r object) bool { return r["enforce"] == true })
+		}
+	}
+	return byDefault
+}
+
+// rulesOf are the rules of a spec.
+func rulesOf(spec object) []object {
+	list, _ := spec["rules"].([]any)
+	rules := make([]object, 0, len(list))
+	for _, item := range list {
+		if rule, ok := item.(object); ok {
+			rules = append(rules, rule)
+		}
+	}
+	return rules
+}
+
+// effectiveRules are the rules in force on a resource. The backend is locked.
+// https://cloud.google.com/resource-manager/docs/organization-policy/understanding-hierarchy
+func (b *Backend) effectiveRules(k *orgConstraint, n *node) []object {
+	if !k.list {
+		return []object{{"enforce": b.enforced(k.id, n, k.deny)}}
+	}
+	// Rules are inherited from policies only: the constraint's default, which
+	// is no rule, is in force where no policy is. That much is inferred from
+	// the description of PolicySpec.inheritFromParent.
+	var rules []object
+	set := false
+	for id := range n.ancestors {
+		p := b.orgPolicies.set[id][k.id]
+		if p == nil || p.spec == nil {
+			continue
+		}
+		if p.spec["reset"] == true {
+			break
+		}
+		set = true
+		rules = append(rulesOf(p.spec), rules...)
+		if p.spec["inheritFromParent"] != true {
+			break
+		}
+	}
+	switch {
+	case set:
+		return mergeRules(rules)
+	case k.deny:
+		return []object{{"denyAll": true}}
+	default:
+		return []object{{"allowAll": true}}
+	}
+}
+
+// mergeRules makes one decision of the rules of a list constraint: what any
+// denies is denied. How the real API writes the merged rules is not recorded.
+func mergeRules(rules []object) []object {
+	var allowed, denied []any
+	allowAll := false
+	for _, r := range rules {
+		if r["denyAll"] == true {
+			return []object{{"denyAll": true}}
+		}
+		allowAll = allowAll || r["allowAll"] == true
+		values, _ := r["values"].(object)
+		allowed = appendNew(allowed, values["allowedValues"])
+		denied = appendNew(denied, values["deniedValues"])
+	}
+	allowed = slices.DeleteFunc(allowed, func(v any) bool { return slices.Contains(denied, v) })
+	values := object{}
+	if len(allowed) > 0 && !allowAll {
+		values["allowedValues"] = allowed
+	}
+	if len(denied) > 0 {
+		values["deniedValues"] = denied
+	}
+	merged := []object{{"values": values}}
+	if allowAll {
+		merged = []object{{"allowAll": true}}
+		if len(denied) > 0 {
+			merged = append(merged, object{"values": values})
+		}
+	}
+	return merged
+}
+
+func appendNew(to []any, values any) []any {
+	list, _ := values.([]any)
+	for _, v := range list {
+		if !slices.Contains(to, v) {
+			to = append(to, v)
+		}
+	}
+	return to
+}
+
+// orgNode finds the project, folder or organization of a name such as
+// "projects/web-prod". The backend is locked.
+func (b *Backend) orgNode(name string) *node {
+	id, ok := strings.CutPrefix(name, "projects/")
+	if !ok {
+		return b.parentNode(name)
+	}
+	if p := b.projects[id]; p != nil && !p.deleted {
+		return &p.node
+	}
+	return nil
+}
+
+// orgResource returns the resource that the path begins with, and its name as
+// the path has it, if the caller has the permission on it. Answers name the
+// resource as it was asked for: the documentation has them name a project by
+// its number, the recordings by its id. The backend is locked.
+func (c *call) orgResource(permission string) (*node, string, error) {
+	kind := strings.Split(c.method.ID, ".")[1]
+	name := kind + "/" + c.params[0]
+	n := c.b.orgNode(name)
+	if n == nil || !c.may(permission, n) {
+		return nil, "", denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name)
+	}
+	return n, name, nil
+}
+
+// orgPolicyOf is orgResource together with the constraint that params[1]
+// names.
+func (c *call) orgPolicyOf(permission string) (*node, string, *orgConstraint, error) {
+	n, name, err := c.orgResource(permission)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	k := c.b.orgConstraintFor(n, c.params[1])
+	if k == nil {
+		return nil, "", nil, orgPolicyMissing()
+	}
+	return n, name, k, nil
+}
+
+// resourceID is the name by which Resource Manager knows a project, folder or
+// organization.
+func (n *node) resourceID() string { return strings.TrimPrefix(n.full, resourceManager) }
+
+func orgPolicyMissing() *statusError { return notFound("Requested entity was not found.") }
+
+func orgPolicyHandlers() map[string]handler {
+	handlers := map[string]handler{
+		"orgpolicy.organizations.customConstraints.create": (*call).createCustomConstraint,
+		"orgpolicy.organizations.customConstraints.get":    (*call).getCustomConstraint,
+		"orgpolicy.organizations.customConstraints.list":   (*call).listCustomConstraints,
+		"orgpolicy.organizations.customConstraints.patch":  (*call).patchCustomConstraint,
+		"orgpolicy.organizations.customConstraints.delete": (*call).deleteCustomConstraint,
+	}
+	for _, kind := range []string{"projects", "folders", "organizations"} {
+		prefix := "orgpolicy." + kind + "."
+		handlers[prefix+"constraints.list"] = (*call).listConstraints
+		handlers[prefix+"policies.create"] = (*call).createOrgPolicy
+		handlers[prefix+"policies.get"] = (*call).getOrgPolicy
+		handlers[prefix+"policies.getEffectivePolicy"] = (*call).getEffectiveOrgPolicy
+		handlers[prefix+"policies.list"] = (*call).listOrgPolicies
+		handlers[prefix+"policies.patch"] = (*call).patchOrgPolicy
+		handlers[prefix+"policies.delete"] = (*call).deleteOrgPolicy
+	}
+	return handlers
+}

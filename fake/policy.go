@@ -1,0 +1,279 @@
+package fake
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/internal/access"
+)
+
+// Allow policies are the same on every resource that has one, whichever API
+// reads and writes them.
+
+// policyState is the allow policy of a node.
+type policyState struct {
+	etag     []byte // nil of a policy that was never set
+	bindings []*iam.Binding
+	audit    []*iam.AuditConfig
+	// effective are compiled forms of the policy, the newest last, with the
+	// times from which they are in force.
+	effective []effectivePolicy
+}
+
+type effectivePolicy struct {
+	from     time.Time
+	bindings []*iam.Binding // never changed
+	allow    *access.AllowPolicy
+}
+
+// emptyEtag is that of a policy that was never set.
+var emptyEtag = []byte{0x00, 0x20, 0x01}
+
+// at returns the policy that is in force.
+func (p *policyState) at(now time.Time) *access.AllowPolicy {
+	for _, e := range slices.Backward(p.effective) {
+		if !e.from.After(now) {
+			return e.allow
+		}
+	}
+	return noAllow()
+}
+
+var noAllow = sync.OnceValue(func() *access.AllowPolicy { return access.NewCompiler().Allow(access.Policy{}) })
+
+func (p *policyState) conditional() bool {
+	return slices.ContainsFunc(p.bindings, func(b *iam.Binding) bool { return b.Condition != nil })
+}
+
+// version is 3 if the policy has conditions.
+func (p *policyState) version() int64 {
+	if p.conditional() {
+		return 3
+	}
+	return 1
+}
+
+// json is the policy as a reader that understands the version gets it.
+func (p *policyState) json(version int64) *iam.Policy {
+	if p.etag == nil && len(p.bindings) == 0 {
+		return &iam.Policy{Etag: base64.StdEncoding.EncodeToString(emptyEtag)}
+	}
+	out := &iam.Policy{Version: p.version(), Etag: base64.StdEncoding.EncodeToString(p.etag), AuditConfigs: p.audit}
+	for _, b := range p.bindings {
+		binding := *b
+		if b.Condition != nil && version < 3 {
+			// A reader of version 1 sees that there is a condition, not which.
+			binding.Role, binding.Condition = conditionalRole(b), nil
+			out.Version = 1
+		}
+		out.Bindings = append(out.Bindings, &binding)
+	}
+	return out
+}
+
+// conditionalRole is the role of a conditional binding as readers see it who
+// do not ask for version 3.
+// https://cloud.google.com/iam/docs/allow-policies#versions
+func conditionalRole(b *iam.Binding) string {
+	h := fnv.New128a()
+	_, _ = h.Write(mustEncode(b.Condition))
+	return fmt.Sprintf("%s%s%x", b.Role, conditionMark, h.Sum(nil)[:10])
+}
+
+const conditionMark = "_withcond_"
+
+// setPolicy replaces those fields of a node's policy that the mask names, all
+// of them without one, or says why the API refuses it. The backend is locked.
+func (b *Backend) setPolicy(n *node, in *iam.Policy, mask [][]string, now time.Time) error {
+	p := &n.policy
+	if err := checkPolicyEtag(p, in); err != nil {
+		return err
+	}
+	if masked(mask, "bindings") {
+		bindings, err := b.checkBindings(n, in, now)
+		if err != nil {
+			return err
+		}
+		compiled := b.compiler.Allow(policyOf(bindings))
+		if err := checkLimits(compiled); err != nil {
+			return err
+		}
+		p.bindings = bindings
+		p.effective = append(p.inForce(now), effectivePolicy{now.Add(b.weather.grants), bindings, compiled})
+	}
+	if masked(mask, "auditConfigs") {
+		p.audit = in.AuditConfigs
+	}
+	b.stampPolicy(p, now)
+	return nil
+}
+
+// masked says whether a mask, where there is one, names a field or a part of
+// it.
+func masked(mask [][]string, field string) bool {
+	return mask == nil || slices.ContainsFunc(mask, func(path []string) bool { return path[0] == field })
+}
+
+// inForce are the compiled policies that still matter: the one in force and
+// those that will be.
+func (p *policyState) inForce(now time.Time) []effectivePolicy {
+	for i, e := range slices.Backward(p.effective) {
+		if !e.from.After(now) {
+			return p.effective[i:]
+		}
+	}
+	return p.effective
+}
+
+// stampPolicy gives a policy a new etag, built as the recorded ones are.
+func (b *Backend) stampPolicy(p *policyState, now time.Time) {
+	etag := binary.BigEndian.AppendUint64(nil, uint64(b.tick(now).UnixMicro()))
+	etag[0] = 7
+	p.etag = etag
+}
+
+func clonePolicy(p *iam.Policy) *iam.Policy {
+	var out iam.Policy
+	if err := json.Unmarshal(mustEncode(p), &out); err != nil {
+		panic("fake: policy: " + err.Error())
+	}
+	return &out
+}
+
+// policyOf converts to the evaluator's types.
+func policyOf(bindings []*iam.Binding) access.Policy {
+	var out access.Policy
+	for _, b := range bindings {
+		converted := access.Binding{Role: b.Role, Members: b.Members}
+		if c := b.Condition; c != nil {
+			converted.Condition = &access.Expr{Title: c.Title, Description: c.Description, Expression: c.Expression}
+		}
+		out.Bindings = append(out.Bindings, converted)
+	}
+	return out
+}
+
+// rewriteMembers changes members in all policies, as IAM does when an account
+// is deleted or restored: also in those that are in force still, or not yet.
+// The backend is locked.
+func (b *Backend) rewriteMembers(from, to string, now time.Time) {
+	for n := range b.nodes {
+		p := &n.policy
+		if bindings, changed := rewritten(p.bindings, from, to); changed {
+			p.bindings = bindings
+			b.stampPolicy(p, now)
+		}
+		for i, e := range p.effective {
+			if bindings, changed := rewritten(e.bindings, from, to); changed {
+				p.effective[i] = effectivePolicy{e.from, bindings, b.compiler.Allow(policyOf(bindings))}
+			}
+		}
+	}
+}
+
+// rewritten are the bindings with one member in place of another.
+func rewritten(bindings []*iam.Binding, from, to string) (out []*iam.Binding, changed bool) {
+	out = slices.Clone(bindings)
+	for i, binding := range bindings {
+		at := slices.Index(binding.Members, from)
+		if at < 0 {
+			continue
+		}
+		members := slices.Clone(binding.Members)
+		members[at] = to
+		slices.Sort(members)
+		out[i], changed = &iam.Binding{Role: binding.Role, Condition: binding.Condition, Members: slices.Compact(members)}, true
+	}
+	return out, changed
+}
+
+// getIamPolicy answers the method of that name for any resource. version is
+// options.requestedPolicyVersion.
+func (c *call) getIamPolicy(n *node) ([]byte, error) {
+	version, err := c.requestedVersion()
+	if err != nil {
+		return nil, err
+	}
+	return mustEncode(n.policy.json(version)), nil
+}
+
+func (c *call) requestedVersion() (int64, error) {
+	s := c.query.Get("options.requestedPolicyVersion")
+	if len(c.body) > 0 {
+		o, err := c.object()
+		if err != nil {
+			return 0, err
+		}
+		if v := lookup(o, "options", "requestedPolicyVersion"); v != nil {
+			s = fmt.Sprint(v)
+		}
+	}
+	if s == "" {
+		return 1, nil
+	}
+	version, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || version != 0 && version != 1 && version != 3 {
+		return 0, invalid("Invalid requested policy version: %s.", s).withReason("badRequest")
+	}
+	return version, nil
+}
+
+// setIamPolicy answers the method of that name for any resource. The backend
+// is locked.
+func (c *call) setIamPolicy(n *node) ([]byte, error) {
+	var req struct {
+		Policy     *iam.Policy `json:"policy"`
+		UpdateMask string      `json:"updateMask"`
+	}
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	if req.Policy == nil {
+		return nil, invalid("The policy is missing.").withReason("badRequest")
+	}
+	mask := parseMask(req.UpdateMask)
+	if mask == nil {
+		mask = [][]string{{"bindings"}, {"etag"}}
+	}
+	if err := c.check().checkMask(c.method.Response, mask); err != nil {
+		return nil, err
+	}
+	if err := c.b.setPolicy(n, req.Policy, mask, c.now); err != nil {
+		return nil, err
+	}
+	return mustEncode(n.policy.json(3)), nil
+}
+
+// testIamPermissions answers the method of that name: the permissions, of
+// those asked for, that the caller has on the resource, none if it is nil. The
+// backend is locked.
+func (c *call) testIamPermissions(n *node, belongs func(permission string) bool) ([]byte, error) {
+	o, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	asked, _ := o["permissions"].([]any)
+	has := make([]string, 0, len(asked))
+	for _, p := range asked {
+		p, _ := p.(string)
+		if !belongs(p) {
+			return nil, invalid("Permission %s is not valid for this resource.", p).withReason("badRequest")
+		}
+		if n != nil && c.may(p, n) {
+			has = append(has, p)
+		}
+	}
+	if len(has) == 0 {
+		return []byte("{}"), nil
+	}
+	return mustEncode(map[string]any{"permissions": has}), nil
+}

@@ -1,0 +1,138 @@
+package fake
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/runidentity/runidentity/internal/access"
+)
+
+// federatedIdentity is what the provider of a pool tells of an identity.
+type federatedIdentity struct {
+	attributes map[string]string
+	groups     []string
+}
+
+// AddGroup adds members to a group, which comes into being with the first
+// call: users, service accounts, principals of pools, other groups. Groups may
+// nest. AddGroup panics on what is no member.
+func (b *Backend) AddGroup(email string, members ...string) {
+	group, err := access.ParseMember("group:" + email)
+	if err != nil {
+		panic(fmt.Sprintf("fake: AddGroup: %v", err))
+	}
+	parsed := make([]access.Member, 0, len(members))
+	for _, s := range members {
+		m, err := access.ParseMember(s)
+		if err != nil {
+			panic(fmt.Sprintf("fake: AddGroup %s: %v", email, err))
+		}
+		parsed = append(parsed, m)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.groups[group.Email()] = append(b.groups[group.Email()], parsed...)
+	if b.groups[group.Email()] == nil {
+		b.groups[group.Email()] = []access.Member{}
+	}
+	b.directoryChanged()
+}
+
+// AddFederatedIdentity says what a pool's provider tells of an identity
+// ("principal://iam.googleapis.com/…/subject/S"): its attributes, by the names
+// that principalSet members have ("attribute.repository"), and its groups. An
+// identity that is not added has none. It panics on what is no such identity.
+func (b *Backend) AddFederatedIdentity(principal string, attributes map[string]string, groups ...string) {
+	if m, err := access.ParseMember(principal); err != nil || m.Kind() != access.KindFederated {
+		panic(fmt.Sprintf("fake: AddFederatedIdentity: %q is not of the form %q", principal,
+			"principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/subject/s"))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.federated[principal] = &federatedIdentity{maps.Clone(attributes), slices.Clone(groups)}
+	b.directoryChanged()
+}
+
+// directoryChanged forgets what was known of who is in which set. The backend
+// is locked.
+func (b *Backend) directoryChanged() {
+	b.roster.Store(nil)
+	b.subjects.Clear()
+}
+
+// directory is all sets with their members, made when it is first needed
+// after a change.
+func (b *Backend) directory() access.Directory {
+	if r := b.roster.Load(); r != nil {
+		return r
+	}
+	sets := make([]access.Set, 0, len(b.groups)+len(b.containers)+len(b.projects))
+	for email, members := range b.groups {
+		sets = append(sets, access.Set{Member: access.Group(email), Members: members})
+	}
+	sets = append(sets, b.accountSets()...)
+	r := access.NewRoster(sets...)
+	b.roster.Store(r)
+	return r
+}
+
+// accountSets are the sets of all service accounts and service agents of each
+// project, folder and organization.
+func (b *Backend) accountSets() []access.Set {
+	members := make(map[string][]access.Member)
+	agents := make(map[string][]access.Member)
+	for key, a := range b.accounts {
+		if key == a.email && !a.deleted {
+			id := a.project.resourceID()
+			members[id] = append(members[id], access.ServiceAccount(a.email))
+		}
+	}
+	inside := func(n *node) {
+		if n.parent == nil {
+			return
+		}
+		id := strings.TrimPrefix(n.full, resourceManager)
+		above := strings.TrimPrefix(n.parent.full, resourceManager)
+		members[above] = append(members[above], access.ServiceAccountsOf(id))
+		agents[above] = append(agents[above], access.ServiceAgentsOf(id))
+	}
+	for key, p := range b.projects {
+		if key == p.id && !p.deleted {
+			agents[p.resourceID()] = append(agents[p.resourceID()], access.ServiceAccount(p.runAgent()))
+			inside(&p.node)
+		}
+	}
+	for _, c := range b.containers {
+		inside(&c.node)
+	}
+	var sets []access.Set
+	for id, m := range members {
+		sets = append(sets, access.Set{Member: access.ServiceAccountsOf(id), Members: m})
+	}
+	for id, m := range agents {
+		sets = append(sets, access.Set{Member: access.ServiceAgentsOf(id), Members: m})
+	}
+	return sets
+}
+
+// isAgent says whether an address is of a Google-managed account that may be
+// named in policies: Google makes these, and the fake only those of Cloud Run.
+func (b *Backend) isAgent(email string) bool {
+	name, domain, _ := strings.Cut(email, "@")
+	if domain != runAgentDomain {
+		return !strings.HasSuffix(domain, ".iam.gserviceaccount.com") || strings.HasPrefix(name, "service-")
+	}
+	p := b.projects[strings.TrimPrefix(name, "service-")]
+	return p != nil && p.agent
+}
+
+// runAgentDomain is that of the Cloud Run service agents.
+const runAgentDomain = "serverless-robot-prod.iam.gserviceaccount.com"
+
+// runAgent is the address of the project's Cloud Run service agent.
+func (p *project) runAgent() string {
+	return "service-" + strconv.FormatInt(p.number, 10) + "@" + runAgentDomain
+}

@@ -1,0 +1,191 @@
+package fake
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"google.golang.org/api/recommender/v1"
+
+	"github.com/runidentity/runidentity/internal/discovery"
+)
+
+// AddRecommendation adds a recommendation of a project, folder or organization
+// that is there. r.Name is in full, with the project's id or number:
+// "projects/web-prod/locations/global/recommenders/google.iam.policy.Recommender/recommendations/ID".
+// A missing state is ACTIVE; a missing etag and time of the last refresh are
+// filled in. The fake computes no recommendations of its own.
+//
+// AddRecommendation panics if the recommendation is there already, if the
+// recommender is one that the fake does not have or does not live in the
+// location, and on values that the API does not know.
+func (b *Backend) AddRecommendation(r *recommender.GoogleCloudRecommenderV1Recommendation) {
+	b.addRecommenderValue("AddRecommendation", "recommendations", r.Name, r)
+}
+
+// AddInsight adds an insight, as [Backend.AddRecommendation] does a
+// recommendation:
+// "projects/web-prod/locations/global/insightTypes/google.iam.policy.Insight/insights/ID".
+// A recommendation whose AssociatedInsights name it, or that it names in
+// AssociatedRecommendations, may be added earlier or later.
+func (b *Backend) AddInsight(i *recommender.GoogleCloudRecommenderV1Insight) {
+	b.addRecommenderValue("AddInsight", "insights", i.Name, i)
+}
+
+// AddRecommenderJSON adds a recommendation or an insight in whatever shape it
+// comes: fields, subtypes and states that the generated types do not know stay
+// as they are. The name is the full one and wins over one in the JSON. What is
+// missing is filled in as by [Backend.AddRecommendation].
+func (b *Backend) AddRecommenderJSON(name string, raw []byte) {
+	o, err := decodeObject(raw)
+	if err != nil {
+		panic(fmt.Sprintf("fake: AddRecommenderJSON %q: %v", name, err))
+	}
+	b.addRecommenderItem("AddRecommenderJSON", "", name, o)
+}
+
+func (b *Backend) addRecommenderValue(seeder, items, name string, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("fake: %s %q: %v", seeder, name, err))
+	}
+	o := mustDecode(raw)
+	// The copy is checked, since what is normalized loses zero values.
+	schema := map[string]string{"recommendations": "Recommendation", "insights": "Insight"}[items]
+	check := checker{discovery.All()["recommender:v1"].Schemas}
+	if err := check.normalize("GoogleCloudRecommenderV1"+schema, clone(o), ""); err != nil {
+		panic(fmt.Sprintf("fake: %s %q: %v", seeder, name, err))
+	}
+	b.mu.RLock()
+	b.numberReferences(o)
+	b.mu.RUnlock()
+	b.addRecommenderItem(seeder, items, name, o)
+}
+
+var recommenderID = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
+
+// addRecommenderItem stores an item and fills in what it misses.
+func (b *Backend) addRecommenderItem(seeder, items, name string, o object) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	refuse := func(format string, args ...any) {
+		panic(fmt.Sprintf("fake: %s %q: %s", seeder, name, fmt.Sprintf(format, args...)))
+	}
+	list, kind, id, err := b.parseRecommenderName(name)
+	if err != nil {
+		refuse("%v", err)
+	}
+	if items != "" && kind.items != items {
+		refuse("this is a name of %s", kind.items)
+	}
+	item := &recommenderItem{name: list + "/" + id, id: id}
+	s := &b.recommender
+	if s.byName[item.name] != nil {
+		refuse("it is there already")
+	}
+	o["name"] = item.name
+	setDefault(o, "etag", b.recommenderEtag(item.name))
+	setDefault(o, "lastRefreshTime", timestamp(time.Now()))
+	setDefault(o, "stateInfo", object{})
+	if info, ok := o["stateInfo"].(object); ok {
+		setDefault(info, "state", "ACTIVE")
+	}
+	item.replace(o)
+	if s.byName == nil {
+		s.byName, s.lists = make(map[string]*recommenderItem), make(map[string][]*recommenderItem)
+	}
+	s.byName[item.name] = item
+	at := sort.Search(len(s.lists[list]), func(i int) bool { return s.lists[list][i].id > id })
+	s.lists[list] = slices.Insert(s.lists[list], at, item)
+	b.associate(item)
+}
+
+// parseRecommenderName reads the full name of an item. list is the name of
+// what it is listed under, with the project's number. The backend is locked.
+func (b *Backend) parseRecommenderName(name string) (list string, kind recommenderKind, id string, err error) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 8 || parts[2] != "locations" || !recommenderID.MatchString(parts[7]) {
+		return "", kind, "", fmt.Errorf("the name is not of the form %q",
+			"projects/P/locations/L/recommenders/R/recommendations/ID")
+	}
+	kind, ok := findRecommender(parts[4], parts[5])
+	switch {
+	case !ok:
+		return "", kind, "", fmt.Errorf("the fake has no %s %q", parts[4], parts[5])
+	case parts[6] != kind.items:
+		return "", kind, "", fmt.Errorf("%s have %s, not %s", parts[4], kind.items, parts[6])
+	case !kind.lives(parts[3]):
+		return "", kind, "", fmt.Errorf("%s does not live in location %q", parts[5], parts[3])
+	}
+	n := b.recommenderContainer(parts[0], parts[1])
+	if n == nil {
+		return "", kind, "", fmt.Errorf("there is no %s/%s; add it first", parts[0], parts[1])
+	}
+	return recommenderListName(n, parts[3], parts[4], parts[5], kind), kind, parts[7], nil
+}
+
+// recommenderEtag makes an etag like no other, with quotes inside, as the
+// documented ones have. The backend is locked.
+func (b *Backend) recommenderEtag(name string) string {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%s %d", name, b.newSerial())
+	return fmt.Sprintf(`"%016x"`, h.Sum64())
+}
+
+// associate notes which insights and recommendations belong together. The
+// backend is locked.
+func (b *Backend) associate(item *recommenderItem) {
+	s := &b.recommender
+	if s.insights == nil {
+		s.insights = make(map[string][]string)
+	}
+	for _, reference := range references(item.object, "associatedInsights", "insight") {
+		if name := b.numbered(text(reference, "insight")); name != "" {
+			s.insights[item.name] = append(s.insights[item.name], name)
+		}
+	}
+	for _, reference := range references(item.object, "associatedRecommendations", "recommendation") {
+		if name := b.numbered(text(reference, "recommendation")); name != "" {
+			s.insights[name] = append(s.insights[name], item.name)
+		}
+	}
+}
+
+// numberReferences makes the names that an item refers to have the project's
+// number, as the API's own have. The backend is locked.
+func (b *Backend) numberReferences(o object) {
+	for list, field := range map[string]string{"associatedInsights": "insight", "associatedRecommendations": "recommendation"} {
+		for _, reference := range references(o, list, field) {
+			if name := b.numbered(text(reference, field)); name != "" {
+				reference[field] = name
+			}
+		}
+	}
+}
+
+// numbered is a name with the project's number, or "" if it names nothing that
+// the fake could have.
+func (b *Backend) numbered(name string) string {
+	list, _, id, err := b.parseRecommenderName(name)
+	if err != nil {
+		return ""
+	}
+	return list + "/" + id
+}
+
+// references are the objects of a list that have a field. Seeded JSON may have
+// any shape.
+func references(o object, list, field string) (found []object) {
+	all, _ := o[list].([]any)
+	for _, v := range all {
+		if reference, ok := v.(object); ok && text(reference, field) != "" {
+			found = append(found, reference)
+		}
+	}
+	return found
+}

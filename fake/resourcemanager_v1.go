@@ -1,0 +1,113 @@
+package fake
+
+import (
+	"strconv"
+	"strings"
+
+	"google.golang.org/api/cloudresourcemanager/v1"
+)
+
+func (c *call) getProjectV1() ([]byte, error) {
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	p, err := c.permittedProject("resourcemanager.projects.get")
+	if err != nil {
+		return nil, err
+	}
+	return mustEncode(p.jsonV1()), nil
+}
+
+func (p *project) jsonV1() *cloudresourcemanager.Project {
+	out := &cloudresourcemanager.Project{
+		ProjectId: p.id, ProjectNumber: p.number, Name: p.displayName, Labels: p.labels,
+		LifecycleState: stateActive, CreateTime: timestamp(p.created),
+	}
+	if p.parent != nil {
+		out.Parent = resourceID(p.above())
+	}
+	return out
+}
+
+// resourceID is the name of a resource ("folders/2") as v1 writes it.
+func resourceID(name string) *cloudresourcemanager.ResourceId {
+	kind, id, _ := strings.Cut(name, "/")
+	return &cloudresourcemanager.ResourceId{Type: strings.TrimSuffix(kind, "s"), Id: id}
+}
+
+// listProjectsV1 finds the projects that match the filter and that the caller
+// may get. With a filter on parent.type and parent.id, the real one may answer
+// from another index, which is more consistent: the fake has but one.
+func (c *call) listProjectsV1() ([]byte, error) {
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	page, next, err := c.matchingProjects(c.query.Get("filter"))
+	if err != nil {
+		return nil, err
+	}
+	resp := &cloudresourcemanager.ListProjectsResponse{NextPageToken: next}
+	for _, p := range page {
+		resp.Projects = append(resp.Projects, p.jsonV1())
+	}
+	return mustEncode(resp), nil
+}
+
+// getAncestry answers the project's id and the numbers of all that it is in,
+// from the project upwards. Who may read the project may see them all.
+func (c *call) getAncestry() ([]byte, error) {
+	if _, err := c.object(); err != nil {
+		return nil, err
+	}
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	p, err := c.permittedProject("resourcemanager.projects.get")
+	if err != nil {
+		return nil, err
+	}
+	resp := &cloudresourcemanager.GetAncestryResponse{}
+	for name := range p.ancestors {
+		id := resourceID(name)
+		if id.Type == "project" {
+			id.Id = p.id
+		}
+		resp.Ancestor = append(resp.Ancestor, &cloudresourcemanager.Ancestor{ResourceId: id})
+	}
+	return mustEncode(resp), nil
+}
+
+func (c *call) getOrganizationV1() ([]byte, error) {
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	o, err := c.permittedContainer("resourcemanager.organizations.get")
+	if err != nil {
+		return nil, err
+	}
+	return mustEncode(o.organizationV1()), nil
+}
+
+func (c *container) organizationV1() *cloudresourcemanager.Organization {
+	return &cloudresourcemanager.Organization{
+		Name: c.id, DisplayName: c.displayName, LifecycleState: stateActive, CreationTime: timestamp(c.created),
+		Owner: &cloudresourcemanager.OrganizationOwner{DirectoryCustomerId: c.customer},
+	}
+}
+
+// searchOrganizationsV1 has its parameters in the body.
+func (c *call) searchOrganizationsV1() ([]byte, error) {
+	var req cloudresourcemanager.SearchOrganizationsRequest
+	if err := c.decode(&req); err != nil {
+		return nil, err
+	}
+	c.query.Set("pageSize", strconv.FormatInt(req.PageSize, 10))
+	c.query.Set("pageToken", req.PageToken)
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	page, next, err := c.matchingOrganizations(req.Filter)
+	if err != nil {
+		return nil, err
+	}
+	resp := &cloudresourcemanager.SearchOrganizationsResponse{NextPageToken: next}
+	for _, o := range page {
+		resp.Organizations = append(resp.Organizations, o.organizationV1())
+	}
+	return mustEncode(resp), nil
+}
