@@ -5,8 +5,9 @@
 //   - [github.com/runidentity/runidentity/identity]: which account does this
 //     workload run as, and make it run as that one instead, changing nothing
 //     else;
-//   - [github.com/runidentity/runidentity/fake]: a Google Cloud in memory, for
-//     the tests of programs that do so.
+//   - [github.com/runidentity/runidentity/fake]: a Google Cloud in memory that
+//     says no for the same reasons as the real one, for the tests of programs
+//     that do so.
 //
 // identity never imports fake. A deployment bot attaches an account so:
 //
@@ -21,5 +22,6 @@
 //	b := fake.Start(t)
 //	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
 //	b.AddJob(&run.GoogleCloudRunV2Job{Name: w.Name(), Template: …})
+//	b.Grant("projects/web-prod", "roles/run.developer", "user:dev@example.com")
 //	client, err := identity.NewClient(ctx, b.ClientOptions("user:dev@example.com")...)
 package runidentity

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/iam/v1"
+	"google.golang.org/api/orgpolicy/v2"
 
 	"github.com/runidentity/runidentity/fake"
 )
@@ -59,5 +60,20 @@ func NewBackend(opts ...fake.Option) *fake.Backend {
 		Description: "Identity of the job nightly-invoices in web-prod",
 	})
 	b.AddJSON(Job, job)
+
+	// The bot deploys to its project and may act as the accounts that jobs run
+	// as. That of the other project is also web-prod's service agent's to use,
+	// and data-prod lets its accounts be attached elsewhere.
+	b.Grant("projects/"+Project, "roles/run.developer", Deployer)
+	b.Grant("projects/-/serviceAccounts/"+JobIdentity, "roles/iam.serviceAccountUser", Deployer)
+	b.Grant("projects/-/serviceAccounts/"+ExportIdentity, "roles/iam.serviceAccountUser", Deployer)
+	b.Grant("projects/-/serviceAccounts/"+ExportIdentity, "roles/iam.serviceAccountTokenCreator",
+		"serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
+	b.SetOrgPolicy(&orgpolicy.GoogleCloudOrgpolicyV2Policy{
+		Name: "projects/" + DataProject + "/policies/iam.disableCrossProjectServiceAccountUsage",
+		Spec: &orgpolicy.GoogleCloudOrgpolicyV2PolicySpec{
+			Rules: []*orgpolicy.GoogleCloudOrgpolicyV2PolicySpecPolicyRule{{ForceSendFields: []string{"Enforce"}}}, // false
+		},
+	})
 	return b
 }
