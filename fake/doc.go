@@ -53,22 +53,33 @@
 //
 // # Limits
 //
+// Each is held by a test, TestLimits.
+//
 //   - gRPC is not served. Clients whose default it is (cloud.google.com/go/run)
 //     are made with their REST constructors.
 //   - Of predefined roles, those that have to do with Cloud Run, IAM and the
-//     other services above are known; others can be bound, and a decision that
-//     depends on one is a refusal that fails the test and says so.
-//     [Backend.AddRole] makes a role known.
+//     other services above are known, and of most of them only the permissions
+//     of these services. Others can be bound; a decision that depends on one is
+//     a refusal that fails the test and says so. [Backend.AddRole] makes a role
+//     known.
 //   - Conditions see request.time, resource.name, resource.type and
-//     resource.service. A policy with any other attribute is refused.
-//   - Organization policies on tags are refused, and of all constraints only
-//     iam.disableCrossProjectServiceAccountUsage has an effect. What Cloud Run
-//     answers when it is enforced is not known, see [CrossProjectText].
+//     resource.service, as documented for the resource's type: service accounts
+//     and Cloud Run resources have none of the last three. A policy with any
+//     other attribute, tags included, is refused.
+//   - Of all constraints only iam.disableCrossProjectServiceAccountUsage has an
+//     effect. What Cloud Run answers when it is enforced is not known, see
+//     [CrossProjectText].
 //   - Users and domains are taken to exist; groups and accounts have to.
-//   - Tasks of executions, builds and instances are not implemented.
+//   - Whether an API is enabled matters to Cloud Run and Recommender only: the
+//     others ask the project that pays for the call, which the fake does not
+//     know.
+//   - Projects, folders and organizations are seeded, not created, moved or
+//     deleted by calls. Tasks of executions, builds and instances are not
+//     implemented.
 //   - A resource's containers are not started and their images not pulled: a
 //     change succeeds unless a [Fault] says otherwise.
 //   - Recommendations are seeded, not computed.
+//   - Policy Troubleshooter shows every sender who is in a group.
 //   - Fields that the API's schema does not have are kept, where the real
 //     servers refuse the request.
 package fake
