@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/api/iam/v1"
@@ -14,8 +15,8 @@ import (
 // account is an IAM service account.
 type account struct {
 	node
-	visibleFrom              time.Time // everywhere
-	reads                    int       // while it was not
+	visibleFrom              time.Time    // everywhere
+	reads                    atomic.Int64 // while it was not
 	project                  *project
 	email, uniqueID          string
 	displayName, description string
@@ -217,15 +218,14 @@ func validAccountID(id string) bool {
 // getAccount finds a new account, until it is visible everywhere, every other
 // time, as it was recorded to be.
 func (c *call) getAccount() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
 	a, err := c.findAccount()
 	if err != nil {
 		return nil, err
 	}
 	if !a.visible(c.now) {
-		a.reads++
-		if a.reads%2 == 0 {
+		if a.reads.Add(1)%2 == 0 {
 			return nil, notFound("Service account %s does not exist.", a.resourceName()).withReason("notFound")
 		}
 	}
