@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -50,6 +51,15 @@ API calls that it took, with their HTTP status
   200  run.projects.locations.jobs.patch
   200  run.projects.locations.operations.wait
 `, stdout)
+}
+
+// The README shows what a reader will see.
+func TestReadmeShowsTheOutput(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, stdout, _ := program(t.Context())
+	assert.Contains(t, string(readme), "```\n"+stdout+"```\n")
 }
 
 func TestNothingToChange(t *testing.T) {
