@@ -80,6 +80,13 @@ func TestCreateJobThroughBadWeather(t *testing.T) {
 			},
 			calls: []string{"create", "get", "get", "get"},
 		},
+		"dropped after it was created, and not seen at first": {
+			weather: func(b *fake.Backend) {
+				b.Inject(createJob, fake.Fault{DropAfter: true, Times: 1})
+				b.Inject(getJob, fake.Fault{Status: 404, Times: 1})
+			},
+			calls: []string{"create", "get", "create", "get", "get"}, // the second one conflicts with the first
+		},
 		"429": {
 			weather: func(b *fake.Backend) { b.Inject(createJob, fake.Fault{Status: 429, Times: 1}) },
 			calls:   []string{"create", "create", "wait"},
