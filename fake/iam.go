@@ -391,7 +391,5 @@ func (c *call) testAccountPermissions() ([]byte, error) {
 	if a == nil || a.deleted || c.params[0] != "-" && c.b.projects[c.params[0]] != a.project {
 		return nil, notFound("Unknown service account").withReason("notFound")
 	}
-	return c.testIamPermissions(&a.node, func(permission string) bool {
-		return strings.HasPrefix(permission, "iam.serviceAccounts.") || strings.HasPrefix(permission, "iam.serviceAccountKeys.")
-	})
+	return c.testIamPermissions(&a.node, func(permission string) bool { return testableOn(&a.node, permission) })
 }

@@ -1,7 +1,5 @@
 package fake
 
-import "strings"
-
 func (k *workloadKind) getPolicy(c *call) ([]byte, error) {
 	defer c.rlock()()
 	r, err := k.existing(c, "getIamPolicy")
@@ -31,7 +29,5 @@ func (k *workloadKind) testPermissions(c *call) ([]byte, error) {
 	if r == nil {
 		return nil, k.missing(key, id)
 	}
-	return c.testIamPermissions(&r.node, func(permission string) bool {
-		return strings.HasPrefix(permission, k.permission("")) || k.label == "SERVICE" && permission == "run.routes.invoke"
-	})
+	return c.testIamPermissions(&r.node, func(permission string) bool { return testableOn(&r.node, permission) })
 }
