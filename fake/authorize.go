@@ -99,26 +99,27 @@ func (b *Backend) GrantIf(resource, role, member, expression string) {
 }
 
 func (b *Backend) grant(seeder, resource string, binding *iam.Binding) {
-	p := b.Policy(resource)
-	p.Version, p.Etag = 3, ""
-	p.Bindings = append(p.Bindings, binding)
-	b.setSeeded(seeder, resource, p)
+	b.setSeeded(seeder, resource, func(p *iam.Policy) *iam.Policy {
+		p.Bindings = append(p.Bindings, binding)
+		return p
+	})
 }
 
-// SetPolicy replaces the allow policy of a resource, effective at once. It
-// panics on what the API would refuse. An etag is not compared.
+// SetPolicy replaces the allow policy of a resource, effective at once as a
+// whole. It panics on what the API would refuse. An etag is not compared.
 func (b *Backend) SetPolicy(resource string, p *iam.Policy) {
-	seeded := *p
-	seeded.Version, seeded.Etag = 3, ""
-	b.setSeeded("SetPolicy", resource, &seeded)
+	b.setSeeded("SetPolicy", resource, func(*iam.Policy) *iam.Policy { return clonePolicy(p) })
 }
 
-func (b *Backend) setSeeded(seeder, resource string, p *iam.Policy) {
+// setSeeded gives a resource the policy that is made of the one that it has.
+func (b *Backend) setSeeded(seeder, resource string, made func(*iam.Policy) *iam.Policy) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := b.mustFind(seeder, resource)
 	now := time.Now()
-	if err := b.setPolicy(n, clonePolicy(p), nil, now); err != nil {
+	p := made(clonePolicy(n.policy.json(3)))
+	p.Version, p.Etag = 3, ""
+	if err := b.setPolicy(n, p, nil, now); err != nil {
 		panic(fmt.Sprintf("fake: %s on %s: %v", seeder, resource, err))
 	}
 	latest := &n.policy.effective[len(n.policy.effective)-1]

@@ -96,10 +96,13 @@ func NewBackend(opts ...Option) *Backend {
 // the caller as bearer token; a panic with [http.ErrAbortHandler] breaks the
 // connection. The middleware used last sees a request first.
 func (b *Backend) Use(middleware func(http.Handler) http.Handler) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	wrapped := middleware(*b.handler.Load())
-	b.handler.Store(&wrapped)
+	for {
+		inner := b.handler.Load()
+		wrapped := middleware(*inner)
+		if b.handler.CompareAndSwap(inner, &wrapped) {
+			return
+		}
+	}
 }
 
 // Start returns a new Backend that lives as long as the test. A call that the
@@ -198,6 +201,10 @@ func (a *answer) write(w http.ResponseWriter) {
 	maps.Copy(h, a.header)
 	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	w.WriteHeader(a.status)
+	if rec, ok := w.(*recorder); ok && !a.truncated {
+		rec.body = a.body // which the fake never changes afterwards
+		return
+	}
 	if a.truncated {
 		_, _ = w.Write(a.body[:len(a.body)/2])
 		_ = http.NewResponseController(w).Flush() // a server would keep so little back
@@ -259,6 +266,9 @@ func (b *Backend) carryOut(c *call) (*answer, error) {
 		if a, err := b.before(c, fault); a != nil || err != nil {
 			return a, err
 		}
+	}
+	if c.callerIsDead() {
+		return fail(unauthenticated()), nil
 	}
 	if c.handle == nil {
 		err := newError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake does not implement %s.", c.method.ID)

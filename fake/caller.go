@@ -44,19 +44,37 @@ func isEmail(s string) bool {
 	return ok && name != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, ": /\t\r\n") && !strings.Contains(domain, "@")
 }
 
+const authAdvice = "Expected OAuth 2 access token, login cookie or other valid authentication credential. " +
+	"See https://developers.google.com/identity/sign-in/web/devconsole-project."
+
 // callerOf reads the bearer token of a request.
 func callerOf(r *http.Request) (caller, error) {
-	const advice = "Expected OAuth 2 access token, login cookie or other valid authentication credential. " +
-		"See https://developers.google.com/identity/sign-in/web/devconsole-project."
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
 		return caller{}, newError(http.StatusUnauthorized, "UNAUTHENTICATED",
-			"Request is missing required authentication credential. %s", advice)
+			"Request is missing required authentication credential. %s", authAdvice)
 	}
 	who, err := parseCaller(strings.TrimSpace(token))
 	if err != nil {
-		return caller{}, newError(http.StatusUnauthorized, "UNAUTHENTICATED",
-			"Request had invalid authentication credentials. %s", advice)
+		return caller{}, unauthenticated()
 	}
 	return who, nil
+}
+
+// unauthenticated is the answer to credentials that are none, or no more.
+func unauthenticated() *statusError {
+	return newError(http.StatusUnauthorized, "UNAUTHENTICATED", "Request had invalid authentication credentials. %s", authAdvice)
+}
+
+// callerIsDead says whether the caller is a service account that is deleted or
+// disabled.
+func (c *call) callerIsDead() bool {
+	email, ok := strings.CutPrefix(c.caller.member, "serviceAccount:")
+	if !ok {
+		return false
+	}
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	a := c.b.accounts[email]
+	return a != nil && (a.deleted || a.disabled)
 }

@@ -76,6 +76,12 @@ const everyMethod = ""
 func (b *Backend) Inject(method string, f Fault) {
 	mustKnow(method)
 	f.Header = f.Header.Clone()
+	if f.Condition != nil {
+		f.Condition = &[]run.GoogleCloudRunV2Condition{*f.Condition}[0]
+	}
+	if f.Failure != nil {
+		f.Failure = &[]run.GoogleRpcStatus{*f.Failure}[0]
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.weather.faults == nil {

@@ -349,7 +349,14 @@ func (c *call) undeleteAccount() ([]byte, error) {
 	defer c.b.mu.Unlock()
 	a := c.b.accounts[c.params[1]]
 	if a == nil || a.uniqueID != c.params[1] || c.params[0] != "-" && c.b.projects[c.params[0]] != a.project {
+		// Who may restore accounts is told that there is none.
+		if p := c.b.projects[c.params[0]]; p == nil || !c.may(c.accountPermission(), &p.node) {
+			return nil, deniedByIAM(c.accountPermission())
+		}
 		return nil, notFound("Unknown service account").withReason("notFound")
+	}
+	if !c.may(c.accountPermission(), &a.project.node) {
+		return nil, deniedByIAM(c.accountPermission())
 	}
 	if holder := c.b.accounts[a.email]; holder != a && !holder.deleted || !a.deleted {
 		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION",
@@ -391,5 +398,7 @@ func (c *call) testAccountPermissions() ([]byte, error) {
 	if a == nil || a.deleted || c.params[0] != "-" && c.b.projects[c.params[0]] != a.project {
 		return nil, notFound("Unknown service account").withReason("notFound")
 	}
-	return c.testIamPermissions(&a.node, func(permission string) bool { return testableOn(&a.node, permission) })
+	return c.testIamPermissions(&a.node, func(permission string) bool {
+		return c.b.permissionExists(permission) && testableOn(&a.node, permission)
+	})
 }

@@ -68,6 +68,9 @@ func (b *Backend) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.
 		if !b.roleExists(binding.Role) && !n.policy.binds(binding.Role) || strings.Contains(binding.Role, conditionMark) {
 			return nil, invalid("Role %s is not supported for this resource.", binding.Role).withReason("badRequest")
 		}
+		if !b.bindable(n, binding.Role) {
+			return nil, invalid("Role %s is not supported for this resource.", binding.Role).withReason("badRequest")
+		}
 		stored := &iam.Binding{Role: binding.Role, Condition: binding.Condition}
 		for _, m := range binding.Members {
 			member, err := b.checkMember(n, m, now)
@@ -92,6 +95,22 @@ func (b *Backend) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.
 	}
 	slices.SortStableFunc(out, func(a, b *iam.Binding) int { return strings.Compare(a.Role, b.Role) })
 	return out, nil
+}
+
+// bindable says whether a role may be granted on a resource: a custom one only
+// in its own project or organization.
+func (b *Backend) bindable(n *node, role string) bool {
+	parent, _, custom := strings.Cut(role, "/roles/")
+	if !custom {
+		return true
+	}
+	owner := b.find(parent)
+	for at := n; at != nil; at = at.parent {
+		if at == owner {
+			return true
+		}
+	}
+	return false
 }
 
 // binds says whether the policy has a binding of the role.

@@ -123,7 +123,10 @@ func (b *Backend) accountSets() []access.Set {
 func (b *Backend) isAgent(email string) bool {
 	name, domain, _ := strings.Cut(email, "@")
 	if domain != runAgentDomain {
-		return !strings.HasSuffix(domain, ".iam.gserviceaccount.com") || strings.HasPrefix(name, "service-")
+		number := strings.TrimPrefix(name, "service-")
+		_, err := strconv.ParseInt(strings.TrimSuffix(number, "-compute"), 10, 64)
+		ours := b.projects[projectOfEmail(email)] != nil || strings.HasSuffix(name, "-compute")
+		return err == nil && !ours && strings.HasSuffix(domain, ".gserviceaccount.com")
 	}
 	p := b.projects[strings.TrimPrefix(name, "service-")]
 	return p != nil && p.agent

@@ -103,6 +103,21 @@ func (k collectionKey) name() string {
 	return name + "/" + k.plural
 }
 
+// ofAllParents are the executions of all jobs, or the revisions of all
+// workloads of a kind, which "-" in place of the parent's id asks for.
+func (s *runState) ofAllParents(key collectionKey) *collection {
+	kind := strings.TrimSuffix(key.parent, "-")
+	all := &collection{byID: make(map[string]*resource)}
+	for k, col := range s.collections {
+		if k.project == key.project && k.location == key.location && k.plural == key.plural && strings.HasPrefix(k.parent, kind) {
+			for id, r := range col.byID {
+				all.byID[k.parent+"/"+id] = r
+			}
+		}
+	}
+	return all
+}
+
 // find returns a resource that is there, or nil. The backend is locked.
 func (s *runState) find(key collectionKey, id string) *resource {
 	col := s.collections[key]
@@ -141,7 +156,10 @@ type operation struct {
 	running  []byte    // the resource until then
 	final    []byte    // the resource from then on, nil until settled
 	settle   func(o object, at time.Time)
-	failure  rawJSON // of an operation that ends with an error
+	// after is done with the settled resource, unless another operation has
+	// overtaken this one.
+	after   func(o object, at time.Time)
+	failure rawJSON // of an operation that ends with an error
 }
 
 // settleNow brings the operation to its end.
@@ -155,6 +173,9 @@ func (op *operation) settleNow() {
 	if op.resource.pending == op {
 		op.resource.raw = op.final
 		op.resource.pending = nil
+		if op.after != nil {
+			op.after(o, op.at)
+		}
 	}
 }
 

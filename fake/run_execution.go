@@ -67,10 +67,9 @@ func (c *call) startExecution(job *resource, token string, o, overrides object) 
 	c.b.run.put(exec)
 
 	ends := c.ends
-	return c.start(exec, execution, func(o object, at time.Time) {
-		exec.finish(o, ends, at)
-		job.recordCompletion(id, o, at)
-	})
+	op := c.start(exec, execution, func(o object, at time.Time) { exec.finish(o, ends, at) })
+	op.after = func(o object, at time.Time) { job.recordCompletion(id, o, at) }
+	return op
 }
 
 // newExecution is the JSON of an execution that has started.
@@ -210,12 +209,15 @@ func (c *call) cancelExecution() ([]byte, error) {
 	o["generation"] = strconv.FormatInt(generation+1, 10)
 	key := exec.key
 	job := c.b.run.find(collectionKey{project: key.project, location: key.location, plural: "jobs"}, c.params[2])
-	return c.start(exec, o, func(o object, at time.Time) {
+	op := c.start(exec, o, func(o object, at time.Time) {
 		exec.finish(o, object{
 			"state": "CONDITION_FAILED", "executionReason": "CANCELLED", "message": "The execution was cancelled by the user.",
 		}, at)
+	})
+	op.after = func(o object, at time.Time) {
 		if job != nil {
 			job.recordCompletion(exec.id, o, at)
 		}
-	}).json(), nil
+	}
+	return op.json(), nil
 }

@@ -22,7 +22,7 @@ func (c *call) checkIdentity(p *project, email string) error {
 		return nil
 	}
 	a := c.b.accounts[email]
-	if a == nil || a.deleted || a.disabled || !a.visible(c.now) || !c.may(actAs, &a.node) {
+	if a == nil || a.email != email || a.deleted || a.disabled || !a.visible(c.now) || !c.may(actAs, &a.node) {
 		return denied("Permission 'iam.serviceaccounts.actAs' denied on service account %s (or it may not exist).", email)
 	}
 	if a.project != p && c.b.enforced(crossProjectConstraint, &a.project.node, true) {

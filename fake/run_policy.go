@@ -29,5 +29,7 @@ func (k *workloadKind) testPermissions(c *call) ([]byte, error) {
 	if r == nil {
 		return nil, k.missing(key, id)
 	}
-	return c.testIamPermissions(&r.node, func(permission string) bool { return testableOn(&r.node, permission) })
+	return c.testIamPermissions(&r.node, func(permission string) bool {
+		return c.b.permissionExists(permission) && testableOn(&r.node, permission)
+	})
 }

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"strconv"
@@ -133,6 +134,9 @@ func (k *runKind) list(c *call) ([]byte, error) {
 	}
 	out := map[string]any{}
 	col := c.b.run.collections[key]
+	if strings.HasSuffix(key.parent, "/-") {
+		col = c.b.run.ofAllParents(key)
+	}
 	if col == nil {
 		return mustEncode(out), nil
 	}
@@ -169,11 +173,24 @@ func (k *workloadKind) create(c *call) ([]byte, error) {
 		return nil, err
 	}
 	id := c.query.Get(k.param)
-	if !validRunID(id) {
-		return nil, invalid("Violation in Create%sRequest.%s: must be up to 63 lower-case letters, digits and hyphens, "+
-			"begin with a letter and not end with a hyphen.", k.typ, k.param)
+	if err := k.checkID(id); err != nil {
+		return nil, err
 	}
 	return k.insert(c, key, id, body)
+}
+
+// checkID refuses an id that Cloud Run does not take.
+func (k *workloadKind) checkID(id string) error {
+	if validRunID(id) {
+		return nil
+	}
+	return invalid("Violation in Create%sRequest.%s: must be up to 63 lower-case letters, digits and hyphens, "+
+		"begin with a letter and not end with a hyphen.", k.typ, k.param)
+}
+
+func isNotFound(err error) bool {
+	var e *statusError
+	return errors.As(err, &e) && e.code == http.StatusNotFound
 }
 
 // mayCreate checks the permission to create, which is one on the project.
@@ -268,15 +285,24 @@ func (k *workloadKind) patch(c *call) ([]byte, error) {
 		return nil, err
 	}
 	r := c.b.run.find(key, id)
-	if r == nil && c.flag("allowMissing") {
+	if c.flag("allowMissing") {
+		// As documented, this takes both permissions, whether the resource is
+		// there or not.
 		if err := k.mayCreate(c, key); err != nil {
 			return nil, err
 		}
-		return k.insert(c, key, id, body)
 	}
-	if r, err = k.existing(c, "update"); err != nil {
+	existing, err := k.existing(c, "update")
+	switch {
+	case r == nil && c.flag("allowMissing") && isNotFound(err):
+		if err := k.checkID(id); err != nil {
+			return nil, err
+		}
+		return k.insert(c, key, id, body)
+	case err != nil:
 		return nil, err
 	}
+	r = existing
 	before := mustDecode(r.raw)
 	if err := c.checkEtag(r, before, text(body, "etag")); err != nil {
 		return nil, err
@@ -373,6 +399,9 @@ func (k *runKind) delete(c *call) ([]byte, error) {
 		return c.newOperation(r, o).json(), nil
 	}
 	r.deleted = true
+	for _, plural := range []string{"executions", "revisions"} { // they go with their workload
+		delete(c.b.run.collections, collectionKey{project: r.key.project, location: r.key.location, parent: r.path(), plural: plural})
+	}
 	return c.start(r, o, func(o object, at time.Time) {
 		o["observedGeneration"] = o["generation"]
 		finished := c.b.tick(at)

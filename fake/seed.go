@@ -54,6 +54,10 @@ func (b *Backend) addJSON(name string, raw []byte) error {
 	if b.run.find(key, id) != nil {
 		return errors.New("it is there already")
 	}
+	if plural, parent, ok := strings.Cut(key.parent, "/"); ok &&
+		b.run.find(collectionKey{project: key.project, location: key.location, plural: plural}, parent) == nil {
+		return fmt.Errorf("there is no %s; add it first", key.parent)
+	}
 	api := discovery.All()["run:v2"]
 	desired := clone(given)
 	if err := (checker{api.Schemas}).normalize(kind.schema(), desired, ""); err != nil {

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,13 @@ func (t *transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 		inner.Header = make(http.Header)
 	}
 	inner.Header["Authorization"] = t.bearer
+	if inner.Body == nil {
+		inner.Body = http.NoBody
+	} else {
+		// A body that is never finished must not keep the caller longer than
+		// its context.
+		defer context.AfterFunc(r.Context(), func() { _ = r.Body.Close() })()
+	}
 	w := &recorder{header: make(http.Header, 8), status: http.StatusOK}
 	defer func() {
 		if p := recover(); p != nil {
@@ -83,11 +91,6 @@ func (w *recorder) Header() http.Header { return w.header }
 func (w *recorder) WriteHeader(status int) { w.status = status }
 
 func (w *recorder) Write(p []byte) (int, error) {
-	if w.body == nil {
-		// The fake writes once, what it never changes afterwards.
-		w.body = p
-		return len(p), nil
-	}
 	w.body = append(slices.Clip(w.body), p...)
 	return len(p), nil
 }
