@@ -2,6 +2,7 @@ package fake
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,32 +99,48 @@ func (b *Backend) GrantIf(resource, role, member, expression string) {
 	})
 }
 
+// grant adds a binding to the policy in force, and to those that will be: what
+// calls have changed and is not seen yet stays so.
 func (b *Backend) grant(seeder, resource string, binding *iam.Binding) {
-	b.setSeeded(seeder, resource, func(p *iam.Policy) *iam.Policy {
-		p.Bindings = append(p.Bindings, binding)
-		return p
-	})
-}
-
-// SetPolicy replaces the allow policy of a resource, effective at once as a
-// whole. It panics on what the API would refuse. An etag is not compared.
-func (b *Backend) SetPolicy(resource string, p *iam.Policy) {
-	b.setSeeded("SetPolicy", resource, func(*iam.Policy) *iam.Policy { return clonePolicy(p) })
-}
-
-// setSeeded gives a resource the policy that is made of the one that it has.
-func (b *Backend) setSeeded(seeder, resource string, made func(*iam.Policy) *iam.Policy) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := b.mustFind(seeder, resource)
 	now := time.Now()
-	p := made(clonePolicy(n.policy.json(3)))
+	had := slices.Clone(n.policy.inForce(now))
+	p := clonePolicy(n.policy.json(3))
+	p.Bindings = append(p.Bindings, binding)
+	b.mustSetPolicy(seeder, resource, n, p, now)
+
+	if len(had) == 0 || had[0].from.After(now) {
+		had = slices.Insert(had, 0, effectivePolicy{from: now})
+	}
+	for i, e := range had {
+		bindings, err := b.checkBindings(n, &iam.Policy{Bindings: append(slices.Clone(e.bindings), binding)}, now)
+		if err != nil { // of a binding that was there: it names what is gone since
+			bindings = append(slices.Clone(e.bindings), binding)
+		}
+		had[i] = effectivePolicy{e.from, bindings, b.compiler.Allow(policyOf(bindings))}
+	}
+	n.policy.effective = had
+}
+
+// SetPolicy replaces the allow policy of a resource, effective at once. It
+// panics on what the API would refuse. An etag is not compared.
+func (b *Backend) SetPolicy(resource string, p *iam.Policy) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.mustFind("SetPolicy", resource)
+	now := time.Now()
+	b.mustSetPolicy("SetPolicy", resource, n, clonePolicy(p), now)
+	n.policy.effective[len(n.policy.effective)-1].from = now
+}
+
+// mustSetPolicy is setPolicy for seeding.
+func (b *Backend) mustSetPolicy(seeder, resource string, n *node, p *iam.Policy, now time.Time) {
 	p.Version, p.Etag = 3, ""
 	if err := b.setPolicy(n, p, nil, now); err != nil {
 		panic(fmt.Sprintf("fake: %s on %s: %v", seeder, resource, err))
 	}
-	latest := &n.policy.effective[len(n.policy.effective)-1]
-	latest.from = now
 }
 
 // Policy returns the allow policy of a resource with its conditions. It

@@ -202,7 +202,11 @@ func (a *answer) write(w http.ResponseWriter) {
 	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	w.WriteHeader(a.status)
 	if rec, ok := w.(*recorder); ok && !a.truncated {
-		rec.body = a.body // which the fake never changes afterwards
+		if rec.body == nil {
+			rec.body = a.body // which the fake never changes afterwards
+			return
+		}
+		_, _ = rec.Write(a.body)
 		return
 	}
 	if a.truncated {

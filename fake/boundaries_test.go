@@ -138,6 +138,13 @@ func TestACancelledExecutionStaysCancelled(t *testing.T) {
 		require.NoError(t, err)
 		_, err = jobs.Executions.Cancel(list.Executions[0].Name, &run.GoogleCloudRunV2CancelExecutionRequest{}).Do()
 		require.NoError(t, err)
+		ops, err := svc.Projects.Locations.Operations.List(location).Do()
+		require.NoError(t, err)
+		assert.Len(t, ops.Operations, 2)
+		for _, op := range ops.Operations {
+			assert.True(t, op.Done, "the run ends when it is cancelled")
+			assert.Contains(t, string(op.Response), "cancelledCount")
+		}
 		time.Sleep(2 * time.Hour)
 		assert.Equal(t, "EXECUTION_CANCELLED", field(parse(t, b.JSON(jobName)), "latestCreatedExecution.completionStatus"))
 	})
@@ -234,4 +241,51 @@ func TestInjectedFaultsAreCopies(t *testing.T) {
 	list, err := svc.Projects.Locations.Jobs.Executions.List(jobName).Do()
 	require.NoError(t, err)
 	assert.Equal(t, "one", list.Executions[0].Conditions[0].Message)
+}
+
+func TestGrantsThatAreSeededDoNotHurryOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := started(t)
+		b.SetPropagation(0, time.Minute)
+		const late, seeded = "user:late@example.com", "user:seeded@example.com"
+		status, body := ask(t, b, fake.Admin, http.MethodPost, "https://cloudresourcemanager.googleapis.com/v3/projects/web-prod:setIamPolicy",
+			`{"policy":{"bindings":[{"role":"roles/run.viewer","members":["`+late+`"]}]}}`)
+		require.Equal(t, http.StatusOK, status, body)
+		b.Grant("projects/web-prod", "roles/run.viewer", seeded)
+		get := func(member string) int {
+			status, _ := ask(t, b, member, http.MethodGet, api+jobName, "")
+			return status
+		}
+		assert.Equal(t, [2]int{403, 200}, [2]int{get(late), get(seeded)})
+		time.Sleep(time.Minute)
+		assert.Equal(t, [2]int{200, 200}, [2]int{get(late), get(seeded)})
+		assert.Len(t, b.Policy("projects/web-prod").Bindings[0].Members, 2)
+	})
+}
+
+func TestADeletedServiceLeavesNoRevision(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := started(t)
+		b.SetOperationTime(time.Hour, "run.projects.locations.services.create")
+		create := func(image string) (int, string) {
+			return ask(t, b, fake.Admin, http.MethodPost, api+location+"/services?serviceId=web",
+				`{"template":{"revision":"web-v1","containers":[{"image":"`+image+`"}]}}`)
+		}
+		create("one")
+		ask(t, b, fake.Admin, http.MethodDelete, api+location+"/services/web", "")
+		time.Sleep(2 * time.Hour)
+		status, body := create("two")
+		assert.Equal(t, http.StatusOK, status, body)
+	})
+}
+
+func TestExplainTakesCallers(t *testing.T) {
+	t.Parallel()
+	b := newBackend()
+	defer b.Close()
+	assert.Equal(t, "granted: admin may do everything", b.Explain(fake.Admin, "run.jobs.get", "projects/web-prod"))
+	assert.Contains(t, b.Explain("dev@example.com", "run.jobs.get", "projects/web-prod"), "granted: user:dev@example.com")
+	assert.Panics(t, func() { b.Explain("usr:dev@example.com", "run.jobs.get", "projects/web-prod") })
 }

@@ -12,8 +12,16 @@ import (
 // and which binding (role, level, member, condition) or deny rule decides: for
 // the message of a test that fails. The resource is named as in
 // [Backend.Grant]. Programs ask Policy Troubleshooter, which answers from the
-// same evaluation. Explain panics if there is no such resource.
+// same evaluation. Explain panics if there is no such resource, or on what is no member.
 func (b *Backend) Explain(member, permission, resource string) string {
+	if member == Admin {
+		return "granted: " + Admin + " may do everything"
+	}
+	if who, err := parseCaller(member); err == nil {
+		member = who.member // a bare email names a caller too
+	} else if _, err := access.ParseMember(member); err != nil {
+		panic("fake: Explain: " + err.Error())
+	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	n := b.mustFind("Explain", resource)

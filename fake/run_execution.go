@@ -209,12 +209,14 @@ func (c *call) cancelExecution() ([]byte, error) {
 	o["generation"] = strconv.FormatInt(generation+1, 10)
 	key := exec.key
 	job := c.b.run.find(collectionKey{project: key.project, location: key.location, plural: "jobs"}, c.params[2])
+	running := exec.pending
 	op := c.start(exec, o, func(o object, at time.Time) {
 		exec.finish(o, object{
 			"state": "CONDITION_FAILED", "executionReason": "CANCELLED", "message": "The execution was cancelled by the user.",
 		}, at)
 	})
 	op.after = func(o object, at time.Time) {
+		running.final = exec.raw // what ran ends as it was cancelled
 		if job != nil {
 			job.recordCompletion(exec.id, o, at)
 		}

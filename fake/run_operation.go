@@ -53,11 +53,12 @@ func (c *call) waitOperation() ([]byte, error) {
 	}
 	unlock := c.rlock()
 	op, err := c.findOperation()
+	done := err == nil && op.final != nil
 	unlock()
 	if err != nil {
 		return nil, err
 	}
-	if left := op.at.Sub(c.now); left > 0 {
+	if left := op.at.Sub(c.now); left > 0 && !done {
 		if err := c.b.pause(c.ctx, min(left, timeout)); err != nil {
 			return nil, err
 		}

@@ -186,7 +186,9 @@ func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object,
 	maps.Copy(condition, ends)
 	revision["conditions"] = []any{condition}
 	rev.raw = mustEncode(revision)
-	b.run.put(rev)
+	if !r.deleted { // while this was under way
+		b.run.put(rev)
+	}
 	o["latestCreatedRevision"] = rev.name()
 	if condition["state"] == "CONDITION_SUCCEEDED" {
 		o["latestReadyRevision"] = rev.name()

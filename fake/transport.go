@@ -57,7 +57,7 @@ func (t *transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 		inner.Body = http.NoBody
 	} else {
 		// A body that is never finished must not keep the caller longer than
-		// its context.
+		// its context, if closing it ends its reads.
 		defer context.AfterFunc(r.Context(), func() { _ = r.Body.Close() })()
 	}
 	w := &recorder{header: make(http.Header, 8), status: http.StatusOK}
@@ -83,14 +83,21 @@ func (t *transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 type recorder struct {
 	header http.Header
 	status int
+	wrote  bool
 	body   []byte
 }
 
 func (w *recorder) Header() http.Header { return w.header }
 
-func (w *recorder) WriteHeader(status int) { w.status = status }
+// WriteHeader keeps the first status, as a server does.
+func (w *recorder) WriteHeader(status int) {
+	if !w.wrote {
+		w.status, w.wrote = status, true
+	}
+}
 
 func (w *recorder) Write(p []byte) (int, error) {
+	w.wrote = true
 	w.body = append(slices.Clip(w.body), p...)
 	return len(p), nil
 }
