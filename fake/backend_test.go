@@ -52,12 +52,18 @@ func jobTemplate(image string) *run.GoogleCloudRunV2ExecutionTemplate {
 	}}
 }
 
-// call makes a raw request as a caller and returns status and body.
+// call makes a raw request as dev and returns status and body.
 func call(t *testing.T, b *fake.Backend, method, url, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	return ask(t, b, "user:dev@example.com", method, url, body)
+}
+
+// ask makes a raw request as a member and returns status and body.
+func ask(t *testing.T, b *fake.Backend, member, verb, url, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), verb, url, strings.NewReader(body))
 	require.NoError(t, err)
-	res, err := b.HTTPClient("user:dev@example.com").Do(req)
+	res, err := b.HTTPClient(member).Do(req)
 	require.NoError(t, err)
 	out, err := io.ReadAll(res.Body)
 	require.NoError(t, err)

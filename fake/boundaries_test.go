@@ -22,19 +22,6 @@ import (
 
 // What an independent review found, where one part of the fake meets another.
 
-// ask makes a raw request as a member and returns status and body.
-func ask(t *testing.T, b *fake.Backend, member, verb, url, body string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), verb, url, strings.NewReader(body))
-	require.NoError(t, err)
-	res, err := b.HTTPClient(member).Do(req)
-	require.NoError(t, err)
-	out, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
-	return res.StatusCode, string(out)
-}
-
 const accountsURL = "https://iam.googleapis.com/v1/projects/-/serviceAccounts/"
 
 func TestUndeleteNeedsPermission(t *testing.T) {

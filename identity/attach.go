@@ -151,20 +151,6 @@ func (t *target) reached(w Workload, sa ServiceAccount) Tristate {
 	return tristate(sa == t.account)
 }
 
-// same says whether two accounts are the same identity of a workload, of which
-// the zero one is the project's default.
-func same(w Workload, a, b ServiceAccount, number int64) Tristate {
-	switch {
-	case a == b:
-		return Yes
-	case a.IsZero():
-		return isDefault(w, b, number)
-	case b.IsZero():
-		return isDefault(w, a, number)
-	}
-	return No
-}
-
 // change makes the read, the write and the wait.
 func (c *Client) change(ctx context.Context, w Workload, o options, to *target) (Change, error) {
 	d, err := c.read(ctx, w)

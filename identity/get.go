@@ -133,6 +133,20 @@ func isDefault(w Workload, sa ServiceAccount, number int64) Tristate {
 	}
 }
 
+// same says whether two accounts are the same identity of a workload, of which
+// the zero one is the project's default.
+func same(w Workload, a, b ServiceAccount, number int64) Tristate {
+	switch {
+	case a == b:
+		return Yes
+	case a.IsZero():
+		return isDefault(w, b, number)
+	case b.IsZero():
+		return isDefault(w, a, number)
+	}
+	return No
+}
+
 // serving reads the revisions that receive traffic, side by side.
 func (c *Client) serving(ctx context.Context, w Workload, d *document) ([]ServingRevision, error) {
 	prefix := w.Name() + "/revisions/"

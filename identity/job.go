@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"google.golang.org/api/run/v2"
 
@@ -90,8 +89,8 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 		query.Set("validateOnly", "true")
 	}
 	parent := strings.TrimSuffix(w.Name(), "/"+w.ID)
-	var backoff, visible retry.Backoff
-	started, lost := time.Now(), false
+	pace := newPace(o)
+	lost := false
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -102,16 +101,8 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 		}
 		lost = lost || retry.Ambiguous(err) && !o.validateOnly
 		err = wrap(err)
-		var final error
-		switch {
-		case errors.Is(err, ErrActAsDenied) && o.accountWait > 0:
-			final = visible.PauseUntil(ctx, started.Add(o.accountWait), err)
-		case errors.Is(err, ErrAlreadyExists) && lost:
-			// The answer that got lost may have been of success.
-			final = backoff.WaitFor(ctx, err)
-		default:
-			final = backoff.Wait(ctx, err)
-		}
+		// That the name is taken may tell that the lost answer was of success.
+		final := pace.wait(ctx, err, lost && errors.Is(err, ErrAlreadyExists))
 		switch {
 		case !lost && final != nil:
 			return nil, final

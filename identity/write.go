@@ -30,8 +30,7 @@ type write struct {
 
 // run sends the PATCH until it is answered, or known to have been applied.
 func (wr *write) run(ctx context.Context) (*operation, error) {
-	var backoff, visible retry.Backoff
-	started := time.Now()
+	pace := newPace(wr.options)
 	for {
 		if wr.read.agentIdentity(wr.workload.Kind) {
 			return nil, ErrAgentIdentity
@@ -48,15 +47,7 @@ func (wr *write) run(ctx context.Context) (*operation, error) {
 			wr.underway = wr.underway || !answered(err)
 		}
 		err = wrap(err)
-		var final error
-		switch {
-		case errors.Is(err, ErrActAsDenied) && wr.options.accountWait > 0:
-			final = visible.PauseUntil(ctx, started.Add(wr.options.accountWait), err)
-		case errors.Is(err, ErrConflict):
-			final = backoff.WaitFor(ctx, err)
-		default:
-			final = backoff.Wait(ctx, err)
-		}
+		final := pace.wait(ctx, err, errors.Is(err, ErrConflict))
 		if final != nil && !wr.lost {
 			return nil, final
 		}
@@ -76,6 +67,35 @@ func (wr *write) run(ctx context.Context) (*operation, error) {
 			return nil, final
 		}
 	}
+}
+
+// pace spaces the attempts of a write.
+type pace struct {
+	backoff retry.Backoff
+	// visible spaces those that wait for an account or a grant to be seen,
+	// until seenBy; it is zero if the caller does not want that.
+	visible retry.Backoff
+	seenBy  time.Time
+}
+
+func newPace(o options) *pace {
+	p := new(pace)
+	if o.accountWait > 0 {
+		p.seenBy = time.Now().Add(o.accountWait)
+	}
+	return p
+}
+
+// wait pauses after a failed attempt. again says that the error is worth
+// another one although it is not transient. What it returns is final.
+func (p *pace) wait(ctx context.Context, err error, again bool) error {
+	switch {
+	case errors.Is(err, ErrActAsDenied) && !p.seenBy.IsZero():
+		return p.visible.PauseUntil(ctx, p.seenBy, err)
+	case again:
+		return p.backoff.WaitFor(ctx, err)
+	}
+	return p.backoff.Wait(ctx, err)
 }
 
 // answered says whether a failed request was answered by the service itself,
