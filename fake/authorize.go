@@ -35,7 +35,7 @@ func (b *Backend) has(member, permission string, n *node, now time.Time) bool {
 // evaluator answers for one permission: what an abridged role tells depends on
 // it. The backend is locked as long as it is used.
 func (b *Backend) evaluator(permission string) access.Evaluator {
-	return access.Evaluator{Roles: func(name string) *access.Role { return b.roleFor(name, permission) }, Deniable: deniable}
+	return access.Evaluator{Roles: func(name string) *access.Role { return b.roleFor(name, permission) }, Deniable: access.Deniable}
 }
 
 // request asks the evaluator about a node and all that it is in.

@@ -154,7 +154,7 @@ func (b *Backend) canBeDenied(name string) bool {
 	service, _, _ := strings.Cut(v1, ".")
 	resource, verb := v1[:max(strings.LastIndexByte(v1, '.'), 0)], v1[strings.LastIndexByte(v1, '.')+1:]
 	switch {
-	case !deniable(name):
+	case !access.Deniable(name):
 		return false
 	case !strings.Contains(v1, "*"):
 		return b.permissionExists(v1)
@@ -167,7 +167,7 @@ func (b *Backend) canBeDenied(name string) bool {
 			continue
 		}
 		known = true
-		if (verb == "*" || strings.HasSuffix(p, "."+verb)) && deniable(access.PermissionFQDN(p)) {
+		if (verb == "*" || strings.HasSuffix(p, "."+verb)) && access.Deniable(access.PermissionFQDN(p)) {
 			return true
 		}
 	}

@@ -55,7 +55,7 @@ func (c *call) troubleshoot() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := access.Evaluator{Deniable: deniable, Roles: func(name string) *access.Role {
+	e := access.Evaluator{Deniable: access.Deniable, Roles: func(name string) *access.Role {
 		if !c.maySeeRole(name) {
 			return nil
 		}
