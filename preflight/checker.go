@@ -1,0 +1,99 @@
+package preflight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/api/cloudresourcemanager/v1"
+	crmv3 "google.golang.org/api/cloudresourcemanager/v3"
+	"google.golang.org/api/iam/v1"
+	iamv2 "google.golang.org/api/iam/v2"
+	"google.golang.org/api/option"
+	"google.golang.org/api/orgpolicy/v2"
+	"google.golang.org/api/policytroubleshooter/v3"
+	"google.golang.org/api/run/v2"
+	"google.golang.org/api/serviceusage/v1"
+
+	"github.com/runidentity/runidentity/identity"
+)
+
+// A Checker checks whether deploys would work. It is safe for concurrent use
+// once its fields are set, and holds nothing that needs closing.
+type Checker struct {
+	// Caller is who calls the APIs, as a member of an allow policy, such as
+	// "serviceAccount:bot@web-prod.iam.gserviceaccount.com". NewChecker fills it
+	// in where the credentials tell. Where it is empty, checks of the caller
+	// work all the same, but fixes can't name whom to grant to.
+	Caller string
+
+	// The services that are asked. A nil one may not be used: what would need
+	// it is Unknown.
+	Run               *run.Service
+	IAM               *iam.Service
+	DenyPolicies      *iamv2.Service
+	ResourceManager   *crmv3.Service
+	ResourceManagerV1 *cloudresourcemanager.Service // for the ancestors of a project
+	OrgPolicy         *orgpolicy.Service
+	ServiceUsage      *serviceusage.Service
+	Troubleshooter    *policytroubleshooter.Service // only with [Troubleshoot]
+	Identity          *identity.Client              // for the identity that a workload has, and [DryRun]
+
+	// GroupMembers tells the direct members of a Google group, as members of an
+	// allow policy. If it is nil, or returns an error, what depends on the group
+	// is Unknown and names it. No API that this package uses tells.
+	GroupMembers func(ctx context.Context, email string) ([]string, error)
+}
+
+// NewChecker returns a checker that uses Application Default Credentials unless
+// the options say otherwise. It refuses [option.WithEndpoint], as it asks
+// several APIs: replace the checker's services instead.
+func NewChecker(ctx context.Context, opts ...option.ClientOption) (*Checker, error) {
+	if err := refuseEndpoint(opts); err != nil {
+		return nil, fmt.Errorf("new checker: %w", err)
+	}
+	c := new(Checker)
+	errs := []error{
+		connect(ctx, &c.Run, run.NewService, opts),
+		connect(ctx, &c.IAM, iam.NewService, opts),
+		connect(ctx, &c.DenyPolicies, iamv2.NewService, opts),
+		connect(ctx, &c.ResourceManager, crmv3.NewService, opts),
+		connect(ctx, &c.ResourceManagerV1, cloudresourcemanager.NewService, opts),
+		connect(ctx, &c.OrgPolicy, orgpolicy.NewService, opts),
+		connect(ctx, &c.ServiceUsage, serviceusage.NewService, opts),
+		connect(ctx, &c.Troubleshooter, policytroubleshooter.NewService, opts),
+		connect(ctx, &c.Identity, identity.NewClient, opts),
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("new checker: %w", err)
+	}
+	c.Caller = callerOf(ctx, opts)
+	return c, nil
+}
+
+func connect[S any](ctx context.Context, s **S, dial func(context.Context, ...option.ClientOption) (*S, error), opts []option.ClientOption) error {
+	var err error
+	*s, err = dial(ctx, opts...)
+	return err
+}
+
+// refuseEndpoint returns an error if the options name an endpoint: one of Cloud
+// Run's would receive the calls of IAM.
+func refuseEndpoint(opts []option.ClientOption) error {
+	endpoint, given := settingsOf(opts).field("Endpoint").(string)
+	if !given {
+		return nil
+	}
+	return fmt.Errorf("option.WithEndpoint(%q): several APIs are asked, which have an endpoint each; "+
+		"leave it out, and where one has another endpoint, replace the field of that service, such as Run", endpoint)
+}
+
+// Check makes all checks of a target. It only reads. The error is about the
+// target or an option, or says that ctx ended; what can't be read is in the
+// report, as Unknown.
+func (c *Checker) Check(ctx context.Context, t Target, opts ...Option) (Report, error) {
+	o := collect(opts)
+	r := newReader(c, o)
+	r.eager = true
+	return r.check(ctx, t)
+}

@@ -1,0 +1,257 @@
+package preflight_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/preflight"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// golden holds text against a file in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o600))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), got)
+}
+
+// sample is a report with a finding of every sort.
+func sample() preflight.Report {
+	const (
+		accountName = "//iam.googleapis.com/projects/data-prod/serviceAccounts/runner@data-prod.iam.gserviceaccount.com"
+		jobFull     = "//run.googleapis.com/projects/web-prod/locations/europe-west1/jobs/nightly"
+		project     = "//cloudresourcemanager.googleapis.com/projects/data-prod"
+	)
+	return preflight.Report{
+		Target:   preflight.Target{Workload: job, Identity: identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com"), Deployer: dev},
+		Identity: identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com"), IdentityProject: "data-prod",
+		ProjectNumber: "123456789012", Deployer: dev, Agent: agent,
+		Findings: []preflight.Finding{
+			{
+				Code: preflight.CheckIdentity, Verdict: preflight.Pass, Resource: accountName, Evidence: preflight.Evidence{Method: preflight.ByRead},
+				Message: "runner@data-prod.iam.gserviceaccount.com is there and enabled, in project data-prod",
+			},
+			{
+				Code: preflight.CheckActAs, Verdict: preflight.Pass, Resource: accountName, Principal: dev, Permission: "iam.serviceAccounts.actAs",
+				Message: "dev@example.com has iam.serviceAccounts.actAs on runner@data-prod.iam.gserviceaccount.com, by roles/iam.serviceAccountUser there, until 2027-01-01 00:00:00 UTC",
+				Evidence: preflight.Evidence{Method: preflight.ByPolicies, Grant: &preflight.Grant{
+					Resource: accountName, Role: "roles/iam.serviceAccountUser", Member: dev, Expires: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
+					Condition: &preflight.Condition{Title: "until 2027", Expression: `request.time < timestamp("2027-01-01T00:00:00Z")`},
+				}},
+			},
+			{
+				Code: preflight.CheckDeploy, Verdict: preflight.Fail, Resource: jobFull, Principal: dev, Permission: "run.jobs.update",
+				Message:  "dev@example.com lacks run.jobs.update on projects/web-prod/locations/europe-west1/jobs/nightly: rule 1 of the deny policy freeze on folders/2 denies it",
+				Evidence: preflight.Evidence{Method: preflight.ByPolicies, Denial: &preflight.Denial{Resource: "//cloudresourcemanager.googleapis.com/folders/2", Policy: "policies/cloudresourcemanager.googleapis.com%2Ffolders%2F2/denypolicies/freeze", Rule: 1, Principal: "allUsers"}},
+				Fix:      preflight.ExemptFromDeny{Policy: "policies/cloudresourcemanager.googleapis.com%2Ffolders%2F2/denypolicies/freeze", Rule: 1, Member: dev},
+			},
+			{
+				Code: preflight.CheckAPI, Verdict: preflight.Unknown, Resource: "//cloudresourcemanager.googleapis.com/projects/web-prod",
+				Message:  "whether the Cloud Run API is enabled in project web-prod can't be read: to know, the caller needs serviceusage.services.get",
+				Evidence: preflight.Evidence{Method: preflight.ByRead, Detail: "Permission denied | to get `service`\n<b>[run.googleapis.com]</b>"},
+				Causes: []preflight.Cause{
+					{Message: "the state of run.googleapis.com can't be read", Resource: "//cloudresourcemanager.googleapis.com/projects/web-prod", Permissions: []string{"serviceusage.services.get"}},
+					{Message: "the members of group:deployers@example.com aren't known", Principal: "group:deployers@example.com"},
+				},
+			},
+			{
+				Code: preflight.CheckAgent, Verdict: preflight.Fail, Resource: accountName, Principal: agent, Permission: "iam.serviceAccounts.getAccessToken",
+				Message:  "the service agent service-123456789012@serverless-robot-prod.iam.gserviceaccount.com of project web-prod may not mint tokens for runner@data-prod.iam.gserviceaccount.com",
+				Evidence: preflight.Evidence{Method: preflight.ByPolicies},
+				Fix:      preflight.GrantRole{Resource: accountName, Role: "roles/iam.serviceAccountTokenCreator", Member: agent},
+			},
+			{
+				Code: preflight.CheckOrgPolicy, Verdict: preflight.Fail, Resource: project,
+				Message:  "iam.disableCrossProjectServiceAccountUsage is enforced on project data-prod, so that its accounts can't be attached in project web-prod",
+				Evidence: preflight.Evidence{Method: preflight.ByRead}, Fix: preflight.AllowCrossProject{Project: "data-prod"},
+			},
+		},
+		Advice: []preflight.Advice{{
+			Code: preflight.AdviceBasicRole, Resource: project, Principal: "serviceAccount:runner@data-prod.iam.gserviceaccount.com", Role: "roles/editor",
+			Message: "runner@data-prod.iam.gserviceaccount.com has the basic role roles/editor on projects/data-prod, thousands of permissions",
+		}},
+	}
+}
+
+func TestRenderings(t *testing.T) {
+	t.Parallel()
+	r := sample()
+	golden(t, "report.txt", r.String())
+	golden(t, "report.md", r.Markdown())
+	golden(t, "error.txt", r.Err().Error()+"\n\n"+r.ErrStrict().Error()+"\n")
+	text, err := json.MarshalIndent(r, "", "  ")
+	require.NoError(t, err)
+	golden(t, "report.json", string(text)+"\n")
+
+	var back preflight.Report
+	require.NoError(t, json.Unmarshal(text, &back))
+	assert.Equal(t, r, back)
+
+	var out bytes.Buffer
+	slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})).Info("preflight", "report", r)
+	golden(t, "report.log", out.String())
+}
+
+func TestVerdictOfReports(t *testing.T) {
+	t.Parallel()
+	of := func(verdicts ...preflight.Verdict) preflight.Report {
+		var r preflight.Report
+		for _, v := range verdicts {
+			r.Findings = append(r.Findings, preflight.Finding{Verdict: v, Code: preflight.CheckAPI})
+		}
+		return r
+	}
+	for _, tt := range []struct {
+		name   string
+		report preflight.Report
+		want   preflight.Verdict
+		err    bool
+		strict bool
+	}{
+		{"nothing", of(), preflight.Unknown, false, true},
+		{"pass", of(preflight.Pass, preflight.Pass), preflight.Pass, false, false},
+		{"unknown", of(preflight.Pass, preflight.Unknown), preflight.Unknown, false, true},
+		{"fail", of(preflight.Unknown, preflight.Fail, preflight.Pass), preflight.Fail, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, tt.want, tt.report.Verdict())
+			assert.Equal(t, tt.err, tt.report.Err() != nil)
+			assert.Equal(t, tt.strict, tt.report.ErrStrict() != nil)
+		})
+	}
+	var v preflight.Verdict
+	require.ErrorContains(t, v.UnmarshalText([]byte("ok")), `verdict "ok"`)
+	_, err := preflight.Verdict(9).MarshalText()
+	require.Error(t, err)
+}
+
+func TestFixes(t *testing.T) {
+	t.Parallel()
+	sa := identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
+	const onAccount = "//iam.googleapis.com/projects/data-prod/serviceAccounts/runner@data-prod.iam.gserviceaccount.com"
+	until := preflight.Condition{Title: "until, say, 2027", Expression: `request.time < timestamp("2027-01-01T00:00:00Z") && "#" != ''`}
+	fixes := []preflight.Fix{
+		preflight.EnableAPI{Project: "web-prod", Service: "run.googleapis.com"},
+		preflight.CreateAgent{Project: "web-prod", Service: "run.googleapis.com"},
+		preflight.CreateAccount{Account: sa},
+		preflight.EnableAccount{Account: sa, Project: "data-prod"},
+		preflight.GrantRole{Resource: onAccount, Role: "roles/iam.serviceAccountUser", Member: dev},
+		preflight.GrantRole{Resource: onAccount, Role: "roles/iam.serviceAccountUser", Member: "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/*", Condition: until},
+		preflight.GrantRole{Resource: "//run.googleapis.com/" + jobName, Role: "roles/run.developer", Member: dev},
+		preflight.GrantRole{Resource: "//run.googleapis.com/projects/p/locations/l/services/s", Role: "roles/run.developer", Member: dev},
+		preflight.GrantRole{Resource: "//run.googleapis.com/projects/p/locations/l/workerPools/w", Role: "roles/run.developer", Member: dev},
+		preflight.GrantRole{Resource: "//cloudresourcemanager.googleapis.com/projects/p", Role: "roles/run.developer", Member: dev},
+		preflight.GrantRole{Resource: "//cloudresourcemanager.googleapis.com/folders/2", Role: "roles/run.developer", Member: ""},
+		preflight.GrantRole{Resource: "//cloudresourcemanager.googleapis.com/organizations/1", Role: "roles/run.developer", Member: dev},
+		preflight.AllowCrossProject{Project: "data-prod"},
+		preflight.ExemptFromDeny{Policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F1/denypolicies/d", Member: "group:g@example.com"},
+	}
+	var b strings.Builder
+	for _, f := range fixes {
+		r := f.Request()
+		b.WriteString(f.String() + "\n  " + strings.ReplaceAll(f.Gcloud(), "\n", "\n  ") + "\n  " + r.Method + " " + r.Verb + " " + r.URL + " " + r.Body + "\n  " + f.SideEffect() + "\n")
+		text, err := json.Marshal(preflight.Finding{Fix: f})
+		require.NoError(t, err)
+		var back preflight.Finding
+		require.NoError(t, json.Unmarshal(text, &back))
+		assert.Equal(t, f, back.Fix)
+	}
+	golden(t, "fixes.txt", b.String())
+
+	var reports []preflight.Report
+	for i := range fixes { // the last first, and all twice
+		f := preflight.Finding{Fix: fixes[len(fixes)-1-i]}
+		reports = append(reports, preflight.Report{Findings: []preflight.Finding{f, f}}, preflight.Report{Findings: []preflight.Finding{{}, f}})
+	}
+	all := preflight.Fixes(reports...)
+	require.Len(t, all, len(fixes))
+	assert.Equal(t, fixes[:4], all[:4])
+	assert.Equal(t, fixes[len(fixes)-2:], all[len(all)-2:])
+	var f preflight.Finding
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"fix": {"type": "reboot"}}`), &f), `fix of type "reboot": not one of enable-api`)
+}
+
+// Whatever a server says, a table row stays one, and a fence is closed.
+func FuzzRenderings(f *testing.F) {
+	f.Add("a|b\n`c`", "gcloud \"x\"")
+	f.Add("```\n| |", "\u2028<script>")
+	f.Fuzz(func(t *testing.T, text, name string) {
+		r := sample()
+		for i := range r.Findings {
+			r.Findings[i].Message, r.Findings[i].Evidence.Detail, r.Findings[i].Principal = text, text, name
+		}
+		md := r.Markdown()
+		rows := 0
+		for l := range strings.SplitSeq(md, "\n") {
+			if strings.HasPrefix(l, "| ") && !strings.HasPrefix(l, "| | check") {
+				rows++
+				plain := strings.ReplaceAll(strings.ReplaceAll(l, `\\`, ""), `\|`, "")
+				assert.Equal(t, 5, strings.Count(plain, "|"), "%q", l)
+			}
+		}
+		assert.Equal(t, len(r.Findings), rows)
+		assert.Zero(t, strings.Count(md, "\n```")%2)
+		for l := range strings.SplitSeq(r.String(), "\n") {
+			assert.NotContains(t, l, "\r")
+		}
+	})
+}
+
+func FuzzReportJSON(f *testing.F) {
+	text, err := json.Marshal(sample())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte(`{"findings": [{"fix": {"type": "grant-role", "resource": 1}}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var r preflight.Report
+		if json.Unmarshal(text, &r) != nil {
+			return
+		}
+		again, err := json.Marshal(r)
+		require.NoError(t, err)
+		_ = r.String() + r.Markdown()
+		var back preflight.Report
+		require.NoError(t, json.Unmarshal(again, &back))
+	})
+}
+
+func FuzzTarget(f *testing.F) {
+	f.Add("user:dev@example.com", "//storage.googleapis.com/projects/_/buckets/b", "roles/viewer", "run.jobs.get")
+	f.Add("principal://x", "projects/p/serviceAccounts/e@p.iam.gserviceaccount.com", "", "")
+	c := &preflight.Checker{}
+	f.Fuzz(func(t *testing.T, deployer, resource, role, permission string) {
+		target := preflight.Target{Workload: job, Deployer: deployer, Needs: []preflight.Need{{Resource: resource, Role: role}}}
+		if permission != "" {
+			target.Needs[0].Permissions = []string{permission}
+		}
+		report, err := c.Check(t.Context(), target) // which has no services
+		if err == nil {
+			assert.NotEqual(t, preflight.Pass, report.Verdict())
+		}
+	})
+}
