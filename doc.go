@@ -5,15 +5,21 @@
 //   - [github.com/runidentity/runidentity/identity]: which account does this
 //     workload run as, and make it run as that one instead, changing nothing
 //     else;
+//   - [github.com/runidentity/runidentity/preflight]: would a deploy work, and
+//     if not, what is the smallest fix;
 //   - [github.com/runidentity/runidentity/fake]: a Google Cloud in memory that
 //     says no for the same reasons as the real one, for the tests of programs
 //     that do so.
 //
-// identity never imports fake. A deployment bot attaches an account so:
+// identity and preflight never import fake. A deployment bot checks, and attaches
+// an account, so:
 //
-//	client, err := identity.NewClient(ctx)
 //	w := identity.Job("web-prod", "europe-west1", "nightly")
 //	sa, err := identity.ParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
+//	checker, err := preflight.NewChecker(ctx)
+//	report, err := checker.Check(ctx, preflight.Target{Workload: w, Identity: sa})
+//	if err := report.Err(); err != nil { … }
+//	client, err := identity.NewClient(ctx)
 //	change, err := client.Attach(ctx, w, sa)
 //	fmt.Println(change.Old, "->", change.New)
 //

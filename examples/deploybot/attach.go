@@ -3,18 +3,24 @@ package main
 import (
 	"context"
 
-	"github.com/runidentity/runidentity/examples/internal/demo"
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/preflight"
 )
 
 // A result is what was done.
 type result struct {
-	// Change is what the library says of it.
-	Change identity.Change `json:"change"`
+	// Preflight is what was checked before, Fixes what was done about it.
+	Preflight preflight.Report `json:"preflight"`
+	Fixes     []preflight.Step `json:"fixes,omitempty"`
+	// Change is what the library says of it; nil if it wasn't tried or was
+	// refused.
+	Change *identity.Change `json:"change,omitempty"`
 	// Diff is how the workload's JSON differs from before.
-	Diff []difference `json:"diff"`
-	// Calls are the API calls that it took. Only the cloud in memory tells.
-	Calls []call `json:"calls,omitempty"`
+	Diff []difference `json:"diff,omitzero"`
+	// Calls are the API calls that the change took, Checks the number of those
+	// before. Only the cloud in memory tells.
+	Calls  []call `json:"calls,omitempty"`
+	Checks int    `json:"checks,omitempty"`
 }
 
 // A call is one API call.
@@ -23,43 +29,21 @@ type call struct {
 	Status int    `json:"status"` // of HTTP
 }
 
-// attachLive attaches an identity in the real cloud.
-func attachLive(ctx context.Context, w identity.Workload, sa identity.ServiceAccount) (*result, error) {
-	client, err := identity.NewClient(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return attach(ctx, client, w, sa)
-}
-
-// attachInDemo attaches an identity in a cloud in memory.
-func attachInDemo(ctx context.Context, w identity.Workload, sa identity.ServiceAccount) (*result, error) {
-	backend := demo.NewBackend()
-	defer backend.Close()
-	client, err := identity.NewClient(ctx, backend.ClientOptions(demo.Deployer)...)
-	if err != nil {
-		return nil, err
-	}
-	r, err := attach(ctx, client, w, sa)
-	if r != nil {
-		for _, c := range backend.Calls() {
-			r.Calls = append(r.Calls, call{c.Method, c.Status})
-		}
-	}
-	return r, err
-}
-
 // attach attaches an identity and compares the workload with what it was. A
-// change that was written is in the result, whatever the error; without one,
-// and with an error, the result is nil.
-func attach(ctx context.Context, client *identity.Client, w identity.Workload, sa identity.ServiceAccount) (*result, error) {
-	change, err := client.Attach(ctx, w, sa)
+// change that was written is in the result, whatever the error.
+func (r *result) attach(ctx context.Context, client *identity.Client, w identity.Workload, sa identity.ServiceAccount) error {
+	var opts []identity.Option
+	if len(r.Fixes) > 0 { // which may take a minute to be seen everywhere
+		opts = append(opts, identity.WaitForAccount(fixesTake))
+	}
+	change, err := client.Attach(ctx, w, sa, opts...)
 	if err != nil && !change.Written {
-		return nil, err
+		return err
 	}
 	differences, diffErr := diff(change.Before, change.After)
 	if err == nil {
 		err = diffErr
 	}
-	return &result{Change: change, Diff: differences}, err
+	r.Change, r.Diff = &change, differences
+	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 
@@ -22,6 +23,13 @@ func setUp(t *testing.T) (*fake.Backend, *identity.Client) {
 	client, err := identity.NewClient(t.Context(), b.ClientOptions(demo.Deployer)...)
 	require.NoError(t, err)
 	return b, client
+}
+
+// attach attaches an account without checking before.
+func attach(ctx context.Context, client *identity.Client, w identity.Workload, sa identity.ServiceAccount) (*result, error) {
+	var r result
+	err := r.attach(ctx, client, w, sa)
+	return &r, err
 }
 
 func text(r *result) string {
@@ -46,7 +54,7 @@ func TestValuesOfOthersAreNotShown(t *testing.T) {
 	differences, err := diff(before, bytes.Replace(change.After, []byte("data-prod-invoices"), []byte("hunter2"), 1))
 
 	require.NoError(t, err)
-	r := &result{Change: change, Diff: differences}
+	r := &result{Change: &change, Diff: differences}
 	const path = "template.template.containers[0].env[7].value"
 	assert.Equal(t, []difference{{Path: path, By: byOther}}, r.changed(byOther))
 	assert.Contains(t, text(r), "\nAlso changed, not by this bot (values not shown)\n  "+path+"\n")
@@ -66,7 +74,7 @@ func TestAWrittenChangeThatFailsIsShown(t *testing.T) {
 	r, err := attach(t.Context(), client, invoices, exporter)
 
 	require.ErrorContains(t, err, "SECRETS_ACCESS_CHECK_FAILED")
-	require.NotNil(t, r)
+	require.NotNil(t, r.Change)
 	assert.Contains(t, text(r), "\nWritten, but not known to be in effect.\n")
 	assert.Len(t, r.changed(byAttach), 1)
 }

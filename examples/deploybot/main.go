@@ -1,5 +1,6 @@
 // Command deploybot makes a Cloud Run job, service or worker pool run as
-// another service account, and shows what that changed.
+// another service account. It first checks that this would work, refuses if not,
+// and shows what it changed.
 //
 //	go run ./examples/deploybot
 //
@@ -10,10 +11,17 @@
 //		-workload projects/PROJECT/locations/LOCATION/jobs/JOB \
 //		-identity NAME@PROJECT.iam.gserviceaccount.com
 //
-// With -json it prints an object: change, an [identity.Change]; diff, a list of
+// The demo has an account that nobody prepared. The first line shows what is
+// missing and how to fix it, the second fixes it:
+//
+//	go run ./examples/deploybot -identity report-writer@data-prod.iam.gserviceaccount.com
+//	go run ./examples/deploybot -identity report-writer@data-prod.iam.gserviceaccount.com -fix
+//
+// With -json it prints an object: preflight, a [preflight.Report]; fixes, a list
+// of [preflight.Step], of -fix; change, an [identity.Change]; diff, a list of
 // path, by ("attach", "server" or "other"), old and new; and, of the cloud in
-// memory, calls, a list of method and status. It prints none if it failed before
-// anything was written.
+// memory, calls, a list of method and status, and checks, the number of calls
+// before. There is no change and no diff if nothing was written.
 //
 // It exits with 0 when the workload runs as that account, also if it did
 // before; with 1 when that was refused or failed; with 2 when it was called
@@ -37,15 +45,22 @@ import (
 	"github.com/runidentity/runidentity/identity"
 )
 
-const help = `usage: deploybot [-workload NAME] [-identity ACCOUNT] [-live] [-json]
+const help = `usage: deploybot [-workload NAME] [-identity ACCOUNT] [-fix [-override]]
+                 [-strict] [-live] [-json] [-markdown FILE]
 
-Makes a Cloud Run job, service or worker pool run as another service account,
-and shows what that changed. Without -live it works on a Google Cloud in memory.
+Checks that a Cloud Run job, service or worker pool can run as another service
+account, makes it so, and shows what that changed. Without -live it works on a
+Google Cloud in memory.
 
   -workload NAME     projects/PROJECT/locations/REGION/jobs/ID (or services/ID,
                      or workerPools/ID); without -live, the demo's job
   -identity ACCOUNT  such as runner@data-prod.iam.gserviceaccount.com;
                      without -live, an account made for that job
+  -fix               apply the fixes of failed checks; in the demo, as an
+                     administrator
+  -override          with -fix, also change organization and deny policies
+  -strict            don't attach if a check can't be made
+  -markdown FILE     write the checks to a file, for a pull request
   -live              work on the real Google Cloud, with Application Default
                      Credentials; needs -workload and -identity
   -json              print the result as JSON
@@ -84,14 +99,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 
-	attachThere := attachInDemo
+	there := connectToDemo
 	if o.live {
-		attachThere = attachLive
+		there = connect
 	}
-	result, err := attachThere(ctx, o.workload, o.identity)
-	// A change can be written and yet come with an error.
-	if result != nil {
-		err = errors.Join(err, result.print(stdout, o))
+	c, err := there(ctx)
+	if err == nil {
+		err = deploy(ctx, c, o, stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "deploybot:", err)
@@ -100,11 +114,29 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
+// deploy checks, attaches and prints. Much can be done and yet end with an
+// error.
+func deploy(ctx context.Context, c *cloud, o options, stdout io.Writer) error {
+	if c.backend != nil {
+		defer c.backend.Close()
+	}
+	var r result
+	err := r.check(ctx, c, o)
+	r.Checks = len(c.calls())
+	if err == nil {
+		err = r.attach(ctx, c.client, o.workload, o.identity)
+		r.Calls = c.calls()
+	}
+	return errors.Join(err, r.print(stdout, o), r.writeMarkdown(o.markdown))
+}
+
 // options are what the command line says.
 type options struct {
-	workload   identity.Workload
-	identity   identity.ServiceAccount
-	live, json bool
+	workload              identity.Workload
+	identity              identity.ServiceAccount
+	fix, override, strict bool
+	live, json            bool
+	markdown              string
 }
 
 func parseOptions(args []string) (options, error) {
@@ -113,6 +145,10 @@ func parseOptions(args []string) (options, error) {
 	flags.SetOutput(io.Discard) // run says it
 	flags.TextVar(&o.workload, "workload", identity.MustParseWorkload(demo.Job), "")
 	flags.TextVar(&o.identity, "identity", identity.MustParseServiceAccount(demo.ExportIdentity), "")
+	flags.BoolVar(&o.fix, "fix", false, "")
+	flags.BoolVar(&o.override, "override", false, "")
+	flags.BoolVar(&o.strict, "strict", false, "")
+	flags.StringVar(&o.markdown, "markdown", "", "")
 	flags.BoolVar(&o.live, "live", false, "")
 	flags.BoolVar(&o.json, "json", false, "")
 	if err := flags.Parse(args); err != nil {
@@ -126,6 +162,8 @@ func parseOptions(args []string) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.live && (!given["workload"] || !given["identity"]):
 		return o, errors.New("-live needs -workload and -identity: their defaults are of the demo")
+	case o.override && !o.fix:
+		return o, errors.New("-override says how -fix works: give both")
 	case o.workload == identity.Workload{}: // of empty text
 		return o, errors.New("-workload is empty")
 	case o.identity.IsZero():
@@ -134,8 +172,11 @@ func parseOptions(args []string) (options, error) {
 	return o, nil
 }
 
-// print writes the result in the form that is asked for.
+// print writes the result in the form that is asked for, if there is any.
 func (r *result) print(stdout io.Writer, o options) error {
+	if len(r.Preflight.Findings) == 0 && r.Change == nil {
+		return nil
+	}
 	var out bytes.Buffer
 	if o.json {
 		enc := json.NewEncoder(&out)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/runidentity/runidentity/examples/internal/demo"
+	"github.com/runidentity/runidentity/preflight"
 )
 
 const otherJob = "projects/web-prod/locations/europe-west1/jobs/other"
@@ -32,6 +33,19 @@ func TestDemo(t *testing.T) {
 	assert.Empty(t, stderr)
 	assert.Equal(t, `Demo on a Google Cloud in memory. To work on the real one: -live
 
+preflight of projects/web-prod/locations/europe-west1/jobs/nightly-invoices
+  as invoice-export@data-prod.iam.gserviceaccount.com: 7 passed
+
+  ✓ identity exists
+  ✓ deployer may act as it (iam.serviceAccounts.actAs, testIamPermissions)
+  ✓ deployer may deploy (run.jobs.update, testIamPermissions)
+  ✓ deployer may deploy (run.jobs.get, testIamPermissions)
+  ✓ Cloud Run API enabled
+  ✓ service agent may use it (iam.serviceAccounts.getAccessToken, by
+      roles/iam.serviceAccountTokenCreator on
+      invoice-export@data-prod.iam.gserviceaccount.com)
+  ✓ cross-project use allowed
+
 projects/web-prod/locations/europe-west1/jobs/nightly-invoices
   identity before  123456789012-compute@developer.gserviceaccount.com
   identity after   invoice-export@data-prod.iam.gserviceaccount.com
@@ -46,10 +60,11 @@ Changed in the job's JSON
 Everything else is unchanged, but for what Cloud Run itself records
   etag, generation, lastModifier, observedGeneration, updateTime
 
-API calls that it took, with their HTTP status
+API calls that the change took, with their HTTP status
   200  run.projects.locations.jobs.get
   200  run.projects.locations.jobs.patch
   200  run.projects.locations.operations.wait
+The checks before took 15, none of which writes.
 `, stdout)
 }
 
@@ -67,7 +82,11 @@ func TestNothingToChange(t *testing.T) {
 	code, stdout, stderr := program(t.Context(), "-identity", demo.JobIdentity)
 	assert.Equal(t, exitDone, code)
 	assert.Empty(t, stderr)
-	assert.Equal(t, `Demo on a Google Cloud in memory. To work on the real one: -live
+	assert.Contains(t, stdout, `
+  Advice
+  - 123456789012-compute@developer.gserviceaccount.com is a default account,
+    which whatever has no identity of its own runs as: an account for this
+    workload alone can have fewer rights
 
 projects/web-prod/locations/europe-west1/jobs/nightly-invoices
   identity before  123456789012-compute@developer.gserviceaccount.com
@@ -75,9 +94,9 @@ projects/web-prod/locations/europe-west1/jobs/nightly-invoices
 
 Nothing to change: the job has this identity already.
 
-API calls that it took, with their HTTP status
+API calls that the change took, with their HTTP status
   200  run.projects.locations.jobs.get
-`, stdout)
+`)
 }
 
 func TestJSON(t *testing.T) {
@@ -98,7 +117,17 @@ func TestJSON(t *testing.T) {
 		}
 		stdout = at.ReplaceAllLiteralString(stdout, masked)
 	}
+	var whole map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(stdout), &whole))
+	var report preflight.Report
+	require.NoError(t, json.Unmarshal(whole["preflight"], &report))
+	assert.Equal(t, preflight.Pass, report.Verdict())
+	assert.Contains(t, string(whole["preflight"]), `"verdict": "pass"`)
+	delete(whole, "preflight")
+	rest, err := json.Marshal(whole)
+	require.NoError(t, err)
 	assert.JSONEq(t, `{
+		"checks": 15,
 		"change": {
 			"workload": "projects/web-prod/locations/europe-west1/jobs/nightly-invoices",
 			"old": "123456789012-compute@developer.gserviceaccount.com",
@@ -126,7 +155,7 @@ func TestJSON(t *testing.T) {
 			{"method": "run.projects.locations.jobs.patch", "status": 200},
 			{"method": "run.projects.locations.operations.wait", "status": 200}
 		]
-	}`, stdout)
+	}`, string(rest))
 
 	code, stdout, _ = program(t.Context(), "-json", "-identity", demo.JobIdentity)
 	assert.Equal(t, exitDone, code)
@@ -162,6 +191,9 @@ func TestExitCodes(t *testing.T) {
 		{"-workload " + otherJob, exitFailed, "attach " + otherJob + " as " + demo.ExportIdentity + ": not found: "},
 		{"-json -workload " + otherJob, exitFailed, "not found"},
 		{"-workload projects/elsewhere/locations/europe-west1/jobs/other", exitFailed, "Error 403"},
+		{"-identity " + demo.ReportIdentity, exitFailed, "not attached: 2 of 7 checks failed (-fix applies their fixes)"},
+		{"-identity " + demo.ReportIdentity + " -fix", exitDone, ""},
+		{"-identity " + demo.ReportIdentity + " -json", exitFailed, "not attached: 2 of 7"},
 
 		{"-identity runner", exitUsage, `invalid value "runner" for flag -identity: `},
 		{"-identity dev@example.com", exitUsage, `invalid service account "dev@example.com"`},
@@ -174,6 +206,7 @@ func TestExitCodes(t *testing.T) {
 		{"-live", exitUsage, "-live needs -workload and -identity"},
 		{"-live -workload " + otherJob, exitUsage, "-live needs -workload and -identity"},
 		{"-live -identity " + demo.ExportIdentity, exitUsage, "-live needs -workload and -identity"},
+		{"-override", exitUsage, "-override says how -fix works"},
 		{"-live -identity= -workload=", exitUsage, "-workload is empty"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -185,7 +218,9 @@ func TestExitCodes(t *testing.T) {
 				assert.Empty(t, stderr)
 				return
 			}
-			assert.Empty(t, stdout)
+			if tt.code == exitUsage {
+				assert.Empty(t, stdout)
+			}
 			assert.Regexp(t, "^deploybot: .+\n$", stderr, "one line")
 			assert.Contains(t, stderr, tt.stderr)
 		})

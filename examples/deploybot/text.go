@@ -11,10 +11,16 @@ import (
 )
 
 // printText writes the result for people, within 80 columns where the names
-// allow.
+// and commands allow.
 func (r *result) printText(w io.Writer, live bool) {
 	if !live {
 		fmt.Fprint(w, "Demo on a Google Cloud in memory. To work on the real one: -live\n\n")
+	}
+	if len(r.Preflight.Findings) > 0 {
+		r.printPreflight(w)
+	}
+	if r.Change == nil {
+		return
 	}
 	fmt.Fprintln(w, r.Change.Workload)
 	fmt.Fprintln(w, "  identity before ", account(r.Change.Old))
@@ -22,9 +28,12 @@ func (r *result) printText(w io.Writer, live bool) {
 	fmt.Fprintf(w, "\n%s\n", r.effect())
 	r.printDiff(w)
 	if len(r.Calls) > 0 {
-		fmt.Fprint(w, "\nAPI calls that it took, with their HTTP status\n")
+		fmt.Fprint(w, "\nAPI calls that the change took, with their HTTP status\n")
 		for _, c := range r.Calls {
 			fmt.Fprintf(w, "  %d  %s\n", c.Status, c.Method)
+		}
+		if len(r.Fixes) == 0 {
+			fmt.Fprintf(w, "The checks before took %d, none of which writes.\n", r.Checks)
 		}
 	}
 }

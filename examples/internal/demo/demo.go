@@ -4,7 +4,7 @@
 // Project web-prod runs a job that writes the night's invoices. It runs as the
 // project's default service account, as jobs do that nobody gave an identity.
 // The data that it exports to belongs to project data-prod, which has a service
-// account for the purpose.
+// account for the purpose, and another one that nobody prepared for it.
 package demo
 
 import (
@@ -35,6 +35,14 @@ const (
 	// ExportIdentity is the account that was made for the job, in DataProject.
 	ExportIdentity = "invoice-export@data-prod.iam.gserviceaccount.com"
 
+	// ReportIdentity is another account in DataProject, which neither Deployer
+	// nor Project's Cloud Run service agent may use yet.
+	ReportIdentity = "report-writer@data-prod.iam.gserviceaccount.com"
+
+	// Administrator is who may grant access in both projects, as a member: it is
+	// who the examples apply fixes as.
+	Administrator = "user:admin@example.com"
+
 	// Deployer is the account of a bot that deploys to Project, as a member: it
 	// is who the examples call the APIs as.
 	Deployer = "serviceAccount:" + deployBot
@@ -59,6 +67,10 @@ func NewBackend(opts ...fake.Option) *fake.Backend {
 		DisplayName: "Invoice export",
 		Description: "Identity of the job nightly-invoices in web-prod",
 	})
+	b.AddServiceAccount(&iam.ServiceAccount{
+		Email:       ReportIdentity,
+		DisplayName: "Report writer",
+	})
 	b.AddJSON(Job, job)
 
 	// The bot deploys to its project and may act as the accounts that jobs run
@@ -69,6 +81,14 @@ func NewBackend(opts ...fake.Option) *fake.Backend {
 	b.Grant("projects/-/serviceAccounts/"+ExportIdentity, "roles/iam.serviceAccountUser", Deployer)
 	b.Grant("projects/-/serviceAccounts/"+ExportIdentity, "roles/iam.serviceAccountTokenCreator",
 		"serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
+
+	// To check what a deploy needs, the bot also reads who may do what.
+	for _, project := range []string{Project, DataProject} {
+		for _, role := range []string{"roles/iam.securityReviewer", "roles/orgpolicy.policyViewer", "roles/serviceusage.serviceUsageViewer", "roles/browser"} {
+			b.Grant("projects/"+project, role, Deployer)
+		}
+		b.Grant("projects/"+project, "roles/owner", Administrator)
+	}
 	b.SetOrgPolicy(&orgpolicy.GoogleCloudOrgpolicyV2Policy{
 		Name: "projects/" + DataProject + "/policies/iam.disableCrossProjectServiceAccountUsage",
 		Spec: &orgpolicy.GoogleCloudOrgpolicyV2PolicySpec{
