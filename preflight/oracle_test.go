@@ -225,7 +225,7 @@ func TestOracle(t *testing.T) {
 	if raceEnabled {
 		n /= 5
 	}
-	for seed := range uint64(n) { //nolint:gosec // a count
+	for seed := range uint64(n) {
 		w := generate(t, seed)
 		target := preflight.Target{Workload: job, Identity: account(t, w.email), Deployer: w.deployer}
 		all := newChecker(t, w.Backend, auditor)
