@@ -73,7 +73,8 @@ type Change struct {
 	Remove       bool
 	Role, Member string
 	// Condition is that of the binding; without an expression there is none. A
-	// binding is found by its role and condition, as IAM tells them apart.
+	// binding is found by its role and condition, as IAM tells them apart; to
+	// remove a member, its title may be left out.
 	Condition Condition
 }
 
@@ -143,6 +144,42 @@ func (c *Client) edit(ctx context.Context, resource string, changes []Change) ([
 			return nil, err
 		}
 	}
+}
+
+// Has says whether the allow policy of a resource has the binding that a change
+// is about.
+func (c *Client) Has(ctx context.Context, resource string, change Change) (bool, error) {
+	a, name, err := c.find(resource)
+	if err != nil {
+		return false, err
+	}
+	p, err := a.get(ctx, name)
+	if err != nil {
+		return false, fmt.Errorf("read the allow policy of %s: %w", resource, err)
+	}
+	return p.has(change), nil
+}
+
+// Etag returns the etag of a resource's allow policy.
+func (c *Client) Etag(ctx context.Context, resource string) (string, error) {
+	a, name, err := c.find(resource)
+	if err != nil {
+		return "", err
+	}
+	p, err := a.get(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("read the allow policy of %s: %w", resource, err)
+	}
+	var etag string
+	err = json.Unmarshal(p.fields["etag"], &etag)
+	return etag, err
+}
+
+// Supports says whether a resource, named in full, is one whose allow policy a
+// Client can change.
+func Supports(resource string) bool {
+	_, _, err := (&Client{apis: map[string]api{"cloudresourcemanager.googleapis.com": {}, "iam.googleapis.com": {}, "run.googleapis.com": {}}}).find(resource)
+	return err == nil
 }
 
 // find returns the API of a resource and its relative name.

@@ -72,7 +72,13 @@ func TestEdit(t *testing.T) {
 			assert.Empty(t, made)
 			assert.Len(t, b.Calls(), 1, "nothing is written when nothing changes")
 
-			until.Remove = true
+			for change, want := range map[allowpolicy.Change]bool{until: true, grant("roles/run.viewer", dev): true, grant("roles/owner", dev): false} {
+				has, err := c.Has(t.Context(), resource, change)
+				require.NoError(t, err)
+				assert.Equal(t, want, has)
+			}
+
+			until.Remove, until.Condition.Title = true, ""
 			other := until
 			other.Condition.Expression = "true"
 			made, err = c.Edit(t.Context(), resource, until, other, allowpolicy.Change{Remove: true, Role: "roles/owner", Member: dev})
@@ -89,12 +95,14 @@ func TestBadInput(t *testing.T) {
 	for _, resource := range []string{"", "projects/p", "//storage.googleapis.com/b", "//iam.googleapis.com/projects/p", project + "?x", project + "/x"} {
 		_, err := c.Edit(t.Context(), resource, grant("roles/viewer", dev))
 		require.ErrorContains(t, err, "it must be the full name of a project, folder", resource)
+		assert.False(t, allowpolicy.Supports(resource))
 	}
 	_, err := c.Edit(t.Context(), project, grant("", dev))
 	require.ErrorContains(t, err, "a change needs both")
 	_, err = c.Edit(t.Context(), project, grant("roles/viewer", "dev"))
 	require.ErrorContains(t, err, `member "dev"`)
 	assert.Empty(t, b.Calls())
+	assert.True(t, allowpolicy.Supports(project) && allowpolicy.Supports(account) && allowpolicy.Supports(job))
 }
 
 func TestManyWriters(t *testing.T) {

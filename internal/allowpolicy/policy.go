@@ -88,7 +88,13 @@ func (p *policy) apply(changes []Change) ([]Change, error) {
 // is says whether a change is about this binding.
 func (b *binding) is(c Change) bool {
 	return b.role == c.Role && b.condition.Expression == c.Condition.Expression &&
-		(c.Condition.Expression == "" || b.condition.Title == c.Condition.Title)
+		(c.Condition.Expression == "" || b.condition.Title == c.Condition.Title || c.Remove && c.Condition.Title == "")
+}
+
+// has says whether a member has a role, with or without a condition.
+func (p *policy) has(c Change) bool {
+	c.Remove = true // any title will do if none is given
+	return slices.ContainsFunc(p.bindings, func(b *binding) bool { return b.is(c) && b.index(c.Member) >= 0 })
 }
 
 func (p *policy) add(c Change) bool {

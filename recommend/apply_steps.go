@@ -1,0 +1,125 @@
+package recommend
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/allowpolicy"
+	"github.com/runidentity/runidentity/internal/retry"
+)
+
+// change is the change of a policy that a step makes.
+func (s Step) change() allowpolicy.Change {
+	return allowpolicy.Change{
+		Remove: s.Kind == RemoveBinding, Role: s.Role, Member: s.Member,
+		Condition: allowpolicy.Condition{Title: s.ConditionTitle, Expression: s.Condition},
+	}
+}
+
+// isSo says whether things are as a step would make them.
+func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
+	switch s.Kind {
+	case CreateAccount:
+		project, _ := s.Account.Project()
+		_, err := retry.Do(ctx, func() (*iam.ServiceAccount, error) {
+			return c.iam.Projects.ServiceAccounts.Get("projects/" + project + "/serviceAccounts/" + s.Account.Email()).Context(ctx).Do()
+		})
+		if failedFor(err, http.StatusNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	case GrantRole:
+		return c.policies.Has(ctx, s.Resource, s.change())
+	case RemoveBinding:
+		has, err := c.policies.Has(ctx, s.Resource, s.change())
+		return !has, err
+	case Attach:
+		a, err := c.identity.Get(ctx, s.Workload)
+		return err == nil && a.ServiceAccount == s.Account, err
+	}
+	return false, fmt.Errorf("a step of kind %q isn't known", s.Kind)
+}
+
+// newAccountTakes is how long an account that was just made may take to be seen.
+const newAccountTakes = 3 * time.Minute
+
+// carryOut makes things as a step says.
+func (c *Client) carryOut(ctx context.Context, s Step) error {
+	var err error
+	switch s.Kind {
+	case CreateAccount:
+		_, err = c.identity.EnsureServiceAccount(ctx, identity.AccountSpec{
+			ServiceAccount: s.Account, Wait: newAccountTakes, Description: "Identity of a Cloud Run workload",
+		})
+	case GrantRole, RemoveBinding:
+		_, err = c.policies.Edit(ctx, s.Resource, s.change())
+	case Attach:
+		_, err = c.identity.Attach(ctx, s.Workload, s.Account, identity.WaitForAccount(newAccountTakes))
+	default:
+		err = fmt.Errorf("a step of kind %q isn't known", s.Kind)
+	}
+	return err
+}
+
+// takeBack undoes a step.
+func (c *Client) takeBack(ctx context.Context, s Step) error {
+	var err error
+	switch s.Kind {
+	case GrantRole, RemoveBinding:
+		change := s.change()
+		change.Remove = !change.Remove
+		_, err = c.policies.Edit(ctx, s.Resource, change)
+	case Attach:
+		_, err = c.identity.Attach(ctx, s.Workload, s.Before)
+	case CreateAccount:
+	}
+	return err
+}
+
+// test makes the recommendation's own tests: that things are as it was computed
+// for.
+func (a *application) test(ctx context.Context) error {
+	if r := a.now; r.Action == ReplaceRole {
+		has, err := a.c.policies.Has(ctx, r.Resource, allowpolicy.Change{
+			Remove: true, Role: r.Role, Member: r.Member, Condition: allowpolicy.Condition{Expression: r.Condition},
+		})
+		if err != nil {
+			return err
+		}
+		if !has { // other roles instead of nothing would be more access
+			return fmt.Errorf("%w: %s doesn't have %s on %s any more", ErrBlocked, r.Member, r.Role, r.Resource)
+		}
+	}
+	for _, op := range a.now.tests {
+		if op.hasMatcher || op.value.text() == "" {
+			return fmt.Errorf("the recommendation has a test of %q that this package can't make: apply it by hand", op.path)
+		}
+		switch op.path {
+		case pathIdentity:
+			w := a.now.Service
+			attached, err := a.c.identity.Get(ctx, w)
+			if err != nil {
+				return fmt.Errorf("the recommendation's test of the identity of %s: %w", w, err)
+			}
+			if got := attached.ServiceAccount.Email(); got != op.value.text() {
+				return fmt.Errorf("%w: it was computed for the identity %s, and %s has %s", ErrBlocked, op.value.text(), w.ID, got)
+			}
+		case pathEtag:
+			etag, err := a.c.policies.Etag(ctx, op.resource)
+			if err != nil {
+				return fmt.Errorf("the recommendation's test of a policy's etag: %w", err)
+			}
+			if etag != op.value.text() {
+				return fmt.Errorf("%w: the allow policy of %s changed since it was computed", ErrBlocked, op.resource)
+			}
+		default:
+			return fmt.Errorf("the recommendation has a test of %q that this package can't make: apply it by hand", op.path)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,370 @@
+package recommend
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/runidentity/runidentity/internal/retry"
+)
+
+// A Query says which recommendations or insights to list.
+type Query struct {
+	// Projects are ids or numbers of projects; at least one.
+	Projects []string
+	// Regions are where to look for Cloud Run's recommendations. Without any,
+	// there are none of those. IAM's live in "global".
+	Regions []string
+	// Recommenders are RunIdentity and IAMPolicy, both if empty; in
+	// [Client.Insights], insight types.
+	Recommenders []string
+	// States are those that count, Active alone if empty. AllStates counts all.
+	States    []State
+	AllStates bool
+	// Subtypes, Priorities (of insights, severities), Resources and Members
+	// count, all if empty. The API can't filter by member: that is done here.
+	Subtypes, Priorities, Resources, Members []string
+	// WithInsights joins each recommendation with its insights, which takes one
+	// more listing for each project and location.
+	WithInsights bool
+}
+
+// A ListError is that one listing of several failed: the others go on.
+type ListError struct {
+	Project, Location string
+	Kind              string // of the recommender or the insight type
+	Err               error  // wraps ErrAPIDisabled or ErrDenied if that is why
+}
+
+// Error says what could not be listed.
+func (e *ListError) Error() string {
+	return fmt.Sprintf("list %s of project %s in %s: %v", e.Kind, e.Project, e.Location, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *ListError) Unwrap() error { return e.Err }
+
+// concurrency is how many listings are under way at a time.
+const concurrency = 16
+
+// A listing is one of the lists that a query means.
+type listing struct{ project, location, collection, kind, items string }
+
+func (l listing) parent() string {
+	return "projects/" + l.project + "/locations/" + l.location + "/" + l.collection + "/" + l.kind + "/" + l.items
+}
+
+// insightsOf is the type of the insights that a recommender's follow from.
+var insightsOf = map[string]string{RunIdentity: RunIdentityUse, IAMPolicy: PolicyUse}
+
+// regional says whether a recommender or insight type lives in regions.
+func regional(kind string) bool { return kind == RunIdentity || kind == RunIdentityUse }
+
+// validate checks a query, and returns what is to be listed.
+func (q Query) validate(collection string, known []string) ([]listing, error) {
+	if len(q.Projects) == 0 {
+		return nil, errors.New(`the query names no project, such as "web-prod"`)
+	}
+	for _, p := range slices.Concat(q.Projects, q.Regions) {
+		if p == "" || strings.ContainsAny(p, "/?#% ") {
+			return nil, fmt.Errorf("%q: projects are ids or numbers such as %q, regions such as %q", p, "web-prod", "europe-west1")
+		}
+	}
+	kinds := q.Recommenders
+	if len(kinds) == 0 {
+		kinds = known
+	}
+	items := map[string]string{"recommenders": "recommendations", "insightTypes": "insights"}[collection]
+	var all []listing
+	for _, kind := range kinds {
+		if !slices.Contains(known, kind) {
+			return nil, fmt.Errorf("%q: not one of %q", kind, known)
+		}
+		for _, project := range q.Projects {
+			locations := []string{"global"}
+			if regional(kind) {
+				locations = q.Regions
+			}
+			for _, location := range locations {
+				all = append(all, listing{project, location, collection, kind, items})
+			}
+		}
+	}
+	return all, nil
+}
+
+// maxFilter is how long a filter may be.
+const maxFilter = 500
+
+// filter is what of a query the API can filter by, as far as a filter may be long.
+func (q Query) filter(items string) string {
+	subtype, rank := "recommenderSubtype", "priority"
+	if items == "insights" {
+		subtype, rank = "insightSubtype", "severity"
+	}
+	var clauses []string
+	add := func(field, operator string, values []string) {
+		var parts []string
+		for _, v := range values {
+			if strings.ContainsAny(v, "\"\\") {
+				return
+			}
+			parts = append(parts, field+operator+`"`+v+`"`)
+		}
+		if len(parts) == 0 {
+			return
+		}
+		clause := "(" + strings.Join(parts, " OR ") + ")"
+		if len(strings.Join(append(clauses, clause), " AND ")) <= maxFilter {
+			clauses = append(clauses, clause)
+		}
+	}
+	if states := q.states(); states != nil {
+		add("stateInfo.state", " = ", states)
+	}
+	add(rank, " = ", q.Priorities)
+	add(subtype, " = ", q.Subtypes)
+	return strings.Join(clauses, " AND ")
+}
+
+// states are those that count, nil for all.
+func (q Query) states() []string {
+	if q.AllStates {
+		return nil
+	}
+	if len(q.States) == 0 {
+		return []string{string(Active)}
+	}
+	out := make([]string, len(q.States))
+	for i, s := range q.States {
+		out[i] = string(s)
+	}
+	return out
+}
+
+// counts says whether something is among values, of which none means all.
+func counts(values []string, v string) bool { return len(values) == 0 || slices.Contains(values, v) }
+
+func (q Query) takes(r Recommendation) bool {
+	return (q.AllStates || counts(q.states(), string(r.State))) && counts(q.Subtypes, r.Subtype) && counts(q.Priorities, r.Priority) &&
+		counts(q.Resources, r.Resource) && counts(q.Members, r.Member)
+}
+
+func (q Query) takesInsight(i Insight) bool {
+	member := i.Member
+	if i.Account != "" {
+		member = "serviceAccount:" + i.Account
+	}
+	return (q.AllStates || counts(q.states(), i.State)) && counts(q.Subtypes, i.Subtype) && counts(q.Priorities, i.Severity) && counts(q.Members, member)
+}
+
+// pages reads a listing page by page, and calls each with the items' JSON.
+func (c *Client) pages(ctx context.Context, l listing, filter string, each func(json.RawMessage) bool) error {
+	for token := ""; ; {
+		query := url.Values{"pageSize": {"500"}}
+		if filter != "" {
+			query.Set("filter", filter)
+		}
+		if token != "" {
+			query.Set("pageToken", token)
+		}
+		raw, err := retry.Do(ctx, func() ([]byte, error) { return c.do(ctx, http.MethodGet, l.parent(), query, nil) })
+		if err == nil {
+			var page struct {
+				Recommendations []json.RawMessage `json:"recommendations"`
+				Insights        []json.RawMessage `json:"insights"`
+				Next            string            `json:"nextPageToken"`
+			}
+			if err = json.Unmarshal(raw, &page); err == nil {
+				for _, item := range append(page.Recommendations, page.Insights...) {
+					if !each(item) {
+						return nil
+					}
+				}
+				if token = page.Next; token == "" {
+					return nil
+				}
+				continue
+			}
+			err = fmt.Errorf("%w: %w", retry.ErrGarbled, err)
+		}
+		return &ListError{Project: l.project, Location: l.location, Kind: l.kind, Err: told(err)}
+	}
+}
+
+// List lists recommendations. Projects and regions are read side by side, and
+// what comes is yielded in no particular order. A listing that fails is yielded
+// as a [*ListError], and the others go on. When ctx ends, the last thing that is
+// yielded is its error.
+func (c *Client) List(ctx context.Context, q Query) iter.Seq2[Recommendation, error] {
+	return func(yield func(Recommendation, error) bool) {
+		listings, err := q.validate("recommenders", []string{RunIdentity, IAMPolicy})
+		if err != nil {
+			yield(Recommendation{}, fmt.Errorf("list recommendations: %w", err))
+			return
+		}
+		var jobs []func(context.Context, func(Recommendation, error) bool)
+		for _, l := range listings {
+			jobs = append(jobs, func(ctx context.Context, send func(Recommendation, error) bool) { c.list(ctx, q, l, send) })
+		}
+		gather(ctx, jobs, yield)
+	}
+}
+
+// list reads one listing, with its insights if that is asked for.
+func (c *Client) list(ctx context.Context, q Query, l listing, send func(Recommendation, error) bool) {
+	var insights map[string]Insight
+	var insightsErr error
+	var wg sync.WaitGroup
+	if q.WithInsights {
+		wg.Go(func() { insights, insightsErr = c.insightsByName(ctx, l) })
+	}
+	defer wg.Wait()
+	first := true
+	err := c.pages(ctx, l, q.filter(l.items), func(raw json.RawMessage) bool {
+		r, err := DecodeRecommendation(raw)
+		if err != nil {
+			return send(Recommendation{Raw: raw, Why: err.Error()}, nil)
+		}
+		if !q.takes(r) {
+			return true
+		}
+		if first { // those of the whole location, read meanwhile
+			wg.Wait()
+			first = false
+		}
+		r.join(insights)
+		return send(r, nil)
+	})
+	if err != nil {
+		send(Recommendation{}, err)
+	}
+	wg.Wait()
+	if insightsErr != nil {
+		send(Recommendation{}, insightsErr)
+	}
+}
+
+func (c *Client) insightsByName(ctx context.Context, l listing) (map[string]Insight, error) {
+	in := listing{l.project, l.location, "insightTypes", insightsOf[l.kind], "insights"}
+	all := make(map[string]Insight)
+	err := c.pages(ctx, in, "", func(raw json.RawMessage) bool {
+		if i, err := DecodeInsight(raw); err == nil {
+			all[i.Name] = i
+		}
+		return true
+	})
+	return all, err
+}
+
+// join adds the insights that a recommendation follows from.
+func (r *Recommendation) join(insights map[string]Insight) {
+	for _, name := range r.InsightNames {
+		i, ok := insights[name]
+		if !ok {
+			continue
+		}
+		r.Insights = append(r.Insights, i)
+		if r.Observed == 0 {
+			r.Observed = i.Observed
+		}
+	}
+}
+
+// Insights lists insights: of [Query.Recommenders], which are insight types
+// here, all three if empty.
+func (c *Client) Insights(ctx context.Context, q Query) iter.Seq2[Insight, error] {
+	return func(yield func(Insight, error) bool) {
+		listings, err := q.validate("insightTypes", []string{RunIdentityUse, PolicyUse, AccountUsage})
+		if err != nil {
+			yield(Insight{}, fmt.Errorf("list insights: %w", err))
+			return
+		}
+		var jobs []func(context.Context, func(Insight, error) bool)
+		for _, l := range listings {
+			jobs = append(jobs, func(ctx context.Context, send func(Insight, error) bool) {
+				err := c.pages(ctx, l, q.filter(l.items), func(raw json.RawMessage) bool {
+					i, err := DecodeInsight(raw)
+					return err != nil || !q.takesInsight(i) || send(i, nil)
+				})
+				if err != nil {
+					send(Insight{}, err)
+				}
+			})
+		}
+		gather(ctx, jobs, yield)
+	}
+}
+
+// gather runs jobs side by side and yields what they send. When it returns, none
+// is under way.
+func gather[V any](ctx context.Context, jobs []func(context.Context, func(V, error) bool), yield func(V, error) bool) {
+	type result struct {
+		value V
+		err   error
+	}
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan result)
+	send := func(v V, err error) bool {
+		select {
+		case results <- result{v, err}:
+			return true
+		case <-inner.Done():
+			return false
+		}
+	}
+	next := make(chan func(context.Context, func(V, error) bool))
+	var wg sync.WaitGroup
+	for range min(concurrency, len(jobs)) {
+		wg.Go(func() {
+			for job := range next {
+				job(inner, send)
+			}
+		})
+	}
+	wg.Go(func() {
+		defer close(next)
+		for _, job := range jobs {
+			select {
+			case next <- job:
+			case <-inner.Done():
+				return
+			}
+		}
+	})
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	var zero V
+	for {
+		select {
+		case r := <-results:
+			if ctx.Err() != nil {
+				yield(zero, context.Cause(ctx))
+				return
+			}
+			if !yield(r.value, r.err) {
+				return
+			}
+		case <-done:
+			if ctx.Err() != nil {
+				yield(zero, context.Cause(ctx))
+			}
+			return
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package recommend
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/allowpolicy"
+)
+
+// A StepKind is what a step does.
+type StepKind string
+
+// The kinds of steps, in the order in which a plan has them: a workload never
+// lacks what it needs.
+const (
+	CreateAccount StepKind = "create-account"
+	GrantRole     StepKind = "grant-role"
+	Attach        StepKind = "attach"
+	RemoveBinding StepKind = "remove-role"
+)
+
+// A Step is one change.
+type Step struct {
+	Kind   StepKind `json:"kind"`
+	Reason string   `json:"reason"`
+
+	// Account is created, or attached to Workload, which had Before.
+	Account  identity.ServiceAccount `json:"account,omitzero"`
+	Workload identity.Workload       `json:"workload,omitzero"`
+	Before   identity.ServiceAccount `json:"before,omitzero"`
+
+	// Member is granted Role on Resource, or loses it. ConditionTitle tells the
+	// binding where there is a Condition.
+	Member         string `json:"member,omitempty"`
+	Role           string `json:"role,omitempty"`
+	Resource       string `json:"resource,omitempty"`
+	Condition      string `json:"condition,omitempty"`
+	ConditionTitle string `json:"conditionTitle,omitempty"`
+}
+
+// A Grant is a role on a resource.
+type Grant struct {
+	Role     string `json:"role"`
+	Resource string `json:"resource"` // a full resource name
+}
+
+// Choices are what a recommendation leaves to whoever applies it. The zero value
+// removes nothing.
+type Choices struct {
+	// Account is the account that NewIdentity is to create, if it isn't there,
+	// and attach. Current is what the service runs as now, to go back to.
+	Account, Current identity.ServiceAccount
+	// Grants are for Account: a recommendation tells the permissions that the
+	// service used, and which roles have them is not for a program to guess.
+	Grants []Grant
+	// Remove names the roles that may be taken away: "roles/editor". Any other
+	// stays, and is in [Plan.Kept].
+	Remove []string
+	// Among are other recommendations, to find those that exclude this one.
+	Among []Recommendation
+
+	// MaxAge is how old a recommendation may be, 14 days if zero; MinObserved how
+	// long the use must have been observed, 60 days if zero. What isn't is a
+	// warning. Now is the time to compare with, the clock's if zero.
+	MaxAge, MinObserved time.Duration
+	Now                 time.Time
+}
+
+// A Problem is a reason not to apply a plan, or to think twice.
+type Problem struct {
+	Message string `json:"message"`
+	// Blocking problems keep a plan from being applied.
+	Blocking bool `json:"blocking"`
+}
+
+// A Plan is what it takes to apply a recommendation: data, to show, to store and
+// to decide on. Its JSON is stable.
+type Plan struct {
+	Recommendation string    `json:"recommendation"` // the name
+	Etag           string    `json:"etag"`           // the recommendation's when the plan was made
+	Action         Action    `json:"action"`
+	Steps          []Step    `json:"steps"`
+	Kept           []Step    `json:"kept,omitempty"` // what is not removed, as it wasn't named
+	Problems       []Problem `json:"problems,omitempty"`
+}
+
+// ErrBlocked is wrapped by the error of a plan that must not be applied.
+var ErrBlocked = errors.New("the plan must not be applied")
+
+// Err returns nil unless a problem is blocking.
+func (p Plan) Err() error {
+	var why []string
+	for _, problem := range p.Problems {
+		if problem.Blocking {
+			why = append(why, problem.Message)
+		}
+	}
+	if len(why) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrBlocked, strings.Join(why, "; "))
+}
+
+// NewPlan makes the plan for a recommendation. The error says what the choices
+// lack; what speaks against applying it is in [Plan.Problems].
+func NewPlan(r Recommendation, c Choices) (Plan, error) {
+	p := &draft{Plan{Recommendation: r.Name, Etag: r.Etag, Action: r.Action, Steps: []Step{}}}
+	p.judge(r, c)
+	switch r.Action {
+	case NewIdentity:
+		if err := p.newIdentity(r, c); err != nil {
+			return Plan{}, fmt.Errorf("plan for %s: %w", r.Name, err)
+		}
+	case RemoveRole, ReplaceRole:
+		if !allowpolicy.Supports(r.Resource) {
+			p.block("the allow policy of " + r.Resource + " is not one that this package can change: apply it by hand")
+		}
+		for _, role := range r.AddRoles {
+			p.Steps = append(p.Steps, Step{
+				Kind: GrantRole, Member: r.Member, Role: role, Resource: r.Resource,
+				Reason: "has what was used of " + r.Role,
+			})
+		}
+		p.remove(r, c)
+	case UnusedAccount:
+		p.block("the account isn't used: disable it, and delete it when nothing breaks; this is not a plan's to do")
+	default:
+		p.block("it takes a person: " + r.Why)
+	}
+	return p.Plan, nil
+}
+
+// A draft is a plan that is being made.
+type draft struct{ Plan }
+
+func (p *draft) block(message string) { p.Problems = append(p.Problems, Problem{message, true}) }
+func (p *draft) warn(message string)  { p.Problems = append(p.Problems, Problem{message, false}) }
+
+// basicRoles are those that have thousands of permissions.
+var basicRoles = []string{"roles/owner", "roles/editor", "roles/viewer"}
+
+// judge looks for what speaks against applying a recommendation.
+func (p *draft) judge(r Recommendation, c Choices) {
+	now, maxAge, minObserved := c.Now, c.MaxAge, c.MinObserved
+	if now.IsZero() {
+		now = time.Now()
+	}
+	if maxAge <= 0 {
+		maxAge = 14 * 24 * time.Hour
+	}
+	if minObserved <= 0 {
+		minObserved = 60 * 24 * time.Hour
+	}
+	switch r.State {
+	case Active, Claimed:
+	case Succeeded:
+		p.block("it was applied already")
+	case Failed:
+		p.warn("applying it failed before")
+	case Dismissed:
+		p.block("it was dismissed")
+	default:
+		p.block(fmt.Sprintf("its state %q isn't known", r.State))
+	}
+	switch age := now.Sub(r.LastRefresh); {
+	case r.LastRefresh.IsZero():
+		p.warn("it doesn't tell when it was computed")
+	case age > maxAge:
+		p.warn(fmt.Sprintf("it was computed %d days ago: what was used since isn't in it", int(age.Hours()/24)))
+	}
+	switch {
+	case r.Observed == 0:
+		p.warn("it doesn't tell how long the use was observed")
+	case r.Observed < minObserved:
+		p.warn(fmt.Sprintf("the use was observed for %d days only: what is used more seldom looks unused", int(r.Observed.Hours()/24)))
+	}
+	for _, role := range slices.Concat(r.AddRoles, rolesOf(c.Grants)) {
+		if slices.Contains(basicRoles, role) {
+			p.block("it grants the basic role " + role)
+		}
+	}
+	if r.XorGroup != "" {
+		p.warn("only one recommendation of the group " + r.XorGroup + " is to be applied")
+		for _, other := range c.Among {
+			if other.XorGroup == r.XorGroup && other.Name != r.Name && (other.State == Claimed || other.State == Succeeded) {
+				p.block(fmt.Sprintf("%s, which excludes it, is %s", other.Name, other.State))
+			}
+		}
+	}
+}
+
+func rolesOf(grants []Grant) []string {
+	var roles []string
+	for _, g := range grants {
+		roles = append(roles, g.Role)
+	}
+	return roles
+}
+
+// newIdentity gives a service an account of its own.
+func (p *draft) newIdentity(r Recommendation, c Choices) error {
+	switch {
+	case c.Account.IsZero():
+		return fmt.Errorf("it proposes an account of its own for the service %s: Choices.Account names it, such as %q", r.Service.ID, "shop@web-prod.iam.gserviceaccount.com")
+	case c.Current.IsZero():
+		return errors.New("Choices.Current is missing: what the service runs as now, to go back to")
+	case c.Account.Kind() != identity.AccountUserManaged:
+		return fmt.Errorf("account %q: it must be a user-managed one, such as %q", c.Account, "shop@web-prod.iam.gserviceaccount.com")
+	}
+	if id, _, _ := strings.Cut(c.Account.Email(), "@"); len(id) < 6 || len(id) > 30 || id[0] < 'a' || id[0] > 'z' {
+		return fmt.Errorf("account id %q: it must begin with a letter and have 6 to 30 characters, such as %q", id, "shop-runner")
+	}
+	p.Steps = append(p.Steps, Step{Kind: CreateAccount, Account: c.Account, Reason: "an account for " + r.Service.ID + " alone"})
+	for _, g := range c.Grants {
+		p.Steps = append(p.Steps, Step{
+			Kind: GrantRole, Member: c.Account.Member(), Role: g.Role, Resource: g.Resource, Reason: "what the service needs, as chosen",
+		})
+	}
+	for _, g := range c.Grants {
+		if !allowpolicy.Supports(g.Resource) {
+			return fmt.Errorf("grant of %s on %q: it must be the full name of a project, folder, organization, service account or Cloud Run workload, such as %q",
+				g.Role, g.Resource, "//cloudresourcemanager.googleapis.com/projects/data-prod")
+		}
+	}
+	if len(c.Grants) == 0 {
+		p.warn("the new account gets no roles: " + used(r))
+	}
+	p.Steps = append(p.Steps, Step{
+		Kind: Attach, Account: c.Account, Workload: r.Service, Before: c.Current, Reason: "the service runs as its own account",
+	})
+	return nil
+}
+
+// used says which permissions were.
+func used(r Recommendation) string {
+	var all []string
+	for _, i := range r.Insights {
+		all = append(all, i.Exercised...)
+	}
+	if len(all) == 0 {
+		return "which permissions the service used isn't told"
+	}
+	return "the service used " + strings.Join(all, ", ")
+}
+
+// remove takes a role away, if that is asked for by name.
+func (p *draft) remove(r Recommendation, c Choices) {
+	s := Step{
+		Kind: RemoveBinding, Member: r.Member, Role: r.Role, Resource: r.Resource, Condition: r.Condition,
+		Reason: "not used",
+	}
+	if r.Action == ReplaceRole {
+		s.Reason = "replaced"
+	}
+	if r.Revoked > 0 {
+		s.Reason += fmt.Sprintf("; takes %d permissions away", r.Revoked)
+	}
+	if slices.Contains(c.Remove, r.Role) {
+		p.Steps = append(p.Steps, s)
+		return
+	}
+	p.Kept = append(p.Kept, s)
+	p.block("it takes " + r.Role + " away, which Choices.Remove doesn't name")
+}

@@ -1,0 +1,128 @@
+package recommend_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/recommend"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func decode(t *testing.T, name, text string) recommend.Recommendation {
+	t.Helper()
+	r, err := recommend.DecodeRecommendation(named(name, strings.Replace(text, "{", `{"stateInfo": {"state": "ACTIVE"}, "etag": "\"1\"", `, 1)))
+	require.NoError(t, err)
+	return r
+}
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	replace := decode(t, webPolicy+"x", replacement("serviceAccount:"+runner, webProject, "roles/editor", "roles/run.viewer"))
+	conditional := decode(t, webPolicy+"x", strings.Replace(removal(dev, "//iam.googleapis.com/projects/p/serviceAccounts/"+runner, "roles/viewer"),
+		`condition/expression": ""`, `condition/expression": "request.time.getFullYear() != 2026 || 'it''s' == \"|\""`, 1))
+	own := decode(t, webRun+"x", ownIdentity("shop", compute))
+	own.Insights = []recommend.Insight{{Exercised: []string{"run.jobs.run"}}}
+	var text strings.Builder
+	for _, tt := range []struct {
+		name string
+		r    recommend.Recommendation
+		c    recommend.Choices
+	}{
+		{"replace, nothing named", replace, recommend.Choices{}},
+		{"replace", replace, recommend.Choices{Remove: []string{"roles/editor"}}},
+		{"remove with a condition", conditional, recommend.Choices{Remove: []string{"roles/viewer"}}},
+		{"an account of its own, without roles", own, recommend.Choices{Account: shopAccount, Current: identity.MustParseServiceAccount(compute)}},
+		{"an account of its own", own, recommend.Choices{Account: shopAccount, Current: identity.MustParseServiceAccount(compute), Grants: []recommend.Grant{{Role: "roles/run.invoker", Resource: webProject}}}},
+		{"of a person", decode(t, webPolicy+"x", `{"recommenderSubtype": "SOMETHING"}`), recommend.Choices{}},
+		{"an unused account", recommend.Recommendation{Name: webUnused + "x", Action: recommend.UnusedAccount, State: "ACTIVE", LastRefresh: time.Now(), Observed: time.Hour * 24 * 220}, recommend.Choices{}},
+	} {
+		p, err := recommend.NewPlan(tt.r, tt.c)
+		require.NoError(t, err, tt.name)
+		raw, err := json.MarshalIndent(p, "", "  ")
+		require.NoError(t, err)
+		var back recommend.Plan
+		require.NoError(t, json.Unmarshal(raw, &back))
+		assert.Equal(t, p, back)
+		text.WriteString("== " + tt.name + "\n" + p.String() + "-- Markdown\n" + p.Markdown() + "-- gcloud\n" + p.Gcloud() + "-- JSON\n" + string(raw) + "\n")
+	}
+	file := filepath.Join("testdata", "plans.txt")
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o750))
+		require.NoError(t, os.WriteFile(file, []byte(text.String()), 0o600))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), text.String())
+}
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	base := decode(t, webPolicy+"x", removal(dev, webProject, "roles/editor"))
+	now := base.LastRefresh
+	with := func(change func(*recommend.Recommendation)) recommend.Recommendation {
+		r := base
+		change(&r)
+		return r
+	}
+	for name, tt := range map[string]struct {
+		r       recommend.Recommendation
+		c       recommend.Choices
+		want    string
+		blocked bool
+	}{
+		"fine":            {base, recommend.Choices{}, "", false},
+		"stale":           {base, recommend.Choices{Now: now.Add(15 * 24 * time.Hour)}, "it was computed 15 days ago", false},
+		"stale by choice": {base, recommend.Choices{Now: now.Add(25 * time.Hour), MaxAge: 24 * time.Hour}, "it was computed 1 days ago", false},
+		"no time":         {with(func(r *recommend.Recommendation) { r.LastRefresh = time.Time{} }), recommend.Choices{}, "it doesn't tell when", false},
+		"short":           {with(func(r *recommend.Recommendation) { r.Observed = 30 * 24 * time.Hour }), recommend.Choices{}, "observed for 30 days only", false},
+		"not observed":    {with(func(r *recommend.Recommendation) { r.Observed = 0 }), recommend.Choices{}, "how long the use was observed", false},
+		"short by choice": {base, recommend.Choices{MinObserved: 100 * 24 * time.Hour}, "observed for 90 days only", false},
+		"succeeded":       {with(func(r *recommend.Recommendation) { r.State = recommend.Succeeded }), recommend.Choices{}, "it was applied already", true},
+		"dismissed":       {with(func(r *recommend.Recommendation) { r.State = recommend.Dismissed }), recommend.Choices{}, "it was dismissed", true},
+		"failed before":   {with(func(r *recommend.Recommendation) { r.State = recommend.Failed }), recommend.Choices{}, "applying it failed before", false},
+		"unknown state":   {with(func(r *recommend.Recommendation) { r.State = "PAUSED" }), recommend.Choices{}, `its state "PAUSED" isn't known`, true},
+		"a bucket":        {with(func(r *recommend.Recommendation) { r.Resource = "//storage.googleapis.com/b" }), recommend.Choices{}, "apply it by hand", true},
+		"basic role": {with(func(r *recommend.Recommendation) {
+			r.Action, r.AddRoles = recommend.ReplaceRole, []string{"roles/viewer"}
+		}), recommend.Choices{}, "it grants the basic role roles/viewer", true},
+		"group":            {with(func(r *recommend.Recommendation) { r.XorGroup = "g" }), recommend.Choices{}, "only one recommendation of the group g", false},
+		"group, one taken": {with(func(r *recommend.Recommendation) { r.XorGroup = "g" }), recommend.Choices{Among: []recommend.Recommendation{{Name: "other", XorGroup: "g", State: recommend.Claimed}}}, "other, which excludes it, is CLAIMED", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tt.c.Remove = []string{"roles/editor"}
+			if tt.c.Now.IsZero() {
+				tt.c.Now = now
+			}
+			p, err := recommend.NewPlan(tt.r, tt.c)
+			require.NoError(t, err)
+			assert.Equal(t, tt.blocked, p.Err() != nil)
+			if tt.want == "" {
+				assert.Empty(t, p.Problems)
+				return
+			}
+			assert.Contains(t, p.Problems[len(p.Problems)-1].Message, tt.want)
+		})
+	}
+	own := decode(t, webRun+"x", ownIdentity("shop", compute))
+	for want, c := range map[string]recommend.Choices{
+		"Choices.Account names it":            {},
+		"Choices.Current is missing":          {Account: shopAccount},
+		"must begin with a letter and have 6": {Account: identity.MustParseServiceAccount("x-y@web-prod.iam.gserviceaccount.com"), Current: shopAccount},
+		"it must be the full name of":         {Account: shopAccount, Current: shopAccount, Grants: []recommend.Grant{{Role: "roles/x", Resource: "//storage.googleapis.com/b"}}},
+		"must be a user-managed one":          {Account: identity.MustParseServiceAccount(compute), Current: shopAccount},
+	} {
+		_, err := recommend.NewPlan(own, c)
+		require.ErrorContains(t, err, want)
+	}
+}

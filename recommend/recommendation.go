@@ -1,0 +1,169 @@
+package recommend
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/runidentity/runidentity/identity"
+)
+
+// The recommenders whose recommendations this package reads.
+const (
+	// RunIdentity proposes accounts for Cloud Run services. It lives in the
+	// service's region.
+	RunIdentity = "google.run.service.IdentityRecommender"
+	// IAMPolicy proposes to remove or replace roles. It lives in "global".
+	IAMPolicy = "google.iam.policy.Recommender"
+)
+
+// The insight types that this package reads.
+const (
+	// RunIdentityUse is about the accounts of Cloud Run services; in the region.
+	RunIdentityUse = "google.run.service.IdentityInsight"
+	// PolicyUse is about the permissions of a role that are used; in "global".
+	PolicyUse = "google.iam.policy.Insight"
+	// AccountUsage is about accounts that are not used; in "global".
+	AccountUsage = "google.iam.serviceAccount.Insight"
+)
+
+// An Action is what a recommendation proposes. The zero value is Review.
+type Action uint8
+
+const (
+	// Review means that a person has to look: it is not understood for certain
+	// what is proposed. [Recommendation.Why] says what isn't.
+	Review Action = iota
+	// NewIdentity is to give a service an account of its own.
+	NewIdentity
+	// RemoveRole is to take a role from a member.
+	RemoveRole
+	// ReplaceRole is to give a member other roles instead of one.
+	ReplaceRole
+	// UnusedAccount says that an account was not used. It comes from an insight:
+	// there is no state to change.
+	UnusedAccount
+)
+
+var actionNames = [...]string{"review", "new-identity", "remove-role", "replace-role", "unused-account"}
+
+// String returns a word, such as "remove-role".
+func (a Action) String() string {
+	if int(a) < len(actionNames) {
+		return actionNames[a]
+	}
+	return fmt.Sprintf("Action(%d)", uint8(a))
+}
+
+// MarshalText returns the action as String does.
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (a *Action) UnmarshalText(text []byte) error {
+	for i, name := range actionNames {
+		if string(text) == name {
+			*a = Action(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("action %q: not one of %q", text, actionNames)
+}
+
+// A State is that of a recommendation. Google may add others.
+type State string
+
+// The states.
+//
+// https://cloud.google.com/recommender/docs/key-concepts#states
+const (
+	Active    State = "ACTIVE"
+	Claimed   State = "CLAIMED"
+	Succeeded State = "SUCCEEDED"
+	Failed    State = "FAILED"
+	Dismissed State = "DISMISSED"
+)
+
+// A Recommendation is what Google proposes, as far as it is understood. Its JSON
+// is stable.
+type Recommendation struct {
+	// Name is the full name, with the project's number. Of UnusedAccount, it is
+	// the insight's.
+	Name        string `json:"name"`
+	Recommender string `json:"recommender"`
+	Subtype     string `json:"subtype,omitempty"`
+	Description string `json:"description,omitempty"`
+
+	State    State             `json:"state"`
+	Metadata map[string]string `json:"metadata,omitempty"` // of the state
+	Etag     string            `json:"etag,omitempty"`
+	// Priority is "P1", the highest, to "P4".
+	Priority    string    `json:"priority,omitempty"`
+	LastRefresh time.Time `json:"lastRefresh,omitzero"`
+	// XorGroup is the id of a group of which only one is to be applied.
+	XorGroup string `json:"xorGroup,omitempty"`
+
+	Action Action `json:"action"`
+	Why    string `json:"why,omitempty"` // of Review: what isn't understood
+
+	// Member has Role on Resource, if Condition, a CEL expression. AddRoles are
+	// proposed instead.
+	Member    string   `json:"member,omitempty"`
+	Resource  string   `json:"resource,omitempty"` // a full resource name
+	Role      string   `json:"role,omitempty"`
+	Condition string   `json:"condition,omitempty"`
+	AddRoles  []string `json:"addRoles,omitempty"`
+
+	// Service is the Cloud Run service that NewIdentity is about; its project is
+	// the number in Name. Value is what the recommendation would set.
+	Service identity.Workload `json:"service,omitzero"`
+	Value   string            `json:"value,omitempty"`
+
+	// Observed is how long the use was observed at least. It is zero if that
+	// isn't told.
+	Observed time.Duration `json:"observed,omitzero"`
+	// Revoked is how many permissions it would take away.
+	Revoked int `json:"revoked,omitempty"`
+
+	// InsightNames are the insights it follows from, Insights those that were
+	// listed as well.
+	InsightNames []string  `json:"insightNames,omitempty"`
+	Insights     []Insight `json:"insights,omitempty"`
+
+	// Raw is the JSON as it came.
+	Raw json.RawMessage `json:"raw,omitempty"`
+
+	tests []operation // to be made before it is applied
+}
+
+// An Insight is what Google observed.
+type Insight struct {
+	Name        string        `json:"name"`
+	Type        string        `json:"type"`
+	Subtype     string        `json:"subtype,omitempty"`
+	Description string        `json:"description,omitempty"`
+	State       string        `json:"state,omitempty"`
+	Severity    string        `json:"severity,omitempty"`
+	LastRefresh time.Time     `json:"lastRefresh,omitzero"`
+	Observed    time.Duration `json:"observed,omitzero"`
+
+	Member    string `json:"member,omitempty"`
+	Role      string `json:"role,omitempty"`
+	Condition string `json:"condition,omitempty"`
+	// Exercised permissions were used, Inferred ones are likely to be needed;
+	// Total is how many the role has.
+	Exercised []string `json:"exercised,omitempty"`
+	Inferred  []string `json:"inferred,omitempty"`
+	Total     int      `json:"total,omitempty"`
+
+	// Account is the account that an AccountUsage insight is about, LastUsed when
+	// it was last used: zero if never.
+	Account  string    `json:"account,omitempty"`
+	LastUsed time.Time `json:"lastUsed,omitzero"`
+
+	// Service and Region are of a RunIdentityUse insight.
+	Service string `json:"service,omitempty"`
+	Region  string `json:"region,omitempty"`
+
+	// Raw is the JSON as it came.
+	Raw json.RawMessage `json:"raw,omitempty"`
+}

@@ -1,0 +1,117 @@
+package recommend
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+
+	"github.com/runidentity/runidentity/internal/retry"
+)
+
+// What the API allows in the metadata of a state.
+//
+// https://cloud.google.com/recommender/docs/reference/rest/v1/projects.locations.recommenders.recommendations/markClaimed
+var (
+	metadataKey   = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+	metadataValue = regexp.MustCompile(`^[a-zA-Z0-9_./-]{0,255}$`)
+)
+
+// checkMetadata refuses what the API would.
+func checkMetadata(metadata map[string]string) error {
+	for key, v := range metadata {
+		if !metadataKey.MatchString(key) {
+			return fmt.Errorf("metadata key %q: it must be lower-case letters, digits, '_', '.' and '-', at most 63 and the first a letter or digit, such as %q", key, "owner")
+		}
+		if !metadataValue.MatchString(v) {
+			return fmt.Errorf("metadata %s=%q: a value may have letters, digits, '_', '.', '/' and '-' only, at most 255, so no email and no time; such as %q", key, v, "deploy-bot/42")
+		}
+	}
+	return nil
+}
+
+// Claim says that someone is about to apply a recommendation, which Google then
+// no longer changes. The metadata replaces what is there. It returns the
+// recommendation as it is then. The error wraps [ErrConflict] if the
+// recommendation changed since it was read.
+func (c *Client) Claim(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
+	return c.mark(ctx, r, "markClaimed", Claimed, metadata)
+}
+
+// Succeed says that a recommendation was applied, see [Client.Claim].
+func (c *Client) Succeed(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
+	return c.mark(ctx, r, "markSucceeded", Succeeded, metadata)
+}
+
+// Fail says that applying a recommendation failed, see [Client.Claim].
+func (c *Client) Fail(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
+	return c.mark(ctx, r, "markFailed", Failed, metadata)
+}
+
+// Dismiss says that nobody wants a recommendation, see [Client.Claim]. It takes
+// no metadata.
+func (c *Client) Dismiss(ctx context.Context, r Recommendation) (Recommendation, error) {
+	return c.mark(ctx, r, "markDismissed", Dismissed, nil)
+}
+
+func (c *Client) mark(ctx context.Context, r Recommendation, verb string, state State, metadata map[string]string) (Recommendation, error) {
+	out, err := c.markOnce(ctx, r, verb, state, metadata)
+	if err != nil {
+		return r, fmt.Errorf("%s %s: %w", verb, r.Name, err)
+	}
+	out.Insights, out.Service = r.Insights, r.Service
+	return out, nil
+}
+
+func (c *Client) markOnce(ctx context.Context, r Recommendation, verb string, state State, metadata map[string]string) (Recommendation, error) {
+	switch {
+	case r.Action == UnusedAccount:
+		return r, errors.New("it is an insight, whose state is not changed here")
+	case r.Etag == "":
+		return r, errors.New("it has no etag: read it first")
+	}
+	if err := checkMetadata(metadata); err != nil {
+		return r, err
+	}
+	req := map[string]any{"etag": r.Etag}
+	if len(metadata) > 0 {
+		req["stateMetadata"] = metadata
+	}
+	body, err := json.Marshal(req)
+	if err != nil {
+		return r, err
+	}
+	var failures retry.Backoff
+	for open := false; ; {
+		raw, err := c.do(ctx, http.MethodPost, r.Name+":"+verb, nil, body)
+		if err == nil {
+			return DecodeRecommendation(raw)
+		}
+		err = told(err)
+		if open && failedFor(err, http.StatusConflict) {
+			// The attempt before may have been the one that changed the etag.
+			now, getErr := c.Get(ctx, r.Name)
+			if getErr == nil && now.State == state && sameMetadata(now.Metadata, metadata) {
+				return now, nil
+			}
+		}
+		open = open || retry.Ambiguous(err)
+		if err := failures.Wait(ctx, err); err != nil {
+			return r, err
+		}
+	}
+}
+
+func sameMetadata(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for key, v := range a {
+		if b[key] != v {
+			return false
+		}
+	}
+	return true
+}

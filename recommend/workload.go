@@ -1,0 +1,151 @@
+package recommend
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/runidentity/runidentity/identity"
+)
+
+// For lists the active recommendations about a workload, each joined with its
+// insights: Cloud Run's about the workload, if it is a service; IAM's about the
+// account that it runs as; and, as [UnusedAccount], the insight that this account
+// isn't used.
+//
+// IAM's live where the grant is: the workload's project, the account's and
+// whatever other projects are given are looked at. A listing that fails is
+// yielded as a [*ListError], and the others go on.
+//
+// No public source shows that jobs or worker pools get recommendations of Cloud
+// Run's: for those, it is what IAM says about their account.
+func (c *Client) For(ctx context.Context, w identity.Workload, projects ...string) iter.Seq2[Recommendation, error] {
+	return func(yield func(Recommendation, error) bool) {
+		fail := func(err error) { yield(Recommendation{}, fmt.Errorf("recommendations for %s: %w", w, err)) }
+		if err := w.Validate(); err != nil {
+			fail(err)
+			return
+		}
+		known := []string{w.Project}
+		for _, p := range projects {
+			if p == "" || strings.ContainsAny(p, "/?#% ") {
+				fail(fmt.Errorf("project %q: it must be an id or a number, such as %q", p, "data-prod"))
+				return
+			}
+			if !slices.Contains(known, p) {
+				known = append(known, p)
+			}
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		// Who it runs as is read while the listings that don't depend on it are.
+		who := make(chan struct{})
+		var account identity.ServiceAccount
+		var whoErr error
+		var reading sync.WaitGroup
+		reading.Go(func() {
+			defer close(who)
+			account, whoErr = c.accountOf(ctx, w)
+		})
+		defer reading.Wait()
+		defer cancel()
+
+		jobs := []func(context.Context, func(Recommendation, error) bool){
+			func(ctx context.Context, send func(Recommendation, error) bool) {
+				// A project that only the account tells.
+				<-who
+				if whoErr != nil {
+					send(Recommendation{}, whoErr)
+					return
+				}
+				if own, ok := account.Project(); ok && !slices.Contains(known, own) && account.Kind() != identity.AccountComputeDefault {
+					c.forAccount(ctx, own, who, &account, send)
+				}
+			},
+		}
+		for _, project := range known {
+			jobs = append(jobs, func(ctx context.Context, send func(Recommendation, error) bool) {
+				c.forAccount(ctx, project, who, &account, send)
+			})
+		}
+		if w.Kind == identity.KindService {
+			jobs = append(jobs, func(ctx context.Context, send func(Recommendation, error) bool) {
+				l := listing{w.Project, w.Location, "recommenders", RunIdentity, "recommendations"}
+				c.list(ctx, Query{WithInsights: true}, l, func(r Recommendation, err error) bool {
+					if err == nil && r.Service.ID != w.ID {
+						return true
+					}
+					if err == nil {
+						r.Service = w
+					}
+					return send(r, err)
+				})
+			})
+		}
+		gather(ctx, jobs, yield)
+	}
+}
+
+// accountOf returns the account that a workload runs as.
+func (c *Client) accountOf(ctx context.Context, w identity.Workload) (identity.ServiceAccount, error) {
+	a, err := c.identity.Get(ctx, w)
+	if err != nil {
+		return identity.ServiceAccount{}, err
+	}
+	if a.ServiceAccount.IsZero() {
+		return identity.ServiceAccount{}, errors.New("it names no account, and so runs as the project's default one, whose address takes the project's number: " +
+			"list the recommendations of the project")
+	}
+	return a.ServiceAccount, nil
+}
+
+// forAccount lists what is said about an account in a project: the
+// recommendations with their insights, and that it isn't used. What comes waits
+// for who the account is.
+func (c *Client) forAccount(ctx context.Context, project string, who <-chan struct{}, account *identity.ServiceAccount, send func(Recommendation, error) bool) {
+	var both sync.WaitGroup
+	var one sync.Mutex // send is not for two at a time
+	ordered := func(r Recommendation, err error) bool {
+		one.Lock()
+		defer one.Unlock()
+		return send(r, err)
+	}
+	both.Go(func() {
+		l := listing{project, "global", "recommenders", IAMPolicy, "recommendations"}
+		c.list(ctx, Query{WithInsights: true}, l, func(r Recommendation, err error) bool {
+			<-who
+			if err == nil && !strings.EqualFold(r.Member, account.Member()) {
+				return true
+			}
+			return ordered(r, err)
+		})
+	})
+	both.Go(func() {
+		l := listing{project, "global", "insightTypes", AccountUsage, "insights"}
+		err := c.pages(ctx, l, Query{}.filter(l.items), func(raw json.RawMessage) bool {
+			i, err := DecodeInsight(raw)
+			<-who
+			if err != nil || !strings.EqualFold(i.Account, account.Email()) {
+				return true
+			}
+			return ordered(unused(i), nil)
+		})
+		if err != nil {
+			ordered(Recommendation{}, err)
+		}
+	})
+	both.Wait()
+}
+
+// unused is what an insight says of an account that isn't used.
+func unused(i Insight) Recommendation {
+	return Recommendation{
+		Name: i.Name, Recommender: i.Type, Subtype: i.Subtype, Description: i.Description, State: State(i.State), LastRefresh: i.LastRefresh,
+		Action: UnusedAccount, Member: "serviceAccount:" + i.Account, Observed: i.Observed, Insights: []Insight{i}, Raw: i.Raw,
+	}
+}
