@@ -7,12 +7,14 @@
 //     else;
 //   - [github.com/runidentity/runidentity/preflight]: would a deploy work, and
 //     if not, what is the smallest fix;
+//   - [github.com/runidentity/runidentity/recommend]: what would least privilege
+//     be for a workload, and a transaction that applies it;
 //   - [github.com/runidentity/runidentity/fake]: a Google Cloud in memory that
 //     says no for the same reasons as the real one, for the tests of programs
 //     that do so.
 //
-// identity and preflight never import fake. A deployment bot checks, and attaches
-// an account, so:
+// identity, preflight and recommend never import fake. A deployment bot checks, and
+// attaches an account, so:
 //
 //	w := identity.Job("web-prod", "europe-west1", "nightly")
 //	sa, err := identity.ParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")

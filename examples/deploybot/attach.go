@@ -5,6 +5,7 @@ import (
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/preflight"
+	"github.com/runidentity/runidentity/recommend"
 )
 
 // A result is what was done.
@@ -21,6 +22,9 @@ type result struct {
 	// before. Only the cloud in memory tells.
 	Calls  []call `json:"calls,omitempty"`
 	Checks int    `json:"checks,omitempty"`
+	// Recommendations are what less would do, Unlisted why some can't be read.
+	Recommendations []recommend.Recommendation `json:"recommendations,omitempty"`
+	Unlisted        []string                   `json:"unlisted,omitempty"`
 }
 
 // A call is one API call.

@@ -9,6 +9,7 @@ import (
 	"github.com/runidentity/runidentity/fake"
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/preflight"
+	"github.com/runidentity/runidentity/recommend"
 )
 
 // A cloud is what the bot works on.
@@ -16,6 +17,8 @@ type cloud struct {
 	client  *identity.Client
 	checker *preflight.Checker
 	fixer   *preflight.Fixer
+	// recommender reads recommendations.
+	recommender *recommend.Client
 	// backend is the cloud in memory, nil if it is the real one.
 	backend *fake.Backend
 }
@@ -48,6 +51,9 @@ func dial(ctx context.Context, deployer, fixer []option.ClientOption) (*cloud, e
 		return nil, err
 	}
 	if c.checker, err = preflight.NewChecker(ctx, deployer...); err != nil {
+		return nil, err
+	}
+	if c.recommender, err = recommend.NewClient(ctx, deployer...); err != nil {
 		return nil, err
 	}
 	c.fixer, err = preflight.NewFixer(ctx, fixer...)

@@ -1,6 +1,6 @@
 // Command deploybot makes a Cloud Run job, service or worker pool run as
 // another service account. It first checks that this would work, refuses if not,
-// and shows what it changed.
+// and shows what it changed, and what Recommender says less would do.
 //
 //	go run ./examples/deploybot
 //
@@ -21,7 +21,8 @@
 // of [preflight.Step], of -fix; change, an [identity.Change]; diff, a list of
 // path, by ("attach", "server" or "other"), old and new; and, of the cloud in
 // memory, calls, a list of method and status, and checks, the number of calls
-// before. There is no change and no diff if nothing was written.
+// before; recommendations, a list of [recommend.Recommendation], and unlisted, why
+// some can't be read. There is no change and no diff if nothing was written.
 //
 // It exits with 0 when the workload runs as that account, also if it did
 // before; with 1 when that was refused or failed; with 2 when it was called
@@ -126,6 +127,9 @@ func deploy(ctx context.Context, c *cloud, o options, stdout io.Writer) error {
 	if err == nil {
 		err = r.attach(ctx, c.client, o.workload, o.identity)
 		r.Calls = c.calls()
+		if err == nil {
+			r.recommend(ctx, c, o)
+		}
 	}
 	return errors.Join(err, r.print(stdout, o), r.writeMarkdown(o.markdown))
 }

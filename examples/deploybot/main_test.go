@@ -15,6 +15,7 @@ import (
 
 	"github.com/runidentity/runidentity/examples/internal/demo"
 	"github.com/runidentity/runidentity/preflight"
+	"github.com/runidentity/runidentity/recommend"
 )
 
 const otherJob = "projects/web-prod/locations/europe-west1/jobs/other"
@@ -64,7 +65,10 @@ API calls that the change took, with their HTTP status
   200  run.projects.locations.jobs.get
   200  run.projects.locations.jobs.patch
   200  run.projects.locations.operations.wait
-The checks before took 15, none of which writes.
+The checks before took 16, none of which writes.
+
+Less access would do, says Recommender (examples/leastprivilege applies it)
+  roles/run.viewer on the project isn't used
 `, stdout)
 }
 
@@ -87,6 +91,8 @@ func TestNothingToChange(t *testing.T) {
   - 123456789012-compute@developer.gserviceaccount.com is a default account,
     which whatever has no identity of its own runs as: an account for this
     workload alone can have fewer rights
+  - 123456789012-compute@developer.gserviceaccount.com has the basic role
+    roles/editor on projects/web-prod, thousands of permissions
 
 projects/web-prod/locations/europe-west1/jobs/nightly-invoices
   identity before  123456789012-compute@developer.gserviceaccount.com
@@ -97,6 +103,7 @@ Nothing to change: the job has this identity already.
 API calls that the change took, with their HTTP status
   200  run.projects.locations.jobs.get
 `)
+	assert.Contains(t, stdout, "  roles/editor on the project; enough would be\n    roles/run.invoker, roles/run.viewer\n")
 }
 
 func TestJSON(t *testing.T) {
@@ -124,10 +131,15 @@ func TestJSON(t *testing.T) {
 	assert.Equal(t, preflight.Pass, report.Verdict())
 	assert.Contains(t, string(whole["preflight"]), `"verdict": "pass"`)
 	delete(whole, "preflight")
+	var recs []recommend.Recommendation
+	require.NoError(t, json.Unmarshal(whole["recommendations"], &recs))
+	require.Len(t, recs, 1)
+	assert.Equal(t, recommend.RemoveRole, recs[0].Action)
+	delete(whole, "recommendations")
 	rest, err := json.Marshal(whole)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{
-		"checks": 15,
+		"checks": 16,
 		"change": {
 			"workload": "projects/web-prod/locations/europe-west1/jobs/nightly-invoices",
 			"old": "123456789012-compute@developer.gserviceaccount.com",

@@ -27,6 +27,7 @@ func (r *result) printText(w io.Writer, live bool) {
 	fmt.Fprintln(w, "  identity after  ", account(r.Change.New))
 	fmt.Fprintf(w, "\n%s\n", r.effect())
 	r.printDiff(w)
+	defer r.printRecommendations(w)
 	if len(r.Calls) > 0 {
 		fmt.Fprint(w, "\nAPI calls that the change took, with their HTTP status\n")
 		for _, c := range r.Calls {

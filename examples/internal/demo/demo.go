@@ -4,7 +4,9 @@
 // Project web-prod runs a job that writes the night's invoices. It runs as the
 // project's default service account, as jobs do that nobody gave an identity.
 // The data that it exports to belongs to project data-prod, which has a service
-// account for the purpose, and another one that nobody prepared for it.
+// account for the purpose, and another one that nobody prepared for it. A service
+// of web-prod runs as the default account as well, and Recommender has found out
+// what less would do.
 package demo
 
 import (
@@ -95,5 +97,6 @@ func NewBackend(opts ...fake.Option) *fake.Backend {
 			Rules: []*orgpolicy.GoogleCloudOrgpolicyV2PolicySpecPolicyRule{{ForceSendFields: []string{"Enforce"}}}, // false
 		},
 	})
+	addRecommendations(b)
 	return b
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/runidentity/runidentity/recommend"
+)
+
+// recommend asks what less would do for what was just deployed. That it can't be
+// told is no reason for the deploy to fail.
+func (r *result) recommend(ctx context.Context, c *cloud, o options) {
+	for rec, err := range c.recommender.For(ctx, o.workload) {
+		if err != nil {
+			r.Unlisted = append(r.Unlisted, err.Error())
+			continue
+		}
+		rec.Raw = nil
+		for i := range rec.Insights {
+			rec.Insights[i].Raw = nil
+		}
+		r.Recommendations = append(r.Recommendations, rec)
+	}
+}
+
+// printRecommendations writes what less would do, for people.
+func (r *result) printRecommendations(w io.Writer) {
+	if len(r.Recommendations) > 0 {
+		fmt.Fprint(w, "\nLess access would do, says Recommender (examples/leastprivilege applies it)\n")
+	}
+	for _, rec := range r.Recommendations {
+		switch rec.Action {
+		case recommend.RemoveRole:
+			fmt.Fprintf(w, "  %s on the project isn't used\n", rec.Role)
+		case recommend.ReplaceRole:
+			fmt.Fprintf(w, "  %s on the project; enough would be\n    %s\n", rec.Role, strings.Join(rec.AddRoles, ", "))
+		case recommend.NewIdentity:
+			fmt.Fprint(w, "  an account of its own\n")
+		case recommend.UnusedAccount:
+			fmt.Fprint(w, "  the account isn't used\n")
+		default:
+			fmt.Fprintf(w, "  %s (takes a person)\n", rec.Description)
+		}
+	}
+	for _, why := range r.Unlisted {
+		fmt.Fprintf(w, "\nRecommendations that can't be read: %s\n", why)
+	}
+}
