@@ -70,6 +70,7 @@ func (b *Backend) setDeny(n *node, policies map[string]*iamv2.GoogleIamV2Policy,
 	for i, e := range slices.Backward(d.effective) {
 		if !e.from.After(now) {
 			d.effective = d.effective[i:]
+			d.effective[0].from = time.Time{} // as for allow policies
 			break
 		}
 	}

@@ -124,10 +124,12 @@ func masked(mask [][]string, field string) bool {
 }
 
 // inForce are the compiled policies that still matter: the one in force and
-// those that will be.
+// those that will be. The first is then in force for calls as well that began
+// before it was, and are only now decided. The backend is locked.
 func (p *policyState) inForce(now time.Time) []effectivePolicy {
 	for i, e := range slices.Backward(p.effective) {
 		if !e.from.After(now) {
+			p.effective[i].from = time.Time{}
 			return p.effective[i:]
 		}
 	}
