@@ -107,7 +107,7 @@ func (c *Client) awaitOperation(ctx context.Context, op *operation) (json.RawMes
 		return nil, nil
 	}
 	timeout := waitTimeout
-	if limit := c.http.Timeout; limit > 0 {
+	if limit := c.rest.HTTP.Timeout; limit > 0 {
 		timeout = max(min(timeout, limit/2), time.Second)
 	}
 	var early, failures retry.Backoff

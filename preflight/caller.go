@@ -13,64 +13,35 @@ import (
 	"time"
 
 	"google.golang.org/api/option"
+
+	"github.com/runidentity/runidentity/internal/settings"
 )
-
-// settings are what client options come to.
-//
-// The type that they apply to is internal to the generated clients, and
-// everything that would show it builds gRPC as well, so it is read by
-// reflection: a field that isn't there any more reads as not set.
-type settings struct{ value reflect.Value }
-
-func settingsOf(opts []option.ClientOption) settings {
-	var s settings
-	for _, opt := range opts {
-		apply := reflect.ValueOf(opt).MethodByName("Apply")
-		if !s.value.IsValid() {
-			s.value = reflect.New(apply.Type().In(0).Elem())
-		}
-		apply.Call([]reflect.Value{s.value})
-	}
-	return s
-}
-
-// field returns a field, or nil if it has its zero value.
-func (s settings) field(name string) any {
-	if !s.value.IsValid() {
-		return nil
-	}
-	f := s.value.Elem().FieldByName(name)
-	if !f.IsValid() || f.IsZero() {
-		return nil
-	}
-	return f.Interface()
-}
 
 // callerOf returns the principal that credentials stand for, as a member, or ""
 // if they don't tell. No token is made or sent anywhere.
 func callerOf(ctx context.Context, opts []option.ClientOption) string {
-	s := settingsOf(opts)
+	s := settings.Of(opts...)
 	for _, opaque := range []string{"HTTPClient", "NoAuth", "APIKey", "TokenSource", "ImpersonationConfig"} {
-		if s.field(opaque) != nil {
+		if s.Field(opaque) != nil {
 			return ""
 		}
 	}
-	if creds, ok := s.field("AuthCredentials").(interface{ JSON() []byte }); ok {
+	if creds, ok := s.Field("AuthCredentials").(interface{ JSON() []byte }); ok {
 		return memberOfCredentials(creds.JSON())
 	}
 	for _, name := range []string{"Credentials", "InternalCredentials"} {
-		if creds := s.field(name); creds != nil {
+		if creds := s.Field(name); creds != nil {
 			text, _ := reflect.TypeAssert[[]byte](reflect.ValueOf(creds).Elem().FieldByName("JSON"))
 			return memberOfCredentials(text)
 		}
 	}
 	for _, name := range []string{"AuthCredentialsJSON", "CredentialsJSON"} {
-		if text, ok := s.field(name).([]byte); ok {
+		if text, ok := s.Field(name).([]byte); ok {
 			return memberOfCredentials(text)
 		}
 	}
 	for _, name := range []string{"AuthCredentialsFile", "CredentialsFile"} {
-		if file, ok := s.field(name).(string); ok {
+		if file, ok := s.Field(name).(string); ok {
 			return memberOfFile(file)
 		}
 	}

@@ -326,6 +326,8 @@ func accessFinding(code Code, who principal, permission string, at resource, d d
 		n := d.evidence.Denial
 		f.Message = fmt.Sprintf("%s lacks %s: rule %d of the deny policy %s on %s denies it", who.words(), on, n.Rule, lastSegment(n.Policy), shortName(n.Resource))
 		f.Fix = ExemptFromDeny{Policy: n.Policy, Rule: n.Rule, Member: who.String()}
+	case f.Verdict == Fail && d.byDeny:
+		f.Message = who.words() + " lacks " + on + ": a deny policy denies it, which can't be read"
 	case f.Verdict == Fail:
 		f.Message = who.words() + " lacks " + on
 		f.Fix = fix

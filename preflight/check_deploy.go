@@ -23,13 +23,14 @@ func (d *deploy) checkDeploy(ctx context.Context) ([]Finding, []Advice) {
 		all := []string{create, update, get, wait}
 		on := func(p string) decision { return d.r.decideByTest(ctx, p, project, all...) }
 		creates, updates, gets, waits = on(create), on(update), on(get), on(wait)
+		creates = d.r.explainDenial(ctx, d.who, create, project, creates)
 		// What isn't granted there may be on the workload, if that is there.
 		for permission, made := range map[string]*decision{update: &updates, get: &gets} {
 			if made.outcome == access.Granted {
 				continue
 			}
 			if own := d.r.decideByTest(ctx, permission, d.workload, update, get); !own.missing {
-				*made = own
+				*made = d.r.explainDenial(ctx, d.who, permission, d.workload, own)
 			}
 		}
 	} else {

@@ -75,7 +75,7 @@ func (d *deploy) checkActAs(ctx context.Context, at resource) Finding {
 		}
 	}
 	f := accessFinding(CheckActAs, d.who, actAs, at, made, fix)
-	if f.Verdict == Fail && made.evidence.Denial == nil {
+	if f.Verdict == Fail && !made.byDeny && made.evidence.Denial == nil {
 		f.Message += ", which it takes to attach the account"
 	}
 	return f
@@ -118,7 +118,7 @@ func (d *deploy) checkAgent(ctx context.Context, at resource) Finding {
 		fix = GrantRole{Resource: projectOf(d.runProject).full, Role: roleServiceAgent, Member: agent.Member()}
 	}
 	f := accessFinding(CheckAgent, who, getToken, at, d.r.decide(ctx, who, getToken, at), fix)
-	if f.Verdict == Fail && f.Evidence.Denial == nil {
+	if f.Fix == fix {
 		f.Message = "the service agent " + agent.Email() + " of project " + d.runProject + " may not mint tokens for " + d.sa.Email()
 	}
 	return f

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/api/serviceusage/v1"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/settings"
 )
 
 // A Checker checks whether deploys would work. It is safe for concurrent use
@@ -47,9 +48,9 @@ type Checker struct {
 
 // NewChecker returns a checker that uses Application Default Credentials unless
 // the options say otherwise. It refuses [option.WithEndpoint], as it asks
-// several APIs: replace the checker's services instead.
+// several APIs: replace the field of the service whose endpoint is another.
 func NewChecker(ctx context.Context, opts ...option.ClientOption) (*Checker, error) {
-	if err := refuseEndpoint(opts); err != nil {
+	if err := settings.RefuseEndpoint(opts...); err != nil {
 		return nil, fmt.Errorf("new checker: %w", err)
 	}
 	c := new(Checker)
@@ -75,17 +76,6 @@ func connect[S any](ctx context.Context, s **S, dial func(context.Context, ...op
 	var err error
 	*s, err = dial(ctx, opts...)
 	return err
-}
-
-// refuseEndpoint returns an error if the options name an endpoint: one of Cloud
-// Run's would receive the calls of IAM.
-func refuseEndpoint(opts []option.ClientOption) error {
-	endpoint, given := settingsOf(opts).field("Endpoint").(string)
-	if !given {
-		return nil
-	}
-	return fmt.Errorf("option.WithEndpoint(%q): several APIs are asked, which have an endpoint each; "+
-		"leave it out, and where one has another endpoint, replace the field of that service, such as Run", endpoint)
 }
 
 // Check makes all checks of a target. It only reads. The error is about the

@@ -20,6 +20,7 @@ import (
 type decision struct {
 	outcome  access.Outcome
 	missing  bool // the server says that there is no such resource
+	byDeny   bool // a deny policy denies it, whichever
 	evidence Evidence
 	causes   []Cause
 }
@@ -40,7 +41,7 @@ func (d decision) verdict() Verdict {
 // can tell; else as the policies do.
 func (r *reader) decide(ctx context.Context, who principal, permission string, at resource) decision {
 	if who.caller {
-		return r.decideByTest(ctx, permission, at, permission)
+		return r.explainDenial(ctx, who, permission, at, r.decideByTest(ctx, permission, at, permission))
 	}
 	key := who.member.String() + " " + permission + " " + at.full
 	if at.kind == workloadResource { // of one target only
@@ -52,10 +53,23 @@ func (r *reader) decide(ctx context.Context, who principal, permission string, a
 	return d
 }
 
+// explainDenial looks for the deny rule behind an answer that says no, as a grant
+// would not help then. The answer stays what it is.
+func (r *reader) explainDenial(ctx context.Context, who principal, permission string, at resource, d decision) decision {
+	if d.outcome != access.Denied || d.missing || who.member.IsZero() || at.kind == otherResource || !access.Deniable(access.PermissionFQDN(permission)) {
+		return d
+	}
+	who.caller = false
+	if p := r.decideByPolicies(ctx, who, permission, at); p.outcome == access.Denied && p.evidence.Denial != nil {
+		d.evidence.Denial, d.byDeny = p.evidence.Denial, true
+	}
+	return d
+}
+
 func (r *reader) decideForOther(ctx context.Context, who principal, permission string, at resource) decision {
 	if r.options.troubleshoot {
 		if d := r.troubleshoot(ctx, who, permission, at); d.outcome != access.Unknown {
-			return d
+			return r.explainDenial(ctx, who, permission, at, d)
 		}
 	}
 	if at.kind == otherResource {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/render"
 )
 
 // GrantRole grants a role to a member on one resource.
@@ -32,7 +33,7 @@ func (f GrantRole) String() string {
 func (f GrantRole) Gcloud() string {
 	at, err := parseResource(f.Resource)
 	if err != nil || at.kind == otherResource {
-		return "# " + line(f.String()) + ": with the command of its service"
+		return "# " + render.Line(f.String()) + ": with the command of its service"
 	}
 	w := at.workload
 	id := lastSegment(at.name)
@@ -55,14 +56,14 @@ func (f GrantRole) Gcloud() string {
 	default:
 		group := map[identity.Kind]string{identity.KindJob: "jobs", identity.KindService: "services"}[w.Kind]
 		if group == "" || group == "jobs" && f.Condition.Expression != "" {
-			return "# " + line(f.String()) + ": gcloud has no command for it, see the API call " + f.Request().Method
+			return "# " + render.Line(f.String()) + ": gcloud has no command for it, see the API call " + f.Request().Method
 		}
 		words = append(append([]string{"gcloud", "run", group}, grant...), "--region="+w.Location, "--project="+w.Project)
 		if group == "services" && f.Condition.Expression != "" {
 			words = append(words, condition...)
 		}
 	}
-	return command(words...)
+	return render.Command(words...)
 }
 
 // conditionFlag is the value of gcloud's --condition: with a separator that

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/runidentity/runidentity/internal/render"
 )
 
 // AllowCrossProject sets iam.disableCrossProjectServiceAccountUsage to not
@@ -22,7 +24,7 @@ func (f AllowCrossProject) String() string {
 
 // Gcloud implements [Fix].
 func (f AllowCrossProject) Gcloud() string {
-	return command("gcloud", "resource-manager", "org-policies", "disable-enforce", crossProjectConstraint, "--project="+f.Project)
+	return render.Command("gcloud", "resource-manager", "org-policies", "disable-enforce", crossProjectConstraint, "--project="+f.Project)
 }
 
 // Request implements [Fix].
@@ -77,10 +79,10 @@ func (f ExemptFromDeny) attachedTo() string {
 // Gcloud implements [Fix].
 func (f ExemptFromDeny) Gcloud() string {
 	common := []string{lastSegment(f.Policy), "--attachment-point=" + f.attachedTo(), "--kind=denypolicies"}
-	get := command(append([]string{"gcloud", "iam", "policies", "get"}, append(common, "--format=json")...)...)
-	update := command(append([]string{"gcloud", "iam", "policies", "update"}, append(common, "--policy-file=deny.json")...)...)
+	get := render.Command(append([]string{"gcloud", "iam", "policies", "get"}, append(common, "--format=json")...)...)
+	update := render.Command(append([]string{"gcloud", "iam", "policies", "update"}, append(common, "--policy-file=deny.json")...)...)
 	return fmt.Sprintf("%s > deny.json\n# add %s to rules[%d].denyRule.exceptionPrincipals in deny.json, then:\n%s",
-		get, line(denyPrincipal(f.Member)), f.Rule, update)
+		get, render.Line(denyPrincipal(f.Member)), f.Rule, update)
 }
 
 // Request implements [Fix].

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/render"
 )
 
 // EnableAPI enables an API in a project.
@@ -17,7 +18,7 @@ func (f EnableAPI) String() string { return "enable " + f.Service + " in project
 
 // Gcloud implements [Fix].
 func (f EnableAPI) Gcloud() string {
-	return command("gcloud", "services", "enable", f.Service, "--project="+f.Project)
+	return render.Command("gcloud", "services", "enable", f.Service, "--project="+f.Project)
 }
 
 // Request implements [Fix].
@@ -55,7 +56,7 @@ func (f CreateAgent) String() string {
 
 // Gcloud implements [Fix].
 func (f CreateAgent) Gcloud() string {
-	return command("gcloud", "beta", "services", "identity", "create", "--service="+f.Service, "--project="+f.Project)
+	return render.Command("gcloud", "beta", "services", "identity", "create", "--service="+f.Service, "--project="+f.Project)
 }
 
 // Request implements [Fix].
@@ -87,7 +88,7 @@ func (f CreateAccount) String() string { return "create the account " + f.Accoun
 // Gcloud implements [Fix].
 func (f CreateAccount) Gcloud() string {
 	id, project := f.parts()
-	return command("gcloud", "iam", "service-accounts", "create", id, "--project="+project)
+	return render.Command("gcloud", "iam", "service-accounts", "create", id, "--project="+project)
 }
 
 func (f CreateAccount) parts() (id, project string) {
@@ -126,7 +127,7 @@ func (f EnableAccount) String() string { return "enable the account " + f.Accoun
 
 // Gcloud implements [Fix].
 func (f EnableAccount) Gcloud() string {
-	return command("gcloud", "iam", "service-accounts", "enable", f.Account.Email(), "--project="+f.Project)
+	return render.Command("gcloud", "iam", "service-accounts", "enable", f.Account.Email(), "--project="+f.Project)
 }
 
 // Request implements [Fix].

@@ -21,6 +21,7 @@ import (
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
 	"github.com/runidentity/runidentity/internal/retry"
+	"github.com/runidentity/runidentity/internal/settings"
 )
 
 // A Fixer applies fixes. It is safe for concurrent use once its fields are set.
@@ -46,7 +47,7 @@ type Fixer struct {
 // NewFixer returns a fixer that uses Application Default Credentials unless the
 // options say otherwise. It refuses [option.WithEndpoint], as [NewChecker] does.
 func NewFixer(ctx context.Context, opts ...option.ClientOption) (*Fixer, error) {
-	if err := refuseEndpoint(opts); err != nil {
+	if err := settings.RefuseEndpoint(opts...); err != nil {
 		return nil, fmt.Errorf("new fixer: %w", err)
 	}
 	f := new(Fixer)
@@ -118,12 +119,15 @@ func (f *Fixer) Apply(ctx context.Context, fixes ...Fix) ([]Step, error) {
 			continue
 		}
 		changed, err := f.apply(ctx, fix)
+		if onNewAccount(fix, steps[:i]) && isMissing(err) {
+			changed, err = f.applyAgain(ctx, fix, isMissing)
+		}
 		if agent, ok := missingAgent(fix, err); ok {
 			made, agentErr := f.apply(ctx, agent)
 			steps = slices.Insert(steps, i, Step{agent, outcomeOf(made, agentErr)})
 			i++
 			if agentErr == nil {
-				changed, err = f.applyToNew(ctx, fix)
+				changed, err = f.applyAgain(ctx, fix, func(err error) bool { return errors.Is(err, allowpolicy.ErrNoSuchMember) })
 			}
 		}
 		if steps[i].Outcome = outcomeOf(changed, err); err != nil {
@@ -180,13 +184,29 @@ func missingAgent(fix Fix, err error) (CreateAgent, bool) {
 	return CreateAgent{Project: number, Service: runAPI}, true
 }
 
-// applyToNew applies a grant to a member that was just made.
-func (f *Fixer) applyToNew(ctx context.Context, fix Fix) (bool, error) {
+// onNewAccount says whether a fix is a grant on an account that was made by one
+// before it, which takes a while to be seen everywhere.
+func onNewAccount(fix Fix, before []Step) bool {
+	grant, ok := fix.(GrantRole)
+	return ok && slices.ContainsFunc(before, func(s Step) bool {
+		made, ok := s.Fix.(CreateAccount)
+		return ok && s.Outcome == Applied && strings.HasSuffix(grant.Resource, "/serviceAccounts/"+made.Account.Email())
+	})
+}
+
+// isMissing says whether a call failed as it does for what isn't visible yet.
+func isMissing(err error) bool {
+	return hasCode(err, http.StatusNotFound) || hasCode(err, http.StatusForbidden)
+}
+
+// applyAgain applies a fix until it doesn't fail for something that was just made
+// and isn't seen yet.
+func (f *Fixer) applyAgain(ctx context.Context, fix Fix, unseen func(error) bool) (bool, error) {
 	last := time.Now().Add(f.patience())
 	var backoff retry.Backoff
 	for {
 		changed, err := f.apply(ctx, fix)
-		if !errors.Is(err, allowpolicy.ErrNoSuchMember) {
+		if !unseen(err) {
 			return changed, err
 		}
 		if err := backoff.PauseUntil(ctx, last, err); err != nil {

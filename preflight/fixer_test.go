@@ -3,6 +3,7 @@ package preflight_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iam/v1"
+	iamv2 "google.golang.org/api/iam/v2"
 	"google.golang.org/api/serviceusage/v1"
 
 	"github.com/runidentity/runidentity/fake"
@@ -293,4 +295,86 @@ func TestManyMembers(t *testing.T) {
 		Resource: "//iam.googleapis.com/projects/web-prod/serviceAccounts/" + local, Role: "roles/iam.serviceAccountUser", Member: auditor,
 	})
 	require.ErrorContains(t, err, "would have 1501 principals, and may have 1500")
+}
+
+// What was just made isn't seen at once.
+func TestRepairOfWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		grantReading(b, dev)
+		b.SetPropagation(40*time.Second, time.Minute)
+		c := newChecker(t, b, dev)
+		const fresh = "fresh-one@data-prod.iam.gserviceaccount.com"
+		report := check(t, c, preflight.Target{Workload: job, Identity: account(t, fresh)})
+		assert.Equal(t, preflight.Fail, report.Verdict())
+		repaired, steps, err := newFixer(t, b).Repair(t.Context(), c, report)
+		require.NoError(t, err)
+		assert.Equal(t, preflight.Pass, repaired.Verdict(), "%s", repaired)
+		assert.Len(t, steps, 3)
+		time.Sleep(2 * time.Minute)
+		require.NoError(t, attach(t, b, dev, job, fresh))
+	})
+}
+
+// Where a deny policy says no, a grant is no fix.
+func TestDenialsAreFound(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	b.AddDenyPolicy("folders/3", &iamv2.GoogleIamV2Policy{Name: "freeze", Rules: []*iamv2.GoogleIamV2PolicyRule{{DenyRule: &iamv2.GoogleIamV2DenyRule{
+		DeniedPrincipals: []string{"principal://goog/subject/dev@example.com"}, DeniedPermissions: []string{"iam.googleapis.com/serviceAccounts.actAs"},
+	}}}})
+	target := preflight.Target{Workload: job, Identity: account(t, remote), Deployer: dev}
+	f := finding(t, check(t, newChecker(t, b, dev), target), preflight.CheckActAs)
+	assert.Equal(t, preflight.Fail, f.Verdict)
+	assert.Equal(t, "grant-role", kindOf(t, f), "who may not read policies is told what is usual")
+
+	grantReading(b, dev)
+	grantAuditor(b)
+	for caller, opts := range map[string][]preflight.Option{dev: nil, auditor: {preflight.Troubleshoot()}} {
+		f = finding(t, check(t, newChecker(t, b, caller), target, opts...), preflight.CheckActAs)
+		assert.Equal(t, preflight.Fail, f.Verdict)
+		assert.Equal(t, "exempt-from-deny", kindOf(t, f), caller)
+		assert.Contains(t, f.Message, "rule 0 of the deny policy freeze on folders/3 denies it")
+		assert.NotEqual(t, preflight.ByPolicies, f.Evidence.Method)
+	}
+}
+
+func kindOf(t *testing.T, f preflight.Finding) string {
+	t.Helper()
+	return typeOf(t, preflight.Step{Fix: f.Fix})
+}
+
+// Services and worker pools alike.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"services/s", "workerPools/w", "jobs/j"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newCloud(t)
+			grantAuditor(b)
+			w, err := identity.ParseWorkload("projects/web-prod/locations/europe-west1/" + name)
+			require.NoError(t, err)
+			target := preflight.Target{Workload: w, Identity: account(t, local), Deployer: dev}
+			for _, c := range []*preflight.Checker{newChecker(t, b, auditor), newChecker(t, b, dev)} {
+				f := finding(t, check(t, c, target), preflight.CheckDeploy)
+				if f.Verdict == preflight.Fail { // dev may not see whether it is there
+					assert.Contains(t, f.Permission, "run."+strings.ToLower(strings.Split(name, "/")[0])+".")
+				}
+			}
+			template := `{"template": {"containers": [{"image": "i"}]}}`
+			if w.Kind == identity.KindJob {
+				template = `{"template": ` + template + `}`
+			}
+			b.AddJSON(w.Name(), []byte(template))
+			report := check(t, newChecker(t, b, auditor), target)
+			assert.Equal(t, preflight.Fail, report.Verdict())
+			_, _, err = newFixer(t, b).Repair(t.Context(), newChecker(t, b, auditor), report)
+			require.NoError(t, err)
+			for _, c := range []*preflight.Checker{newChecker(t, b, auditor), newChecker(t, b, dev)} {
+				assert.Equal(t, preflight.Pass, verdicts(check(t, c, target))[preflight.CheckDeploy])
+			}
+			require.NoError(t, attach(t, b, dev, w, local))
+		})
+	}
 }

@@ -11,8 +11,9 @@ import (
 // once: a project, an account, a role, a policy. A target that can't be checked
 // yields an error with a report that has the target only, and the rest goes on.
 //
-// When ctx ends, or the loop is left, nothing of it is under way any more. If
-// ctx ended, the last thing that is yielded is its error.
+// targets is read from another goroutine, while reports are yielded. When ctx
+// ends, or the loop is left, nothing of it is under way any more, as soon as
+// targets returns. If ctx ended, the last thing that is yielded is its error.
 func (c *Checker) CheckAll(ctx context.Context, targets iter.Seq[Target], opts ...Option) iter.Seq2[Report, error] {
 	return func(yield func(Report, error) bool) {
 		o := collect(opts)

@@ -4,38 +4,38 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/runidentity/runidentity/internal/render"
 )
 
 // Markdown is the report for a pull request: a table, the commands that fix
 // what failed, and a Mermaid diagram of who needs what on whom.
 func (r Report) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### Preflight %s: `%s` as `%s`\n\n%s.\n\n", r.Verdict().mark(), code(r.Target.Workload.Name()), code(r.identityWords()), r.summary())
+	fmt.Fprintf(&b, "### Preflight %s: `%s` as `%s`\n\n%s.\n\n", r.Verdict().mark(), render.Code(r.Target.Workload.Name()), render.Code(r.identityWords()), r.summary())
 	b.WriteString("| | check | finding | how it was found |\n|---|---|---|---|\n")
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.Verdict.mark(), cell(titleOf(f.Code)), cell(f.Message), cell(f.Evidence.words()))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.Verdict.mark(), render.Cell(titleOf(f.Code)), render.Cell(f.Message), render.Cell(f.Evidence.words()))
 	}
 	if fixes := Fixes(r); len(fixes) > 0 {
 		b.WriteString("\n**Smallest fixes**\n\n")
 		for _, f := range fixes {
 			note := ""
 			if f.Guardrail() {
-				note = " ⚠ " + cell(f.SideEffect())
+				note = " ⚠ " + render.Cell(f.SideEffect())
 			}
-			fmt.Fprintf(&b, "- %s%s\n", cell(f.String()), note)
+			fmt.Fprintf(&b, "- %s%s\n", render.Cell(f.String()), note)
 		}
 		commands := make([]string, len(fixes))
 		for i, f := range fixes {
 			commands[i] = f.Gcloud()
 		}
-		text := strings.Join(commands, "\n")
-		fence := fenceFor(text)
-		fmt.Fprintf(&b, "\n%ssh\n%s\n%s\n", fence, text, fence)
+		fmt.Fprintf(&b, "\n%s", render.Block("sh", strings.Join(commands, "\n")))
 	}
 	if len(r.Advice) > 0 {
 		b.WriteString("\n**Advice**\n\n")
 		for _, a := range r.Advice {
-			fmt.Fprintf(&b, "- %s\n", cell(a.Message))
+			fmt.Fprintf(&b, "- %s\n", render.Cell(a.Message))
 		}
 	}
 	if d := r.diagram(); d != "" {
@@ -59,30 +59,6 @@ func (e Evidence) words() string {
 		return string(e.Method) + ": " + e.Detail
 	}
 	return string(e.Method)
-}
-
-// cell escapes text for a table or a list.
-func cell(s string) string {
-	var b strings.Builder
-	for _, r := range line(s) {
-		if strings.ContainsRune("\\`*_{}[]<>()#+!|~&", r) {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// code is text between single backticks.
-func code(s string) string { return strings.ReplaceAll(line(s), "`", "'") }
-
-// fenceFor is a fence that a text doesn't contain.
-func fenceFor(text string) string {
-	fence := "```"
-	for strings.Contains(text, fence) {
-		fence += "`"
-	}
-	return fence
 }
 
 // diagram draws who needs what on whom: an edge for each finding about access,
@@ -129,7 +105,7 @@ func (r Report) diagram() string {
 func label(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
-	for _, r := range line(s) {
+	for _, r := range render.Line(s) {
 		if strings.ContainsRune("\"#;&<>`*_|[](){}\\@", r) {
 			fmt.Fprintf(&b, "#%d;", r)
 			continue

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/render"
 )
 
 // A Report is the result of all checks of a target. Its JSON is stable: fields
@@ -63,7 +64,7 @@ func (r Report) err(which ...Verdict) error {
 			if f.Verdict != v {
 				continue
 			}
-			text := fmt.Sprintf("%s: %s: %s", f.Verdict, f.Code, line(f.Message))
+			text := fmt.Sprintf("%s: %s: %s", f.Verdict, f.Code, render.Line(f.Message))
 			if f.Fix != nil {
 				text += "\n  fix: " + strings.ReplaceAll(f.Fix.Gcloud(), "\n", "\n    ")
 			}

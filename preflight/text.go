@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/runidentity/runidentity/internal/render"
 )
 
 // mark is what stands for a verdict in text and tables.
@@ -83,7 +85,7 @@ func (r Report) String() string {
 		if f.Fix != nil {
 			b.WriteString(wrap("fix: "+f.Fix.String(), indent, indent+"  "))
 			for text := range strings.SplitSeq(f.Fix.Gcloud(), "\n") {
-				fmt.Fprintf(&b, "%s  %s\n", indent, line(text))
+				fmt.Fprintf(&b, "%s  %s\n", indent, render.Line(text))
 			}
 			if f.Fix.Guardrail() {
 				b.WriteString(wrap("careful: "+f.Fix.SideEffect(), indent+"  ", indent+"  "))
@@ -126,7 +128,7 @@ func wrap(text, first, others string) string {
 	var b strings.Builder
 	b.WriteString(first)
 	at := utf8.RuneCountInString(first)
-	for i, word := range strings.Fields(line(text)) {
+	for i, word := range strings.Fields(render.Line(text)) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
@@ -142,16 +144,6 @@ func wrap(text, first, others string) string {
 	}
 	b.WriteByte('\n')
 	return b.String()
-}
-
-// line is a text on one line, without control characters.
-func line(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // LogValue is the report for a structured log: what was checked, the verdict,

@@ -34,6 +34,9 @@ func (r *reader) troubleshoot(ctx context.Context, who principal, permission str
 		d.outcome = access.Granted
 	case "CANNOT_ACCESS":
 		d.outcome = access.Denied
+		if e := answer.DenyPolicyExplanation; e != nil {
+			d.byDeny = e.DenyAccessState == "DENY_ACCESS_STATE_DENIED"
+		}
 	}
 	return d
 }

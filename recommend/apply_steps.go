@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -57,7 +58,18 @@ func (c *Client) carryOut(ctx context.Context, s Step) error {
 			ServiceAccount: s.Account, Wait: newAccountTakes, Description: "Identity of a Cloud Run workload",
 		})
 	case GrantRole, RemoveBinding:
-		_, err = c.policies.Edit(ctx, s.Resource, s.change())
+		last := time.Now().Add(newAccountTakes)
+		var backoff retry.Backoff
+		for {
+			_, err = c.policies.Edit(ctx, s.Resource, s.change())
+			if !errors.Is(err, allowpolicy.ErrNoSuchMember) {
+				return err
+			}
+			// An account that was just made.
+			if err := backoff.PauseUntil(ctx, last, err); err != nil {
+				return err
+			}
+		}
 	case Attach:
 		_, err = c.identity.Attach(ctx, s.Workload, s.Account, identity.WaitForAccount(newAccountTakes))
 	default:

@@ -1,12 +1,9 @@
 package recommend
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,19 +11,18 @@ import (
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/option"
-	"google.golang.org/api/option/internaloption"
-	htransport "google.golang.org/api/transport/http"
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
+	"github.com/runidentity/runidentity/internal/settings"
 )
 
 // A Client reads recommendations and applies them. It is safe for concurrent use
 // and holds nothing that needs closing.
 type Client struct {
-	http     *http.Client
-	base     string // of Recommender, such as "https://recommender.googleapis.com/v1/"
+	rest     *rest.Client // of Recommender
 	identity *identity.Client
 	policies *allowpolicy.Client
 	iam      *iam.Service
@@ -36,25 +32,14 @@ type Client struct {
 // options say otherwise. It refuses [option.WithEndpoint], as it asks several
 // APIs.
 func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error) {
+	if err := settings.RefuseEndpoint(opts...); err != nil {
+		return nil, fmt.Errorf("new client: %w", err)
+	}
 	c := new(Client)
-	const standard = "https://recommender.googleapis.com/"
-	var base string
 	var err error
-	// As the generated client is made: the JSON has to stay as it came.
-	c.http, base, err = htransport.NewClient(ctx, append([]option.ClientOption{
-		internaloption.WithDefaultScopes("https://www.googleapis.com/auth/cloud-platform"),
-		internaloption.WithDefaultEndpointTemplate("https://recommender.UNIVERSE_DOMAIN/"),
-		internaloption.WithDefaultMTLSEndpoint("https://recommender.mtls.googleapis.com/"),
-		internaloption.EnableNewAuthLibrary(),
-	}, opts...)...)
-	if err != nil {
+	if c.rest, err = rest.New(ctx, "recommender", opts...); err != nil {
 		return nil, fmt.Errorf("connect to Recommender: %w", err)
 	}
-	if base = strings.TrimSuffix(base, "/") + "/"; !strings.HasPrefix(base, "https://recommender.") {
-		return nil, fmt.Errorf("connect to Recommender: option.WithEndpoint(%q): several APIs are asked, which have an endpoint each, "+
-			"this one %q: leave it out", base, standard)
-	}
-	c.base = base + "v1/"
 	if c.identity, err = identity.NewClient(ctx, opts...); err != nil {
 		return nil, err
 	}
@@ -96,38 +81,7 @@ func told(err error) error {
 
 // do makes one call of Recommender.
 func (c *Client) do(ctx context.Context, verb, name string, query url.Values, body []byte) ([]byte, error) {
-	address := c.base + name
-	if len(query) > 0 {
-		address += "?" + query.Encode()
-	}
-	var content io.Reader = http.NoBody
-	if body != nil {
-		content = bytes.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, verb, address, content)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("User-Agent", googleapi.UserAgent)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	if err := googleapi.CheckResponse(res); err != nil {
-		return nil, err
-	}
-	answer, err := io.ReadAll(res.Body)
-	if err == nil && !json.Valid(answer) {
-		err = errors.New("it is no JSON")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", retry.ErrGarbled, err)
-	}
-	return answer, nil
+	return c.rest.Do(ctx, verb, "v1/"+name, query, body)
 }
 
 // Get reads a recommendation by its full name.

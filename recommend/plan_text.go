@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/render"
 )
 
 // String says in a few words what the step does.
@@ -42,20 +43,20 @@ func (s Step) Gcloud() string {
 	case CreateAccount:
 		id, _, _ := strings.Cut(s.Account.Email(), "@")
 		project, _ := s.Account.Project()
-		return command("gcloud", "iam", "service-accounts", "create", id, "--project="+project)
+		return render.Command("gcloud", "iam", "service-accounts", "create", id, "--project="+project)
 	case Attach:
 		group := map[identity.Kind]string{identity.KindJob: "jobs", identity.KindService: "services"}[s.Workload.Kind]
 		if group == "" {
 			break
 		}
-		return command("gcloud", "run", group, "update", s.Workload.ID, "--service-account="+s.Account.Email(),
+		return render.Command("gcloud", "run", group, "update", s.Workload.ID, "--service-account="+s.Account.Email(),
 			"--region="+s.Workload.Location, "--project="+s.Workload.Project)
 	case GrantRole:
 		return s.binding("add-iam-policy-binding")
 	case RemoveBinding:
 		return s.binding("remove-iam-policy-binding")
 	}
-	return "# " + oneLine(s.String()) + ": gcloud has no command for it"
+	return "# " + render.Line(s.String()) + ": gcloud has no command for it"
 }
 
 func (s Step) binding(verb string) string {
@@ -72,62 +73,37 @@ func (s Step) binding(verb string) string {
 	case strings.HasPrefix(s.Resource, "//iam.googleapis.com/projects/") && len(parts) == 4:
 		words = []string{"gcloud", "iam", "service-accounts", verb, parts[3]}
 	default:
-		return "# " + oneLine(s.String()) + ": with the command of its service"
+		return "# " + render.Line(s.String()) + ": with the command of its service"
 	}
 	condition := "None"
 	if s.Condition != "" {
 		if s.ConditionTitle == "" {
-			return "# " + oneLine(s.String()) + ": gcloud needs the title of the binding's condition, which a recommendation doesn't tell"
+			return "# " + render.Line(s.String()) + ": gcloud needs the title of the binding's condition, which a recommendation doesn't tell"
 		}
 		condition = "^##^expression=" + s.Condition + "##title=" + s.ConditionTitle
 	}
-	return command(append(words, "--member="+s.Member, "--role="+s.Role, "--condition="+condition)...)
-}
-
-// command joins the words of a shell command, quoted where needed.
-func command(words ...string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		plain := w != ""
-		for _, r := range w {
-			plain = plain && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:=@%+,", r))
-		}
-		if quoted[i] = w; !plain {
-			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(quoted, " ")
-}
-
-// oneLine is a text without line breaks and control characters.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 {
-			return ' '
-		}
-		return r
-	}, s)
+	return render.Command(append(words, "--member="+s.Member, "--role="+s.Role, "--condition="+condition)...)
 }
 
 // String is the plan for a terminal.
 func (p Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan for %s\n  %s\n", oneLine(p.Recommendation), p.Action)
+	fmt.Fprintf(&b, "plan for %s\n  %s\n", render.Line(p.Recommendation), p.Action)
 	for i, s := range p.Steps {
-		fmt.Fprintf(&b, "  %d. %s\n     %s\n     %s\n", i+1, oneLine(s.String()), oneLine(s.Reason), oneLine(s.Gcloud()))
+		fmt.Fprintf(&b, "  %d. %s\n     %s\n     %s\n", i+1, render.Line(s.String()), render.Line(s.Reason), render.Line(s.Gcloud()))
 	}
 	if len(p.Steps) == 0 {
 		b.WriteString("  nothing to do\n")
 	}
 	for _, s := range p.Kept {
-		fmt.Fprintf(&b, "  not without being named: %s (%s)\n", oneLine(s.String()), oneLine(s.Reason))
+		fmt.Fprintf(&b, "  not without being named: %s (%s)\n", render.Line(s.String()), render.Line(s.Reason))
 	}
 	for _, problem := range p.Problems {
 		mark := "careful"
 		if problem.Blocking {
 			mark = "blocked"
 		}
-		fmt.Fprintf(&b, "  %s: %s\n", mark, oneLine(problem.Message))
+		fmt.Fprintf(&b, "  %s: %s\n", mark, render.Line(problem.Message))
 	}
 	return b.String()
 }
@@ -136,7 +112,7 @@ func (p Plan) String() string {
 func (p Plan) Gcloud() string {
 	var b strings.Builder
 	for _, s := range p.Steps {
-		b.WriteString(oneLine(s.Gcloud()) + "\n")
+		b.WriteString(render.Line(s.Gcloud()) + "\n")
 	}
 	return b.String()
 }
@@ -144,41 +120,25 @@ func (p Plan) Gcloud() string {
 // Markdown is the plan for a pull request.
 func (p Plan) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### Least privilege: %s\n\n`%s`\n\n", escape(p.Action.String()), strings.ReplaceAll(oneLine(p.Recommendation), "`", "'"))
+	fmt.Fprintf(&b, "### Least privilege: %s\n\n`%s`\n\n", render.Cell(p.Action.String()), render.Code(p.Recommendation))
 	if len(p.Steps) > 0 {
 		b.WriteString("| step | why |\n|---|---|\n")
 	}
 	for _, s := range p.Steps {
-		fmt.Fprintf(&b, "| %s | %s |\n", escape(s.String()), escape(s.Reason))
+		fmt.Fprintf(&b, "| %s | %s |\n", render.Cell(s.String()), render.Cell(s.Reason))
 	}
 	for _, s := range p.Kept {
-		fmt.Fprintf(&b, "\nNot removed, as it was not named: %s\n", escape(s.String()))
+		fmt.Fprintf(&b, "\nNot removed, as it was not named: %s\n", render.Cell(s.String()))
 	}
 	for _, problem := range p.Problems {
 		mark := "⚠"
 		if problem.Blocking {
 			mark = "✗"
 		}
-		fmt.Fprintf(&b, "\n%s %s\n", mark, escape(problem.Message))
+		fmt.Fprintf(&b, "\n%s %s\n", mark, render.Cell(problem.Message))
 	}
 	if commands := p.Gcloud(); commands != "" {
-		fence := "```"
-		for strings.Contains(commands, fence) {
-			fence += "`"
-		}
-		fmt.Fprintf(&b, "\n%ssh\n%s%s\n", fence, commands, fence)
-	}
-	return b.String()
-}
-
-// escape escapes text for a table.
-func escape(s string) string {
-	var b strings.Builder
-	for _, r := range oneLine(s) {
-		if strings.ContainsRune("\\`*_{}[]<>()#+!|~&", r) {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
+		fmt.Fprintf(&b, "\n%s", render.Block("sh", commands))
 	}
 	return b.String()
 }

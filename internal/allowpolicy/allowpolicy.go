@@ -11,20 +11,18 @@
 package allowpolicy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/option"
-	"google.golang.org/api/option/internaloption"
-	htransport "google.golang.org/api/transport/http"
 
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -35,8 +33,8 @@ type Client struct {
 
 // An api is one that serves allow policies.
 type api struct {
-	http    *http.Client
-	base    string // with the version
+	rest    *rest.Client
+	version string
 	getVerb string // Cloud Run reads policies with GET, the others with POST
 }
 
@@ -48,17 +46,11 @@ func New(ctx context.Context, opts ...option.ClientOption) (*Client, error) {
 	for _, a := range []struct{ service, version, getVerb string }{
 		{"cloudresourcemanager", "v3", http.MethodPost}, {"iam", "v1", http.MethodPost}, {"run", "v2", http.MethodGet},
 	} {
-		all := append([]option.ClientOption{
-			internaloption.WithDefaultScopes("https://www.googleapis.com/auth/cloud-platform"),
-			internaloption.WithDefaultEndpointTemplate("https://" + a.service + ".UNIVERSE_DOMAIN/"),
-			internaloption.WithDefaultMTLSEndpoint("https://" + a.service + ".mtls.googleapis.com/"),
-			internaloption.EnableNewAuthLibrary(),
-		}, opts...)
-		client, base, err := htransport.NewClient(ctx, all...)
+		client, err := rest.New(ctx, a.service, opts...)
 		if err != nil {
 			return nil, fmt.Errorf("connect to %s.googleapis.com: %w", a.service, err)
 		}
-		c.apis[a.service+".googleapis.com"] = api{client, strings.TrimSuffix(base, "/") + "/" + a.version + "/", a.getVerb}
+		c.apis[a.service+".googleapis.com"] = api{client, a.version + "/", a.getVerb}
 	}
 	return c, nil
 }
@@ -184,8 +176,7 @@ func Supports(resource string) bool {
 
 // find returns the API of a resource and its relative name.
 func (c *Client) find(resource string) (api, string, error) {
-	rest, _ := strings.CutPrefix(resource, "//")
-	service, name, _ := strings.Cut(rest, "/")
+	service, name, _ := strings.Cut(strings.TrimPrefix(resource, "//"), "/")
 	a, ok := c.apis[service]
 	parts := strings.Split(name, "/")
 	switch {
@@ -203,14 +194,13 @@ func (c *Client) find(resource string) (api, string, error) {
 
 // get reads the policy of a resource.
 func (a api) get(ctx context.Context, name string) (*policy, error) {
-	const version = "options.requestedPolicyVersion=3"
 	return retry.Do(ctx, func() (*policy, error) {
 		var body []byte
-		query := "?" + version
-		if a.getVerb == http.MethodPost && strings.HasSuffix(a.base, "/v3/") {
-			query, body = "", []byte(`{"options":{"requestedPolicyVersion":3}}`)
+		query := url.Values{"options.requestedPolicyVersion": {"3"}}
+		if a.version == "v3/" { // Resource Manager reads it from the body
+			query, body = nil, []byte(`{"options":{"requestedPolicyVersion":3}}`)
 		}
-		raw, err := a.do(ctx, a.getVerb, name+":getIamPolicy"+query, body)
+		raw, err := a.rest.Do(ctx, a.getVerb, a.version+name+":getIamPolicy", query, body)
 		if err != nil {
 			return nil, err
 		}
@@ -228,39 +218,8 @@ func (a api) set(ctx context.Context, name string, p *policy) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.do(ctx, http.MethodPost, name+":setIamPolicy", body)
+	_, err = a.rest.Do(ctx, http.MethodPost, a.version+name+":setIamPolicy", nil, body)
 	return err
-}
-
-func (a api) do(ctx context.Context, verb, path string, body []byte) ([]byte, error) {
-	var content io.Reader = http.NoBody
-	if body != nil {
-		content = bytes.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, verb, a.base+path, content)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("User-Agent", googleapi.UserAgent)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := a.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	if err := googleapi.CheckResponse(res); err != nil {
-		return nil, err
-	}
-	answer, err := io.ReadAll(res.Body)
-	if err == nil && !json.Valid(answer) {
-		err = errors.New("it is no JSON")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", retry.ErrGarbled, err)
-	}
-	return answer, nil
 }
 
 func hasCode(err error, code int) bool {
