@@ -58,7 +58,7 @@ var (
 // directDependencies are the modules that go.mod may require without
 // "// indirect". A new one needs a reason in the commit that adds it here.
 var directDependencies = []string{
-	"github.com/goccy/go-yaml",
+	"go.yaml.in/yaml/v3",
 	"cel.dev/cel-go",
 	"github.com/googleapis/gax-go/v2",
 	"github.com/stretchr/testify",
@@ -130,11 +130,11 @@ func TestViolations(t *testing.T) {
 			pkg:  m + "identity",
 			graph: map[string][]string{
 				m + "identity":          {m + "identity/manifest"},
-				m + "identity/manifest": {"github.com/goccy/go-yaml/ast"},
+				m + "identity/manifest": {"go.yaml.in/yaml/v3"},
 			},
 			want: []string{
 				"identity must not use identity/manifest: identity -> identity/manifest",
-				"identity must not build a YAML package: identity -> identity/manifest -> github.com/goccy/go-yaml/ast",
+				"identity must not build a YAML package: identity -> identity/manifest -> go.yaml.in/yaml/v3",
 			},
 		},
 		{

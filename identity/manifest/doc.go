@@ -1,0 +1,21 @@
+// Package manifest reads and edits the service identity in YAML manifests of
+// Cloud Run, as gcloud and the console write them and as people keep them in git.
+//
+//	file, err := manifest.Parse("job.yaml", data)
+//	for _, d := range file.Documents {
+//		fmt.Println(d.Line, d.Kind, d.Name, d.Identity)
+//	}
+//	edited, err := file.Set(identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com"))
+//
+// An edit changes the identity and nothing else: comments, order, quotes,
+// indentation, line endings and everything that a YAML library would write
+// otherwise stay byte for byte. It replaces the bytes of one value, or adds one
+// line. What was made is read again and compared: if anything but the identity
+// differs, the edit is refused.
+//
+// Understood are the kinds Job and WorkerPool of run.googleapis.com/v1 and Service
+// of serving.knative.dev/v1, several documents in a file, and JSON. Documents of
+// other kinds are left alone.
+//
+// https://cloud.google.com/run/docs/reference/yaml/v1
+package manifest

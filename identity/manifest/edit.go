@@ -1,0 +1,477 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/runidentity/runidentity/identity"
+)
+
+// ErrNothingToEdit means that no document of a file is about a workload.
+var ErrNothingToEdit = errors.New("no document is about a Cloud Run workload")
+
+// Set returns the file with another identity in all documents about workloads,
+// or in those of the given indexes. The file itself stays as it is. Every error
+// is an [*Error]; nothing is half done.
+//
+// An identity that other values refer to (an anchor that is used elsewhere), or
+// that is in something that others share (an alias), or is written over several
+// lines, is not changed but told. One that comes from an alias or a merge key is
+// given here, and its source stays.
+func (f *File) Set(sa identity.ServiceAccount, documents ...int) (*File, error) {
+	if sa.IsZero() {
+		return nil, &Error{File: f.Name, Err: fmt.Errorf("no identity is given, such as %q; Unset takes it out", "runner@data-prod.iam.gserviceaccount.com")}
+	}
+	return f.edit(sa, documents)
+}
+
+// Unset returns the file without an identity, which means the project's default
+// one, see [File.Set].
+func (f *File) Unset(documents ...int) (*File, error) {
+	return f.edit(identity.ServiceAccount{}, documents)
+}
+
+func (f *File) edit(sa identity.ServiceAccount, documents []int) (*File, error) {
+	if len(documents) == 0 {
+		for i, d := range f.Documents {
+			if d.Kind != identity.KindUnknown {
+				documents = append(documents, i)
+			}
+		}
+		if len(documents) == 0 {
+			return nil, &Error{File: f.Name, Err: ErrNothingToEdit}
+		}
+	}
+	var splices []splice
+	for _, i := range documents {
+		if i < 0 || i >= len(f.Documents) || f.Documents[i].Kind == identity.KindUnknown {
+			return nil, &Error{File: f.Name, Err: fmt.Errorf("document %d: %w", i, ErrNothingToEdit)}
+		}
+		if f.Documents[i].Identity == sa {
+			continue
+		}
+		s, err := f.splice(i, sa)
+		if err != nil {
+			return nil, err
+		}
+		splices = append(splices, s)
+	}
+	slices.SortFunc(splices, func(a, b splice) int { return b.from - a.from })
+	data := bytes.Clone(f.data)
+	for _, s := range splices { // from the end, so that positions hold
+		data = slices.Concat(data[:s.from], []byte(s.text), data[s.to:])
+	}
+	edited, err := Parse(f.Name, data)
+	if err != nil {
+		return nil, &Error{File: f.Name, Err: fmt.Errorf("the edit would break it: %w", err)}
+	}
+	if err := f.differsInIdentity(edited, sa, documents); err != nil {
+		return nil, &Error{File: f.Name, Err: fmt.Errorf("this way of writing it can't be edited: %w", err)}
+	}
+	return edited, nil
+}
+
+// A splice replaces bytes.
+type splice struct {
+	from, to int
+	text     string
+}
+
+// splice is the change of one document.
+func (f *File) splice(document int, sa identity.ServiceAccount) (splice, error) {
+	spec := f.tops[document]
+	kind := f.Documents[document].Kind
+	for _, key := range specPath(kind) {
+		if spec.Kind == yaml.AliasNode {
+			return splice{}, f.at(spec, "what *%s stands for has the identity and is used elsewhere as well: write it out here first", spec.Value)
+		}
+		e, err := f.entry(spec, key)
+		switch {
+		case err != nil:
+			return splice{}, err
+		case e == nil || e.value.Kind == yaml.ScalarNode:
+			return splice{}, f.at(spec, "%s is missing: it would have the identity", strings.Join(specPath(kind), "."))
+		case e.merged:
+			return splice{}, f.at(spec, "%s comes from a merge key, and is used elsewhere as well: write it out here first", key)
+		}
+		spec = e.value
+	}
+	if spec.Kind == yaml.AliasNode {
+		return splice{}, f.at(spec, "what *%s stands for has the identity and is used elsewhere as well: write it out here first", spec.Value)
+	}
+	if anchor := f.sharedAnchor(document, spec); anchor != "" {
+		return splice{}, f.at(spec, "other values refer to &%s, which has the identity: write them out first", anchor)
+	}
+	e, err := f.entry(spec, identityKey)
+	switch {
+	case err != nil:
+		return splice{}, err
+	case sa.IsZero():
+		return f.removal(spec, e)
+	case e == nil || e.merged:
+		return f.insertion(spec, sa)
+	}
+	return f.replacement(document, e, sa)
+}
+
+// sharedAnchor is the anchor of a node, if an alias refers to it.
+func (f *File) sharedAnchor(document int, n *yaml.Node) string {
+	if n.Anchor == "" {
+		return ""
+	}
+	var used func(*yaml.Node) bool
+	used = func(m *yaml.Node) bool {
+		return m.Kind == yaml.AliasNode && m.Alias == n || slices.ContainsFunc(m.Content, used)
+	}
+	if used(f.tops[document]) {
+		return n.Anchor
+	}
+	return ""
+}
+
+// replacement replaces the value of the identity, in the quotes that it has.
+func (f *File) replacement(document int, e *entry, sa identity.ServiceAccount) (splice, error) {
+	v := e.value
+	if anchor := f.sharedAnchor(document, v); anchor != "" {
+		return splice{}, f.at(v, "other values refer to the identity by *%s: write them out first", anchor)
+	}
+	from, err := f.offset(v)
+	if err != nil {
+		return splice{}, err
+	}
+	if v.Kind == yaml.AliasNode {
+		name := "*" + v.Value
+		if !bytes.HasPrefix(f.data[from:], []byte(name)) {
+			return splice{}, f.at(v, "the alias isn't where it should be")
+		}
+		return splice{from, from + len(name), sa.Email()}, nil
+	}
+	from = skipProperties(f.data, from)
+	rest := f.data[from:]
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	switch {
+	case v.Tag == "!!null" && v.Value == "": // nothing after the colon
+		return f.fill(e, sa)
+	case v.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		return splice{}, f.at(v, "the identity is written as a block: write it on one line first")
+	case v.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 && len(line) > 1:
+		end := bytes.IndexByte(line[1:], line[0])
+		if text := string(line[1 : 1+max(end, 0)]); end < 0 || text != v.Value {
+			return splice{}, f.at(v, "the identity is written over several lines or with escapes: write it plainly first")
+		}
+		return splice{from + 1, from + 1 + end, sa.Email()}, nil
+	case bytes.HasPrefix(rest, []byte(v.Value)):
+		return splice{from, from + len(v.Value), sa.Email()}, nil
+	}
+	return splice{}, f.at(v, "the identity is written over several lines: write it on one first")
+}
+
+// skipProperties goes past the anchor and the tag of a value.
+func skipProperties(data []byte, from int) int {
+	for from < len(data) && (data[from] == '&' || data[from] == '!') {
+		for from < len(data) && !isSpace(data[from]) {
+			from++
+		}
+		for from < len(data) && isSpace(data[from]) {
+			from++
+		}
+	}
+	return from
+}
+
+func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
+
+// fill puts the identity where a key has no value.
+func (f *File) fill(e *entry, sa identity.ServiceAccount) (splice, error) {
+	key, err := f.offset(e.key)
+	if err != nil {
+		return splice{}, err
+	}
+	line, _, _ := bytes.Cut(f.data[key:], []byte("\n"))
+	colon := bytes.IndexByte(line, ':')
+	if colon < 0 || e.value.Anchor != "" || e.value.Style != 0 {
+		return splice{}, f.at(e.key, "the value of this key isn't written plainly: write it on its line first")
+	}
+	at := key + colon + 1
+	if bytes.HasPrefix(f.data[at:], []byte(" ")) {
+		return splice{at + 1, at + 1, sa.Email()}, nil
+	}
+	return splice{at, at, " " + sa.Email()}, nil
+}
+
+// insertion adds the key: before the first of its neighbours that comes after it
+// in the alphabet, where gcloud has it, else after the last.
+func (f *File) insertion(spec *yaml.Node, sa identity.ServiceAccount) (splice, error) {
+	if spec.Kind != yaml.MappingNode {
+		return splice{}, f.at(spec, "it must be a mapping, with the key %q", identityKey)
+	}
+	if spec.Style&yaml.FlowStyle != 0 {
+		return f.flowInsertion(spec, sa)
+	}
+	if len(spec.Content) == 0 {
+		return splice{}, f.at(spec, "it has no keys: there is nothing to add the identity to")
+	}
+	first, err := f.offset(spec.Content[0])
+	if err != nil {
+		return splice{}, err
+	}
+	start := lineStart(f.data, first)
+	indent := string(f.data[start:first])
+	if strings.Trim(indent, " ") != "" {
+		return splice{}, f.at(spec.Content[0], "the first key isn't at the beginning of its line: write it there first")
+	}
+	eol := "\n"
+	if i := bytes.IndexByte(f.data[first:], '\n'); i > 0 && f.data[first+i-1] == '\r' {
+		eol = "\r\n"
+	}
+	text := indent + identityKey + ": " + sa.Email()
+	for i := 0; i < len(spec.Content); i += 2 {
+		if k := spec.Content[i]; k.Kind == yaml.ScalarNode && k.Tag != "!!merge" && k.Value > identityKey {
+			at, err := f.offset(k)
+			if err != nil {
+				return splice{}, err
+			}
+			if at = commentsAbove(f.data, lineStart(f.data, at), indent); i == 0 {
+				at = start
+			}
+			return splice{at, at, text + eol}, nil
+		}
+	}
+	last, err := f.offset(spec.Content[len(spec.Content)-2])
+	if err != nil {
+		return splice{}, err
+	}
+	end := blockEnd(f.data, last, len(indent))
+	if end > 0 && f.data[end-1] != '\n' { // of a file without a last line ending
+		return splice{end, end, eol + text}, nil
+	}
+	return splice{end, end, text + eol}, nil
+}
+
+// lineStart is where the line of a position begins.
+func lineStart(data []byte, at int) int {
+	start := bytes.LastIndexByte(data[:at], '\n') + 1
+	if start == 0 && bytes.HasPrefix(data, bom) {
+		start = len(bom)
+	}
+	return start
+}
+
+var bom = []byte("\xef\xbb\xbf")
+
+// commentsAbove is where the comments begin that are right above a line, with its
+// indentation: they belong to it.
+func commentsAbove(data []byte, start int, indent string) int {
+	for start > 0 {
+		above := lineStart(data, start-1)
+		if !bytes.HasPrefix(data[above:start], []byte(indent+"#")) {
+			break
+		}
+		start = above
+	}
+	return start
+}
+
+// blockEnd is the end of the entry of a key, in a mapping of an indentation: after
+// its last line that is not blank and not a comment.
+func blockEnd(data []byte, key, indent int) int {
+	end := nextLine(data, key)
+	for at := end; at < len(data); {
+		next := nextLine(data, at)
+		line := strings.TrimRight(string(data[at:next]), " \t\r\n")
+		text := strings.TrimLeft(line, " ")
+		deep := len(line) - len(text)
+		switch {
+		case text == "" || strings.HasPrefix(text, "#") && deep <= indent:
+			// It counts if more of the value follows.
+		case deep > indent, deep == indent && (text == "-" || strings.HasPrefix(text, "- ")):
+			end = next
+		default:
+			return end
+		}
+		at = next
+	}
+	return end
+}
+
+func nextLine(data []byte, at int) int {
+	if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
+		return at + i + 1
+	}
+	return len(data)
+}
+
+// flowInsertion adds the key to a mapping in braces.
+func (f *File) flowInsertion(spec *yaml.Node, sa identity.ServiceAccount) (splice, error) {
+	from, err := f.offset(spec)
+	if err != nil {
+		return splice{}, err
+	}
+	if from = skipProperties(f.data, from); from >= len(f.data) || f.data[from] != '{' {
+		return splice{}, f.at(spec, "the mapping isn't where it should be")
+	}
+	key, value := identityKey, sa.Email()
+	if len(spec.Content) > 0 && spec.Content[0].Style&yaml.DoubleQuotedStyle != 0 {
+		key, value = `"`+key+`"`, `"`+value+`"`
+	}
+	text := key + ": " + value
+	if len(spec.Content) > 0 {
+		text += ", "
+	}
+	at := from + 1
+	if len(spec.Content) > 0 { // after the space or the line break that the first key has
+		if at, err = f.offset(spec.Content[0]); err != nil {
+			return splice{}, err
+		}
+		if start := lineStart(f.data, at); start > from {
+			text = strings.TrimSuffix(text, " ") + "\n" + string(f.data[start:at])
+		}
+	}
+	return splice{at, at, text}, nil
+}
+
+// removal takes the line of the identity out.
+func (f *File) removal(spec *yaml.Node, e *entry) (splice, error) {
+	switch {
+	case e == nil:
+		return splice{}, nil
+	case e.merged:
+		return splice{}, f.at(spec, "the identity comes from a merge key: take it out there")
+	case spec.Style&yaml.FlowStyle != 0:
+		return splice{}, f.at(e.key, "the identity is in a mapping in braces: take it out by hand")
+	case len(spec.Content) == 2:
+		return splice{}, f.at(e.key, "the identity is the only key there: take it out by hand")
+	case e.value.Anchor != "" || e.key.Anchor != "":
+		return splice{}, f.at(e.value, "other values may refer to the identity: take it out by hand")
+	}
+	key, err := f.offset(e.key)
+	if err != nil {
+		return splice{}, err
+	}
+	start := lineStart(f.data, key)
+	indent := f.data[start:key]
+	if len(bytes.Trim(indent, " ")) > 0 {
+		return splice{}, f.at(e.key, "the key isn't at the beginning of its line: take it out by hand")
+	}
+	end := blockEnd(f.data, key, len(indent))
+	if end == len(f.data) && f.data[end-1] != '\n' && start > 0 { // the line ending before goes with the last line
+		start--
+		if start > 0 && f.data[start-1] == '\r' {
+			start--
+		}
+	}
+	return splice{start, end, ""}, nil
+}
+
+// offset is where a node begins, in bytes. Positions of nodes are in lines and
+// characters.
+func (f *File) offset(n *yaml.Node) (int, error) {
+	at := 0
+	if bytes.HasPrefix(f.data, bom) {
+		at = len(bom)
+	}
+	for range n.Line - 1 {
+		i := lineBreak(f.data[at:])
+		if i < 0 {
+			return 0, f.at(n, "there is no such line")
+		}
+		at += i
+	}
+	for range n.Column - 1 {
+		_, size := utf8.DecodeRune(f.data[at:])
+		if size == 0 {
+			return 0, f.at(n, "there is no such column")
+		}
+		at += size
+	}
+	return at, nil
+}
+
+// lineBreak is what is behind the next line break: those of YAML 1.1, as the
+// parser counts them.
+func lineBreak(data []byte) int {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		i += size
+		switch r {
+		case '\r':
+			if i < len(data) && data[i] == '\n' {
+				i++
+			}
+			return i
+		case '\n', 0x85, 0x2028, 0x2029:
+			return i
+		}
+	}
+	return -1
+}
+
+// differsInIdentity says whether an edited file is the same but for the identity
+// of some documents.
+func (f *File) differsInIdentity(edited *File, sa identity.ServiceAccount, documents []int) error {
+	if len(edited.Documents) != len(f.Documents) {
+		return errors.New("it would have another number of documents")
+	}
+	for i, top := range f.tops {
+		was, is := f.Documents[i], edited.Documents[i]
+		want := was.Identity
+		if slices.Contains(documents, i) {
+			want = sa
+		}
+		if is.Identity != want {
+			return fmt.Errorf("document %d would have the identity %q", i, is.Identity)
+		}
+		spec := specPath(was.Kind)
+		if !slices.Contains(documents, i) {
+			spec = nil
+		}
+		if !same(top, edited.tops[i], spec) {
+			return fmt.Errorf("document %d would differ elsewhere", i)
+		}
+	}
+	return nil
+}
+
+// same compares two trees; in the mapping at a path, the identity's key doesn't
+// count. A nil path means that everything does.
+func same(a, b *yaml.Node, path []string) bool {
+	if a.Kind != b.Kind || a.Tag != b.Tag || a.Value != b.Value || a.Anchor != b.Anchor {
+		return false
+	}
+	x, y := a.Content, b.Content
+	if path != nil && len(path) == 0 && a.Kind == yaml.MappingNode {
+		x, y = withoutIdentity(x), withoutIdentity(y)
+	}
+	if len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		var below []string
+		if a.Kind == yaml.MappingNode && i%2 == 1 && len(path) > 0 && x[i-1].Value == path[0] {
+			if below = path[1:]; below == nil {
+				below = []string{}
+			}
+		}
+		if !same(x[i], y[i], below) {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutIdentity are the entries of a mapping but the identity.
+func withoutIdentity(content []*yaml.Node) []*yaml.Node {
+	var rest []*yaml.Node
+	for i := 0; i+1 < len(content); i += 2 {
+		if content[i].Value != identityKey {
+			rest = append(rest, content[i], content[i+1])
+		}
+	}
+	return rest
+}
