@@ -5,6 +5,8 @@
 //   - [github.com/runidentity/runidentity/identity]: which account does this
 //     workload run as, and make it run as that one instead, changing nothing
 //     else;
+//   - [github.com/runidentity/runidentity/identity/manifest]: the identity in YAML
+//     files, read and edited in place;
 //   - [github.com/runidentity/runidentity/preflight]: would a deploy work, and
 //     if not, what is the smallest fix;
 //   - [github.com/runidentity/runidentity/recommend]: what would least privilege

@@ -11,6 +11,11 @@
 //		-workload projects/PROJECT/locations/LOCATION/jobs/JOB \
 //		-identity NAME@PROJECT.iam.gserviceaccount.com
 //
+// With -manifest it checks the workloads that a YAML file or a folder of them is
+// about, and tells by file and line; with -write it then puts -identity into the
+// files, changing nothing else. It attaches nothing then. The JSON is an object with
+// manifests, a list of file, line and preflight or error.
+//
 // The demo has an account that nobody prepared. The first line shows what is
 // missing and how to fix it, the second fixes it:
 //
@@ -48,6 +53,7 @@ import (
 
 const help = `usage: deploybot [-workload NAME] [-identity ACCOUNT] [-fix [-override]]
                  [-strict] [-live] [-json] [-markdown FILE]
+       deploybot -manifest PATH [-identity ACCOUNT [-write]] [-live] [-json]
 
 Checks that a Cloud Run job, service or worker pool can run as another service
 account, makes it so, and shows what that changed. Without -live it works on a
@@ -61,6 +67,8 @@ Google Cloud in memory.
                      administrator
   -override          with -fix, also change organization and deny policies
   -strict            don't attach if a check can't be made
+  -manifest PATH     check the workloads of a YAML file, or of all in a folder
+  -write             with -manifest, put -identity into the files
   -markdown FILE     write the checks to a file, for a pull request
   -live              work on the real Google Cloud, with Application Default
                      Credentials; needs -workload and -identity
@@ -121,6 +129,9 @@ func deploy(ctx context.Context, c *cloud, o options, stdout io.Writer) error {
 	if c.backend != nil {
 		defer c.backend.Close()
 	}
+	if o.manifest != "" {
+		return manifests(ctx, c, o, stdout)
+	}
 	var r result
 	err := r.check(ctx, c, o)
 	r.Checks = len(c.calls())
@@ -141,6 +152,8 @@ type options struct {
 	fix, override, strict bool
 	live, json            bool
 	markdown              string
+	manifest              string
+	write, identityGiven  bool
 }
 
 func parseOptions(args []string) (options, error) {
@@ -153,6 +166,8 @@ func parseOptions(args []string) (options, error) {
 	flags.BoolVar(&o.override, "override", false, "")
 	flags.BoolVar(&o.strict, "strict", false, "")
 	flags.StringVar(&o.markdown, "markdown", "", "")
+	flags.StringVar(&o.manifest, "manifest", "", "")
+	flags.BoolVar(&o.write, "write", false, "")
 	flags.BoolVar(&o.live, "live", false, "")
 	flags.BoolVar(&o.json, "json", false, "")
 	if err := flags.Parse(args); err != nil {
@@ -161,10 +176,15 @@ func parseOptions(args []string) (options, error) {
 
 	given := make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	o.identityGiven = given["identity"]
 	switch {
+	case o.write && (o.manifest == "" || !o.identityGiven):
+		return o, errors.New("-write puts -identity into the files of -manifest: give both")
+	case o.manifest != "" && given["workload"]:
+		return o, errors.New("-manifest tells the workloads: leave -workload out")
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case o.live && (!given["workload"] || !given["identity"]):
+	case o.live && o.manifest == "" && (!given["workload"] || !given["identity"]):
 		return o, errors.New("-live needs -workload and -identity: their defaults are of the demo")
 	case o.override && !o.fix:
 		return o, errors.New("-override says how -fix works: give both")

@@ -218,6 +218,9 @@ func TestExitCodes(t *testing.T) {
 		{"-live", exitUsage, "-live needs -workload and -identity"},
 		{"-live -workload " + otherJob, exitUsage, "-live needs -workload and -identity"},
 		{"-live -identity " + demo.ExportIdentity, exitUsage, "-live needs -workload and -identity"},
+		{"-write", exitUsage, "-write puts -identity into the files of -manifest"},
+		{"-manifest x -workload " + demo.Job, exitUsage, "-manifest tells the workloads"},
+		{"-manifest /nowhere.yaml", exitFailed, "can't be read or told"},
 		{"-override", exitUsage, "-override says how -fix works"},
 		{"-live -identity= -workload=", exitUsage, "-workload is empty"},
 	} {
