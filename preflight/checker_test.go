@@ -305,3 +305,41 @@ func TestUnusualProjects(t *testing.T) {
 		assert.Equal(t, preflight.AdviceWideGrant, report.Advice[0].Code)
 	}
 }
+
+// Groups and sets of a pool's identities deploy, too: they have what is granted to
+// the set itself, or to one that contains it.
+func TestSetsAsDeployers(t *testing.T) {
+	t.Parallel()
+	const pool = "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/ci/"
+	for name, tt := range map[string]struct {
+		deployer, granted string
+		want              preflight.Verdict
+	}{
+		"a group":                        {"group:deployers@example.com", "group:deployers@example.com", preflight.Pass},
+		"a group, by its domain":         {"group:deployers@example.com", "group:others@example.com", preflight.Unknown},
+		"a repository":                   {pool + "attribute.repository/shop/web", pool + "attribute.repository/shop/web", preflight.Pass},
+		"a repository, by the pool":      {pool + "attribute.repository/shop/web", pool + "*", preflight.Pass},
+		"a repository, not by another":   {pool + "attribute.repository/shop/web", pool + "attribute.repository/shop/api", preflight.Fail},
+		"one identity, by the pool":      {strings.Replace(pool, "principalSet", "principal", 1) + "subject/repo:shop", pool + "*", preflight.Pass},
+		"one identity, by an attribute":  {strings.Replace(pool, "principalSet", "principal", 1) + "subject/repo:shop", pool + "attribute.repository/shop/web", preflight.Unknown},
+		"one identity, by another pool":  {strings.Replace(pool, "principalSet", "principal", 1) + "subject/repo:shop", strings.Replace(pool, "/ci/", "/other/", 1) + "*", preflight.Fail},
+		"an account, by all of its kind": {"serviceAccount:" + local, "principalSet://cloudresourcemanager.googleapis.com/projects/123456789012/type/ServiceAccount", preflight.Pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newCloud(t)
+			grantAuditor(b)
+			b.AddGroup("deployers@example.com", dev)
+			b.AddGroup("others@example.com", dev)
+			b.Grant(runProject, "roles/run.developer", tt.granted)
+			b.Grant(accountName(remote), "roles/iam.serviceAccountUser", tt.granted)
+			report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Identity: account(t, remote), Deployer: tt.deployer})
+			assert.Equal(t, tt.want, verdicts(report)[preflight.CheckActAs], "%s", report)
+			assert.Equal(t, tt.want, verdicts(report)[preflight.CheckDeploy], "%s", report)
+			if tt.want == preflight.Unknown {
+				f := finding(t, report, preflight.CheckActAs)
+				assert.Equal(t, tt.granted, f.Causes[0].Principal, "the set is named")
+			}
+		})
+	}
+}

@@ -21,7 +21,7 @@
 //
 // Where the deployer is the caller, testIamPermissions answers exactly, whatever
 // groups, conditions and deny policies are behind it, and needs no permission.
-// Of other principals, Policy Troubleshooter is asked, if [WithTroubleshooter]
+// Of other principals, Policy Troubleshooter is asked, if [Troubleshoot]
 // says so; else the allow and deny policies from the resource up to the
 // organization are read and evaluated here. Each [Finding] says how it was found.
 //

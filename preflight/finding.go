@@ -26,7 +26,7 @@ const (
 	// each [Need] and permission.
 	CheckNeed Code = "runtime-access"
 	// CheckDryRun: the server took the very change with validateOnly. Only
-	// with [WithDryRun].
+	// with [DryRun].
 	CheckDryRun Code = "dry-run"
 )
 

@@ -92,7 +92,7 @@ func newCloud(t *testing.T) *fake.Backend {
 	b.AddRecommenderJSON(webPolicy+"replace", []byte(replacement("serviceAccount:"+runner, webProject, "roles/editor", "roles/run.viewer", "roles/run.invoker")))
 	b.AddRecommenderJSON(webPolicy+"other", []byte(removal("user:x@example.com", webProject, "roles/viewer")))
 	b.AddRecommenderJSON(dataPolicy+"remove", []byte(removal("serviceAccount:"+runner, "//cloudresourcemanager.googleapis.com/projects/210987654321", "roles/editor")))
-	b.AddRecommenderJSON(webRun+"own", []byte(ownIdentity("shop", compute)))
+	b.AddRecommenderJSON(webRun+"own", []byte(strings.Replace(ownIdentity("shop", compute), "{", `{"targetResources": ["//run.googleapis.com/`+shopName+`"], `, 1)))
 	b.AddRecommenderJSON(webRun+"else", []byte(ownIdentity("another", compute)))
 	b.AddRecommenderJSON(webRunUse+"used", []byte(`{"observationPeriod": "7776000s", "content": {"serviceName": "shop", "serviceRegion": "europe-west1",
 		"exercisedPermissions": [{"permission": "run.jobs.run"}, "run.jobs.get"]}}`))

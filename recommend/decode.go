@@ -146,6 +146,7 @@ func DecodeRecommendation(raw []byte) (Recommendation, error) {
 		LastRefresh: v.at("lastRefreshTime").time(), XorGroup: v.at("xorGroupId").text(), Raw: slices.Clone(raw),
 	}
 	r.Recommender = segmentAfter(r.Name, "recommenders")
+	r.targets = v.at("targetResources").texts()
 	if meta, ok := v.at("stateInfo", "stateMetadata").v.(map[string]any); ok && len(meta) > 0 {
 		r.Metadata = make(map[string]string, len(meta))
 		for name, m := range meta {

@@ -29,7 +29,9 @@ type Query struct {
 	States    []State
 	AllStates bool
 	// Subtypes, Priorities (of insights, severities), Resources and Members
-	// count, all if empty. The API can't filter by member: that is done here.
+	// count, all if empty. A recommendation is about the resource of its grant and
+	// about its target resources. The API can't filter by member: that is done
+	// here.
 	Subtypes, Priorities, Resources, Members []string
 	// WithInsights joins each recommendation with its insights, which takes one
 	// more listing for each project and location.
@@ -154,7 +156,8 @@ func counts(values []string, v string) bool { return len(values) == 0 || slices.
 
 func (q Query) takes(r Recommendation) bool {
 	return (q.AllStates || counts(q.states(), string(r.State))) && counts(q.Subtypes, r.Subtype) && counts(q.Priorities, r.Priority) &&
-		counts(q.Resources, r.Resource) && counts(q.Members, r.Member)
+		(counts(q.Resources, r.Resource) || slices.ContainsFunc(r.targets, func(t string) bool { return slices.Contains(q.Resources, t) })) &&
+		counts(q.Members, r.Member)
 }
 
 func (q Query) takesInsight(i Insight) bool {

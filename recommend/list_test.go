@@ -119,6 +119,7 @@ func TestList(t *testing.T) {
 	assert.Equal(t, []string{"replace"}, list(recommend.Query{Projects: both, Subtypes: []string{"REPLACE_ROLE"}}))
 	assert.Equal(t, []string{"else", "own"}, list(recommend.Query{Projects: both, Regions: regions, Priorities: []string{"P2", "P1"}}))
 	assert.Equal(t, []string{"replace"}, list(recommend.Query{Projects: both, Resources: []string{webProject}}))
+	assert.Equal(t, []string{"own"}, list(recommend.Query{Projects: both, Regions: regions, Resources: []string{"//run.googleapis.com/" + shopName}}))
 	assert.Equal(t, []string{"remove", "replace"}, list(recommend.Query{Projects: both, Members: []string{"serviceAccount:" + runner}}))
 	assert.Equal(t, []string{"else", "own"}, list(recommend.Query{Projects: both, Regions: regions, Recommenders: []string{recommend.RunIdentity}}))
 	var long []string

@@ -132,7 +132,8 @@ type Recommendation struct {
 	// Raw is the JSON as it came.
 	Raw json.RawMessage `json:"raw,omitempty"`
 
-	tests []operation // to be made before it is applied
+	tests   []operation // to be made before it is applied
+	targets []string    // the resources it says it is about
 }
 
 // An Insight is what Google observed.
