@@ -106,7 +106,7 @@ func (b *Backend) grant(seeder, resource string, binding *iam.Binding) {
 	defer b.mu.Unlock()
 	n := b.mustFind(seeder, resource)
 	now := time.Now()
-	had := slices.Clone(n.policy.inForce(now))
+	had := n.policy.kept(now)
 	p := clonePolicy(n.policy.json(3))
 	p.Bindings = append(p.Bindings, binding)
 	b.mustSetPolicy(seeder, resource, n, p, now)

@@ -108,7 +108,7 @@ func (b *Backend) setPolicy(n *node, in *iam.Policy, mask [][]string, now time.T
 			return err
 		}
 		p.bindings = bindings
-		p.effective = append(p.inForce(now), effectivePolicy{now.Add(b.weather.grants), bindings, compiled})
+		p.effective = append(p.kept(now), effectivePolicy{now.Add(b.weather.grants), bindings, compiled})
 	}
 	if masked(mask, "auditConfigs") {
 		p.audit = in.AuditConfigs
@@ -124,16 +124,24 @@ func masked(mask [][]string, field string) bool {
 }
 
 // inForce are the compiled policies that still matter: the one in force and
-// those that will be. The first is then in force for calls as well that began
-// before it was, and are only now decided. The backend is locked.
+// those that will be.
 func (p *policyState) inForce(now time.Time) []effectivePolicy {
 	for i, e := range slices.Backward(p.effective) {
 		if !e.from.After(now) {
-			p.effective[i].from = time.Time{}
 			return p.effective[i:]
 		}
 	}
 	return p.effective
+}
+
+// kept are those that a change keeps. As the ones before are forgotten, the first
+// is in force also for calls that began before it was and are decided later.
+func (p *policyState) kept(now time.Time) []effectivePolicy {
+	kept := slices.Clone(p.inForce(now))
+	if len(kept) > 0 && !kept[0].from.After(now) {
+		kept[0].from = time.Time{}
+	}
+	return kept
 }
 
 // stampPolicy gives a policy a new etag, built as the recorded ones are.

@@ -155,7 +155,7 @@ func (p *project) withoutAgent() []*iam.Binding {
 func (b *Backend) putBindings(p *project, bindings []*iam.Binding, now, from time.Time) {
 	p.policy.bindings = bindings
 	b.stampPolicy(&p.policy, now)
-	p.policy.effective = append(p.policy.inForce(now), effectivePolicy{
+	p.policy.effective = append(p.policy.kept(now), effectivePolicy{
 		from: from, bindings: bindings, allow: b.compiler.Allow(policyOf(bindings)),
 	})
 }

@@ -2,15 +2,11 @@ package preflight
 
 import (
 	"context"
-	"errors"
-	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iam/v1"
 
 	"github.com/runidentity/runidentity/internal/access"
@@ -98,14 +94,6 @@ func (r *reader) decideByTest(ctx context.Context, permission string, at resourc
 		d.outcome = access.Denied
 	}
 	return d
-}
-
-// A chain is a resource with all that it is in, and what could be read of
-// their policies.
-type chain struct {
-	levels []access.Level
-	errs   map[string]error // by the level's resource
-	kinds  map[string]resource
 }
 
 // decideByPolicies reads the policies from the resource upwards and evaluates
@@ -225,117 +213,6 @@ func roleOf(role *iam.Role) *access.Role {
 	return access.NewRole(state, role.IncludedPermissions...)
 }
 
-// without are the levels as if there were no deny policies.
-func (ch *chain) without() []access.Level {
-	out := slices.Clone(ch.levels)
-	for i := range out {
-		out[i].Deny = access.NoDeny()
-	}
-	return out
-}
-
-// unseen is the level that stands for what a project of unknown ancestry is in.
-func unseen(project string) string {
-	return managerPrefix + "projects/" + project + " (the folders and the organization above it)"
-}
-
-// containers returns what a resource is in, from its project upwards, or
-// itself if it is one. If that can't be read, the project alone with the error.
-func (r *reader) containers(ctx context.Context, at resource) ([]resource, error) {
-	start := at
-	if at.kind == accountResource || at.kind == workloadResource {
-		start = projectOf(at.project)
-	}
-	names, err := r.above(ctx, start)
-	if err != nil {
-		return []resource{start}, err
-	}
-	out := make([]resource, len(names))
-	for i, name := range names {
-		out[i] = containerOf(name)
-	}
-	return out, nil
-}
-
-// fill reads the allow policies of the chain: the resource's own, those above,
-// or both. What is left out is as if it could not be read.
-func (r *reader) fill(ctx context.Context, ch *chain, at resource, own, above bool) {
-	var all []resource
-	isContainer := at.kind != accountResource && at.kind != workloadResource
-	if !isContainer {
-		all = append(all, at)
-	}
-	var wg sync.WaitGroup
-	if own && !isContainer {
-		wg.Go(func() { _, _ = r.allow(ctx, at) })
-	}
-	if above && !isContainer { // before it is known what else is above
-		wg.Go(func() { _, _ = r.allow(ctx, projectOf(at.project)) })
-	}
-	if isContainer {
-		wg.Go(func() { _, _ = r.allow(ctx, at) })
-	}
-	containers, err := r.containers(ctx, at)
-	all = append(all, containers...)
-	if above {
-		sideBySide(len(containers), func(i int) { _, _ = r.allow(ctx, containers[i]) })
-	}
-	wg.Wait()
-
-	ch.levels = ch.levels[:0]
-	for i, res := range all {
-		level := access.Level{Resource: res.full}
-		ch.kinds[res.full] = res
-		itself := i == 0 && !isContainer
-		if itself && own || !itself && above {
-			policy, err := r.allow(ctx, res)
-			if err != nil {
-				ch.errs[res.full] = err
-			} else {
-				level.Allow = policy.compiled
-			}
-		}
-		if itself {
-			level.Deny = access.NoDeny()
-		}
-		ch.levels = append(ch.levels, level)
-	}
-	if err != nil {
-		name := unseen(at.project)
-		ch.levels = append(ch.levels, access.Level{Resource: name})
-		ch.errs[name] = err
-	}
-}
-
-func (r *reader) prefetchDenies(ctx context.Context, at resource) {
-	var wg sync.WaitGroup
-	if at.project != "" {
-		wg.Go(func() { _, _ = r.deny(ctx, projectOf(at.project)) })
-	}
-	containers, _ := r.containers(ctx, at)
-	sideBySide(len(containers), func(i int) { _, _ = r.deny(ctx, containers[i]) })
-	wg.Wait()
-}
-
-// fillDenies reads the deny policies of the chain.
-func (r *reader) fillDenies(ctx context.Context, ch *chain, at resource) {
-	r.prefetchDenies(ctx, at)
-	for i := range ch.levels {
-		res, ok := ch.kinds[ch.levels[i].Resource]
-		if ch.levels[i].Deny != nil || !ok {
-			continue
-		}
-		policies, err := r.deny(ctx, res)
-		if err != nil {
-			ch.errs[denyKey(res.full)] = err
-			continue
-		}
-		ch.levels[i].Deny = policies
-	}
-}
-
-func denyKey(full string) string { return "deny " + full }
-
 // decisionOf puts an explanation in this package's terms.
 func (r *reader) decisionOf(ctx context.Context, x *access.Explanation, ch *chain) decision {
 	d := decision{outcome: x.Outcome, evidence: Evidence{Method: ByPolicies}}
@@ -359,61 +236,6 @@ func (r *reader) decisionOf(ctx context.Context, x *access.Explanation, ch *chai
 	return d
 }
 
-// cause puts something that isn't known in this package's terms, with the
-// permission that would help.
-func (r *reader) cause(ctx context.Context, c access.Cause, ch *chain) Cause {
-	out := Cause{Message: c.String()}
-	res, known := ch.kinds[c.Level]
-	switch c.Kind {
-	case access.CausePolicy:
-		out.Resource, out.Err = c.Level, ch.errs[c.Level]
-		if known {
-			out.Permissions = helping(out.Err, res.readPermission())
-		} else {
-			out.Permissions = helping(out.Err, "resourcemanager.projects.get")
-		}
-	case access.CauseDenyPolicies:
-		out.Resource, out.Err = c.Level, ch.errs[denyKey(c.Level)]
-		if known {
-			out.Permissions = helping(out.Err, "iam.denypolicies.list", "iam.denypolicies.get")
-		} else {
-			out.Err = ch.errs[c.Level]
-			out.Permissions = helping(out.Err, "resourcemanager.projects.get", "iam.denypolicies.list", "iam.denypolicies.get")
-		}
-	case access.CauseRole:
-		out.Resource = "//iam.googleapis.com/" + c.Role
-		_, out.Err = r.role(ctx, c.Role)
-		out.Permissions = helping(out.Err, "iam.roles.get")
-	case access.CauseSet, access.CauseMember:
-		out.Principal = c.Set.String()
-		out.Resource = c.Level
-	default:
-		out.Resource, out.Err = c.Level, c.Err
-	}
-	if out.Err != nil && len(out.Permissions) == 0 {
-		out.Message += ": " + serverText(out.Err)
-	}
-	return out
-}
-
-// causeOf is a cause that reading something failed.
-func causeOf(what, resource string, err error, permissions ...string) Cause {
-	return Cause{
-		Message: what + " can't be read: " + serverText(err), Resource: resource, Permissions: helping(err, permissions...), Err: err,
-	}
-}
-
-// permissionsOf are the distinct permissions that causes name.
-func permissionsOf(causes []Cause) []string {
-	set := make(map[string]bool)
-	for _, c := range causes {
-		for _, p := range c.Permissions {
-			set[p] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(set))
-}
-
 // sideBySide calls f with 0 to n-1, at most 32 at a time, and returns when all
 // calls have.
 func sideBySide(n int, f func(i int)) {
@@ -432,34 +254,4 @@ func sideBySide(n int, f func(i int)) {
 		})
 	}
 	wg.Wait()
-}
-
-// serverText is the message of a server's error, or the error's text.
-func serverText(err error) string {
-	if err == nil {
-		return ""
-	}
-	text := err.Error()
-	if g, ok := errors.AsType[*googleapi.Error](err); ok && g.Message != "" {
-		text = g.Message
-	}
-	if apiDisabled(err) { // the rest is how to enable it in a browser
-		text, _, _ = strings.Cut(text, " Enable it by visiting")
-	}
-	return strings.Join(strings.Fields(text), " ")
-}
-
-// apiDisabled says whether a call was refused since its API isn't enabled.
-func apiDisabled(err error) bool {
-	g, ok := errors.AsType[*googleapi.Error](err)
-	return ok && g.Code == http.StatusForbidden && strings.Contains(g.Body, `"SERVICE_DISABLED"`)
-}
-
-// helping are the permissions that would have made a call succeed, if it was
-// for lack of them that it failed.
-func helping(err error, permissions ...string) []string {
-	if !hasCode(err, http.StatusForbidden) || apiDisabled(err) {
-		return nil
-	}
-	return permissions
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -172,21 +171,6 @@ func (f *File) replacement(document int, e *entry, sa identity.ServiceAccount) (
 	return splice{}, f.at(v, "the identity is written over several lines: write it on one first")
 }
 
-// skipProperties goes past the anchor and the tag of a value.
-func skipProperties(data []byte, from int) int {
-	for from < len(data) && (data[from] == '&' || data[from] == '!') {
-		for from < len(data) && !isSpace(data[from]) {
-			from++
-		}
-		for from < len(data) && isSpace(data[from]) {
-			from++
-		}
-	}
-	return from
-}
-
-func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
-
 // fill puts the identity where a key has no value.
 func (f *File) fill(e *entry, sa identity.ServiceAccount) (splice, error) {
 	key, err := f.offset(e.key)
@@ -254,59 +238,6 @@ func (f *File) insertion(spec *yaml.Node, sa identity.ServiceAccount) (splice, e
 	return splice{end, end, text + eol}, nil
 }
 
-// lineStart is where the line of a position begins.
-func lineStart(data []byte, at int) int {
-	start := bytes.LastIndexByte(data[:at], '\n') + 1
-	if start == 0 && bytes.HasPrefix(data, bom) {
-		start = len(bom)
-	}
-	return start
-}
-
-var bom = []byte("\xef\xbb\xbf")
-
-// commentsAbove is where the comments begin that are right above a line, with its
-// indentation: they belong to it.
-func commentsAbove(data []byte, start int, indent string) int {
-	for start > 0 {
-		above := lineStart(data, start-1)
-		if !bytes.HasPrefix(data[above:start], []byte(indent+"#")) {
-			break
-		}
-		start = above
-	}
-	return start
-}
-
-// blockEnd is the end of the entry of a key, in a mapping of an indentation: after
-// its last line that is not blank and not a comment.
-func blockEnd(data []byte, key, indent int) int {
-	end := nextLine(data, key)
-	for at := end; at < len(data); {
-		next := nextLine(data, at)
-		line := strings.TrimRight(string(data[at:next]), " \t\r\n")
-		text := strings.TrimLeft(line, " ")
-		deep := len(line) - len(text)
-		switch {
-		case text == "" || strings.HasPrefix(text, "#") && deep <= indent:
-			// It counts if more of the value follows.
-		case deep > indent, deep == indent && (text == "-" || strings.HasPrefix(text, "- ")):
-			end = next
-		default:
-			return end
-		}
-		at = next
-	}
-	return end
-}
-
-func nextLine(data []byte, at int) int {
-	if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
-		return at + i + 1
-	}
-	return len(data)
-}
-
 // flowInsertion adds the key to a mapping in braces.
 func (f *File) flowInsertion(spec *yaml.Node, sa identity.ServiceAccount) (splice, error) {
 	from, err := f.offset(spec)
@@ -367,49 +298,6 @@ func (f *File) removal(spec *yaml.Node, e *entry) (splice, error) {
 		}
 	}
 	return splice{start, end, ""}, nil
-}
-
-// offset is where a node begins, in bytes. Positions of nodes are in lines and
-// characters.
-func (f *File) offset(n *yaml.Node) (int, error) {
-	at := 0
-	if bytes.HasPrefix(f.data, bom) {
-		at = len(bom)
-	}
-	for range n.Line - 1 {
-		i := lineBreak(f.data[at:])
-		if i < 0 {
-			return 0, f.at(n, "there is no such line")
-		}
-		at += i
-	}
-	for range n.Column - 1 {
-		_, size := utf8.DecodeRune(f.data[at:])
-		if size == 0 {
-			return 0, f.at(n, "there is no such column")
-		}
-		at += size
-	}
-	return at, nil
-}
-
-// lineBreak is what is behind the next line break: those of YAML 1.1, as the
-// parser counts them.
-func lineBreak(data []byte) int {
-	for i := 0; i < len(data); {
-		r, size := utf8.DecodeRune(data[i:])
-		i += size
-		switch r {
-		case '\r':
-			if i < len(data) && data[i] == '\n' {
-				i++
-			}
-			return i
-		case '\n', 0x85, 0x2028, 0x2029:
-			return i
-		}
-	}
-	return -1
 }
 
 // differsInIdentity says whether an edited file is the same but for the identity
