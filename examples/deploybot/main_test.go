@@ -68,7 +68,7 @@ API calls that the change took, with their HTTP status
 The checks before took 16, none of which writes.
 
 Less access would do, says Recommender (examples/leastprivilege applies it)
-  roles/run.viewer on the project isn't used
+  roles/run.viewer on projects/210987654321 isn't used
 `, stdout)
 }
 
@@ -79,6 +79,10 @@ func TestReadmeShowsTheOutput(t *testing.T) {
 	require.NoError(t, err)
 	_, stdout, _ := program(t.Context())
 	assert.Contains(t, string(readme), "```\n"+stdout+"```\n")
+	_, stdout, _ = program(t.Context(), "-identity", demo.ReportIdentity)
+	_, failure, _ := strings.Cut(stdout, "  ✗ ")
+	failure, _, _ = strings.Cut(failure, "  ✓ ")
+	assert.Contains(t, string(readme), "```\n  ✗ "+failure+"```\n")
 }
 
 func TestNothingToChange(t *testing.T) {
@@ -103,7 +107,7 @@ Nothing to change: the job has this identity already.
 API calls that the change took, with their HTTP status
   200  run.projects.locations.jobs.get
 `)
-	assert.Contains(t, stdout, "  roles/editor on the project; enough would be\n    roles/run.invoker, roles/run.viewer\n")
+	assert.Contains(t, stdout, "  roles/editor on projects/123456789012; enough would be\n    roles/run.invoker, roles/run.viewer\n")
 }
 
 func TestJSON(t *testing.T) {

@@ -25,6 +25,12 @@ func (r *result) recommend(ctx context.Context, c *cloud, o options) {
 	}
 }
 
+// where is the resource of a recommendation, without its service.
+func where(rec recommend.Recommendation) string {
+	_, name, _ := strings.Cut(strings.TrimPrefix(rec.Resource, "//"), "/")
+	return name
+}
+
 // printRecommendations writes what less would do, for people.
 func (r *result) printRecommendations(w io.Writer) {
 	if len(r.Recommendations) > 0 {
@@ -33,9 +39,9 @@ func (r *result) printRecommendations(w io.Writer) {
 	for _, rec := range r.Recommendations {
 		switch rec.Action {
 		case recommend.RemoveRole:
-			fmt.Fprintf(w, "  %s on the project isn't used\n", rec.Role)
+			fmt.Fprintf(w, "  %s on %s isn't used\n", rec.Role, where(rec))
 		case recommend.ReplaceRole:
-			fmt.Fprintf(w, "  %s on the project; enough would be\n    %s\n", rec.Role, strings.Join(rec.AddRoles, ", "))
+			fmt.Fprintf(w, "  %s on %s; enough would be\n    %s\n", rec.Role, where(rec), strings.Join(rec.AddRoles, ", "))
 		case recommend.NewIdentity:
 			fmt.Fprint(w, "  an account of its own\n")
 		case recommend.UnusedAccount:
