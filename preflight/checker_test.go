@@ -343,3 +343,51 @@ func TestSetsAsDeployers(t *testing.T) {
 		})
 	}
 }
+
+// An organization policy that doesn't say, and a role that isn't there any more.
+func TestWhatTheServerDoesNotSay(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		method, body string
+		status       int
+		code         preflight.Code
+		want         preflight.Verdict
+	}{
+		"no rules":           {"orgpolicy.projects.policies.getEffectivePolicy", `{"name": "x", "spec": {}}`, 200, preflight.CheckOrgPolicy, preflight.Unknown},
+		"no specification":   {"orgpolicy.projects.policies.getEffectivePolicy", `{"name": "x"}`, 200, preflight.CheckOrgPolicy, preflight.Unknown},
+		"rules that differ":  {"orgpolicy.projects.policies.getEffectivePolicy", `{"spec": {"rules": [{"enforce": true, "condition": {"expression": "x"}}, {"enforce": false}]}}`, 200, preflight.CheckOrgPolicy, preflight.Unknown},
+		"rules of a list":    {"orgpolicy.projects.policies.getEffectivePolicy", `{"spec": {"rules": [{"allowAll": true}]}}`, 200, preflight.CheckOrgPolicy, preflight.Unknown},
+		"no policy":          {"orgpolicy.projects.policies.getEffectivePolicy", `{"error": {"code": 404, "message": "none"}}`, 404, preflight.CheckOrgPolicy, preflight.Unknown},
+		"enforced":           {"orgpolicy.projects.policies.getEffectivePolicy", `{"spec": {"rules": [{"enforce": true}]}}`, 200, preflight.CheckOrgPolicy, preflight.Fail},
+		"a role that's gone": {"iam.roles.get", `{"error": {"code": 404, "message": "none"}}`, 404, preflight.CheckActAs, preflight.Fail},
+		"a state of the API": {"serviceusage.services.get", `{"name": "projects/123456789012/services/run.googleapis.com", "state": "STATE_UNSPECIFIED"}`, 200, preflight.CheckAPI, preflight.Unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newCloud(t)
+			grantAuditor(b)
+			b.Inject(tt.method, fake.Fault{Status: tt.status, Body: tt.body})
+			report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Identity: account(t, remote), Deployer: dev})
+			f := finding(t, report, tt.code)
+			assert.Equal(t, tt.want, f.Verdict, "%s", report)
+			assert.Equal(t, tt.want == preflight.Unknown, len(f.Causes) > 0)
+		})
+	}
+}
+
+// A project is one by its id and by its number.
+func TestProjectByNumber(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	grantAuditor(b)
+	w := identity.Job("123456789012", "europe-west1", "nightly")
+	for _, email := range []string{local, "123456789012-compute@developer.gserviceaccount.com"} {
+		b.Grant(accountName(email), "roles/iam.serviceAccountUser", dev)
+		report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: w, Identity: account(t, email), Deployer: dev})
+		assert.Equal(t, preflight.Pass, report.Verdict(), "%s", report)
+		assert.NotContains(t, verdicts(report), preflight.CheckOrgPolicy, "it is of the same project")
+		assert.Equal(t, "web-prod", report.IdentityProject)
+	}
+	report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: w, Identity: account(t, remote), Deployer: dev})
+	assert.Equal(t, preflight.Pass, verdicts(report)[preflight.CheckOrgPolicy], "of another")
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/api/iam/v1"
 
 	"github.com/runidentity/runidentity/fake"
 	"github.com/runidentity/runidentity/identity"
@@ -415,4 +416,36 @@ func TestChangedSinceThePlan(t *testing.T) {
 	require.ErrorContains(t, err, "it is an insight")
 	_, err = c.Claim(t.Context(), recommend.Recommendation{}, nil)
 	require.ErrorContains(t, err, "it has no etag: read it first")
+}
+
+// What a run did that was cut short is undone by the one that goes on, and what was
+// so before stays.
+func TestUndoneAfterACrash(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	p := ownPlan(t, c)
+	b.AddServiceAccount(&iam.ServiceAccount{Email: shopAccount.Email()})
+	b.Grant("projects/web-prod", "roles/run.viewer", shopAccount.Member())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "projects/123456789012:setIamPolicy") && ctx.Err() == nil {
+				next.ServeHTTP(discard{http.Header{}}, r)
+				cancel()
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	_, err := c.Apply(ctx, p, order)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.ElementsMatch(t, []string{"roles/run.invoker", "roles/run.viewer"}, bindings(b, shopAccount.Member()))
+
+	b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403})
+	_, err = c.Apply(t.Context(), p, order)
+	require.Error(t, err)
+	assert.Equal(t, recommend.Failed, get(t, c, webRun+"own").State)
+	assert.Equal(t, []string{"roles/run.viewer"}, bindings(b, shopAccount.Member()))
 }
