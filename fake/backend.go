@@ -256,7 +256,7 @@ func (b *Backend) exchange(ctx context.Context, r *http.Request, entry *Call) (*
 		return fail(authErr), nil
 	}
 	c := &call{
-		route: rt, b: b, ctx: ctx, params: params, query: query, caller: who, body: body,
+		route: rt, b: b, ctx: ctx, params: params, query: query, location: hostLocation(r.Host), caller: who, body: body,
 	}
 	return b.carryOut(c)
 }

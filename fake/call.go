@@ -40,9 +40,11 @@ type call struct {
 	ctx    context.Context //nolint:containedctx // a call lasts as long as its context
 	params []string        // of the path, in order
 	query  url.Values
-	caller caller
-	body   []byte
-	now    time.Time
+	// location is the region that the host name begins with, if any.
+	location string
+	caller   caller
+	body     []byte
+	now      time.Time
 	// ends is set by a fault: the condition in which the call's operation
 	// shall end.
 	ends object

@@ -181,3 +181,16 @@ func (a *routes) host(host string) *pathNode {
 	}
 	return a.hosts[host[strings.LastIndexByte(host, '-')+1:]]
 }
+
+// hostLocation is the region in a host's name, or "".
+func hostLocation(host string) string {
+	host, _, _ = strings.Cut(strings.ToLower(host), ":")
+	if name, ok := strings.CutSuffix(host, ".rep.googleapis.com"); ok {
+		_, location, _ := strings.Cut(name, ".")
+		return location
+	}
+	if i := strings.LastIndexByte(host, '-'); i > 0 {
+		return host[:i]
+	}
+	return ""
+}

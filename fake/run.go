@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/runidentity/runidentity/internal/discovery"
 )
 
 // Cloud Run v2. Resources are kept as the JSON that a read answers, so that a
@@ -57,6 +59,10 @@ type resource struct {
 	raw     []byte // as a read answers it
 	pending *operation
 	deleted bool
+	// knative is what only version 1 of the API says of it.
+	knative extras
+	// operation is the id of the latest operation on it.
+	operation string
 	// hidden are fields that reads do not show until the pending operation is
 	// done.
 	hidden object
@@ -71,6 +77,9 @@ type runKind struct {
 }
 
 func (k *runKind) schema() string { return "GoogleCloudRunV2" + k.typ }
+
+// runSchemas are the messages of version 2.
+func runSchemas() map[string]discovery.Schema { return discovery.All()["run:v2"].Schemas }
 
 func (k *runKind) typeURL() string { return "type.googleapis.com/google.cloud.run.v2." + k.typ }
 
@@ -179,13 +188,20 @@ func (op *operation) settleNow() {
 	}
 }
 
-// json is the operation as the API answers it.
+// json is the operation as version 2 of the API answers it.
 func (op *operation) json() []byte {
-	state := op.running
+	return op.encode(withType(op.resource.kind.typeURL(), op.state()))
+}
+
+// state is the resource as the operation has left it so far.
+func (op *operation) state() []byte {
 	if op.final != nil {
-		state = op.final
+		return op.final
 	}
-	typed := withType(op.resource.kind.typeURL(), state)
+	return op.running
+}
+
+func (op *operation) encode(typed rawJSON) []byte {
 	answer := map[string]any{"name": op.name, "metadata": typed}
 	if op.final != nil {
 		answer["done"] = true
@@ -251,6 +267,7 @@ func (c *call) start(r *resource, o object, settle func(o object, at time.Time))
 	op.settle = settle
 	r.raw = op.running
 	r.pending = op
+	r.operation = op.name[strings.LastIndexByte(op.name, '/')+1:]
 	c.b.run.keep(op)
 	heap.Push(&c.b.run.pending, op)
 	return op
@@ -352,19 +369,34 @@ type rawJSON []byte
 
 func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
 
-// runParent finds the project and location that params[0] and params[1] name.
-// The rest is the name below them of what is asked for. The backend is locked.
+// runParent finds the project and location of a call. The rest is the name
+// below them of what is asked for. The backend is locked.
 func (c *call) runParent(permission, rest string) (*project, string, error) {
-	location := c.params[1]
+	id, location, _ := c.place()
+	if location == "" {
+		return nil, "", invalid("The host name has to begin with a region, as in us-central1-run.googleapis.com.")
+	}
 	if !slices.Contains(c.api.Locations, location) {
 		return nil, "", newError(http.StatusNotImplemented, "UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
 	}
-	p := c.b.projects[c.params[0]]
-	if p == nil || p.deleted {
-		return nil, "", denied("Permission '%s' denied on resource 'projects/%s/locations/%s%s' (or resource may not exist).",
-			permission, c.params[0], location, rest)
+	if !c.isRunV1() {
+		rest = "/locations/" + location + rest
 	}
-	return p, location, c.checkEnabled(p)
+	p, err := c.runProject(id, permission, rest)
+	return p, location, err
+}
+
+// runProject finds a project in which Cloud Run is on.
+func (c *call) runProject(id, permission, rest string) (*project, error) {
+	p := c.b.projects[id]
+	if p == nil || p.deleted {
+		above := "projects/"
+		if c.isRunV1() {
+			above = "namespaces/"
+		}
+		return nil, denied("Permission '%s' denied on resource '%s%s%s' (or resource may not exist).", permission, above, id, rest)
+	}
+	return p, c.checkEnabled(p)
 }
 
 // require refuses a call whose caller lacks the permission. The resource is

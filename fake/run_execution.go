@@ -23,8 +23,20 @@ func (c *call) runJob() ([]byte, error) {
 		return nil, err
 	}
 	defer c.lock()()
+	overrides, _ := body["overrides"].(object)
+	flag, _ := body["validateOnly"].(bool)
+	op, err := c.execute(overrides, text(body, "etag"), flag)
+	if err != nil {
+		return nil, err
+	}
+	return op.json(), nil
+}
+
+// execute starts an execution of the job that the path names. The backend is
+// locked.
+func (c *call) execute(overrides object, etag string, validateOnly bool) (*operation, error) {
 	verb := "run"
-	if body["overrides"] != nil {
+	if overrides != nil {
 		verb = "runWithOverrides"
 	}
 	job, err := jobs().existing(c, verb)
@@ -32,17 +44,16 @@ func (c *call) runJob() ([]byte, error) {
 		return nil, err
 	}
 	o := mustDecode(job.raw)
-	if err := c.checkEtag(job, o, text(body, "etag")); err != nil {
+	if err := c.checkEtag(job, o, etag); err != nil {
 		return nil, err
 	}
-	overrides, _ := body["overrides"].(object)
-	if flag, _ := body["validateOnly"].(bool); flag {
+	if validateOnly {
 		exec := &resource{kind: executionKind(), key: executionsOf(job), id: job.id + "-" + c.b.suffix(5)}
-		return c.newOperation(exec, c.newExecution(exec, o, overrides)).json(), nil
+		return c.newOperation(exec, c.newExecution(exec, o, overrides)), nil
 	}
 	op := c.startExecution(job, "", o, overrides)
 	job.edit(func(o object) { noteExecution(o, op.resource.id, c.now) })
-	return op.json(), nil
+	return op, nil
 }
 
 // noteExecution counts a new execution in its job's JSON.
@@ -62,7 +73,7 @@ func (c *call) startExecution(job *resource, token string, o, overrides object) 
 	if token == "" || c.b.run.find(executionsOf(job), id) != nil {
 		id = job.id + "-" + c.b.suffix(5)
 	}
-	exec := &resource{kind: executionKind(), key: executionsOf(job), id: id}
+	exec := &resource{kind: executionKind(), key: executionsOf(job), id: id, knative: job.knative.below("/spec/template")}
 	execution := c.newExecution(exec, o, overrides)
 	c.b.run.put(exec)
 
@@ -196,8 +207,16 @@ func (r *resource) recordCompletion(id string, execution object, at time.Time) {
 // cancelExecution ends an execution that is still running.
 func (c *call) cancelExecution() ([]byte, error) {
 	defer c.lock()()
-	k := executionKind()
-	exec, err := k.existing(c, "cancel")
+	op, err := c.cancel()
+	if err != nil {
+		return nil, err
+	}
+	return op.json(), nil
+}
+
+// cancel ends the execution that the path names. The backend is locked.
+func (c *call) cancel() (*operation, error) {
+	exec, err := executionKind().existing(c, "cancel")
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +227,8 @@ func (c *call) cancelExecution() ([]byte, error) {
 	generation, _ := strconv.ParseInt(text(o, "generation"), 10, 64)
 	o["generation"] = strconv.FormatInt(generation+1, 10)
 	key := exec.key
-	job := c.b.run.find(collectionKey{project: key.project, location: key.location, plural: "jobs"}, c.params[2])
+	_, id, _ := strings.Cut(key.parent, "/")
+	job := c.b.run.find(collectionKey{project: key.project, location: key.location, plural: "jobs"}, id)
 	running := exec.pending
 	op := c.start(exec, o, func(o object, at time.Time) {
 		exec.finish(o, object{
@@ -221,5 +241,5 @@ func (c *call) cancelExecution() ([]byte, error) {
 			job.recordCompletion(exec.id, o, at)
 		}
 	}
-	return op.json(), nil
+	return op, nil
 }

@@ -29,13 +29,24 @@ func (c *call) findOperation() (*operation, error) {
 	return op, nil
 }
 
+// encodeOperation is an operation as the API answers it: its resource is that
+// of the version that is asked.
+func (c *call) encodeOperation(op *operation) []byte {
+	if !c.isRunV1() {
+		return op.json()
+	}
+	r := op.resource
+	typeURL := strings.Replace(r.kind.typeURL(), ".v2.", ".v1.", 1)
+	return op.encode(withType(typeURL, mustEncode(c.b.resourceV1(r, mustDecode(op.state()), r.knative))))
+}
+
 func (c *call) getOperation() ([]byte, error) {
 	defer c.rlock()()
 	op, err := c.findOperation()
 	if err != nil {
 		return nil, err
 	}
-	return op.json(), nil
+	return c.encodeOperation(op), nil
 }
 
 // waitOperation answers when the operation is done, or as it is when the
@@ -65,7 +76,7 @@ func (c *call) waitOperation() ([]byte, error) {
 		c.now = time.Now()
 	}
 	defer c.rlock()()
-	return op.json(), nil
+	return c.encodeOperation(op), nil
 }
 
 func (c *call) listOperations() ([]byte, error) {
@@ -92,7 +103,7 @@ func (c *call) listOperations() ([]byte, error) {
 	out := map[string]any{}
 	var items []rawJSON
 	for _, name := range page {
-		items = append(items, c.b.run.operations[name].json())
+		items = append(items, c.encodeOperation(c.b.run.operations[name]))
 	}
 	if len(items) > 0 {
 		out["operations"] = items

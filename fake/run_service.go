@@ -175,7 +175,7 @@ func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object,
 		generation, _ := strconv.Atoi(text(o, "generation"))
 		id = fmt.Sprintf("%s-%05d-%s", r.id, generation, b.suffix(3))
 	}
-	rev := &resource{kind: revisionKind(), key: revisionsOf(r), id: id}
+	rev := &resource{kind: revisionKind(), key: revisionsOf(r), id: id, knative: r.knative.below("/spec/template")}
 	revision := template
 	maps.Copy(revision, object{
 		"name": rev.name(), "uid": b.newUUID(), "generation": "1", "observedGeneration": "1",

@@ -54,12 +54,14 @@ func runHandlers() map[string]handler {
 	all[prefix+"operations.list"] = (*call).listOperations
 	all[prefix+"operations.wait"] = (*call).waitOperation
 	all[prefix+"operations.delete"] = (*call).deleteOperation
+	addRunV1(all)
 	return all
 }
 
 // locate returns the key and the id that the path's parameters name.
 func (k *runKind) locate(c *call, verb string) (key collectionKey, id string, err error) {
-	below, name := c.params[2:], ""
+	_, _, below := c.place()
+	name := ""
 	if parent, ok := parentOf(c.method.ID); ok {
 		key.parent = parent + "/" + below[0]
 		name, below = "/"+key.parent, below[1:]
@@ -69,7 +71,13 @@ func (k *runKind) locate(c *call, verb string) (key collectionKey, id string, er
 		name += "/" + k.plural + "/" + id
 	}
 	key.plural = k.plural
+	if c.isRunV1() {
+		name = strings.ToLower(name)
+	}
 	key.project, key.location, err = c.runParent(k.permission(verb), name)
+	if c.isRunV1() && err == nil && k.param == "" {
+		key = c.b.run.withParent(key, id)
+	}
 	return key, id, err
 }
 
@@ -91,7 +99,7 @@ func (k *runKind) existing(c *call, verb string) (*resource, error) {
 		return nil, err
 	}
 	r := c.b.run.find(key, id)
-	if err := c.require(k.permission(verb), c.b.run.holder(key, id), key.name()+"/"+id); err != nil {
+	if err := c.require(k.permission(verb), c.b.run.holder(key, id), c.named(key, id)); err != nil {
 		return nil, err
 	}
 	if r == nil {
@@ -129,7 +137,7 @@ func (k *runKind) list(c *call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.require(k.permission("list"), c.b.run.holder(key, ""), strings.TrimSuffix(key.name(), "/"+k.plural)); err != nil {
+	if err := c.require(k.permission("list"), c.b.run.holder(key, ""), c.named(key, "")); err != nil {
 		return nil, err
 	}
 	out := map[string]any{}
@@ -176,7 +184,11 @@ func (k *workloadKind) create(c *call) ([]byte, error) {
 	if err := k.checkID(id); err != nil {
 		return nil, err
 	}
-	return k.insert(c, key, id, body)
+	op, err := k.insert(c, key, id, body, nil)
+	if err != nil {
+		return nil, err
+	}
+	return op.json(), nil
 }
 
 // checkID refuses an id that Cloud Run does not take.
@@ -195,7 +207,7 @@ func isNotFound(err error) bool {
 
 // mayCreate checks the permission to create, which is one on the project.
 func (k *workloadKind) mayCreate(c *call, key collectionKey) error {
-	return c.require(k.permission("create"), &key.project.node, "projects/"+key.project.id+"/locations/"+key.location)
+	return c.require(k.permission("create"), &key.project.node, c.named(key, ""))
 }
 
 // validRunID holds an id against the rule for names of Cloud Run resources.
@@ -209,11 +221,11 @@ func validRunID(id string) bool {
 }
 
 // insert creates the resource. The backend is locked.
-func (k *workloadKind) insert(c *call, key collectionKey, id string, body object) ([]byte, error) {
+func (k *workloadKind) insert(c *call, key collectionKey, id string, body object, knative extras) (*operation, error) {
 	if c.b.run.find(key, id) != nil {
 		return nil, alreadyExists("Resource '%s' already exists.", id)
 	}
-	r := &resource{kind: &k.runKind, key: key, id: id}
+	r := &resource{kind: &k.runKind, key: key, id: id, knative: knative}
 	dropIdentifiers(body)
 	k.defaults(key.project, body)
 	if err := k.check(c, r, body); err != nil {
@@ -230,12 +242,12 @@ func (k *workloadKind) insert(c *call, key collectionKey, id string, body object
 	next["reconciling"] = true
 	next["terminalCondition"] = object{"state": "CONDITION_PENDING"}
 	next["createTime"] = timestamp(c.stamp(r, next))
-	if c.flag("validateOnly") {
-		return c.newOperation(r, next).json(), nil
+	if c.dry() {
+		return c.newOperation(r, next), nil
 	}
 	settle := k.begin(c, r, nil, next, false)
 	c.b.run.put(r)
-	return c.start(r, next, settle).json(), nil
+	return c.start(r, next, settle), nil
 }
 
 // stamp records who changed the resource, and when, and returns the time.
@@ -255,8 +267,8 @@ func dropIdentifiers(o object) {
 }
 
 // desired is the part of a stored resource that its users write.
-func (k *workloadKind) desired(c *call, r *resource, o object) object {
-	fields := c.check().schemas[k.schema()]
+func (k *workloadKind) desired(r *resource, o object) object {
+	fields := runSchemas()[k.schema()]
 	out := object{}
 	if r.pending != nil {
 		maps.Copy(out, r.hidden)
@@ -298,7 +310,11 @@ func (k *workloadKind) patch(c *call) ([]byte, error) {
 		if err := k.checkID(id); err != nil {
 			return nil, err
 		}
-		return k.insert(c, key, id, body)
+		op, err := k.insert(c, key, id, body, nil)
+		if err != nil {
+			return nil, err
+		}
+		return op.json(), nil
 	case err != nil:
 		return nil, err
 	}
@@ -307,33 +323,44 @@ func (k *workloadKind) patch(c *call) ([]byte, error) {
 	if err := c.checkEtag(r, before, text(body, "etag")); err != nil {
 		return nil, err
 	}
-	had := k.desired(c, r, before)
+	had := k.desired(r, before)
 	next := body
 	if mask != nil {
 		next = clone(had)
 		applyMask(next, body, mask)
 	}
+	op, err := k.apply(c, r, before, had, next, r.knative)
+	if err != nil {
+		return nil, err
+	}
+	return op.json(), nil
+}
+
+// apply gives the resource its new desired state, if it may have it. The
+// backend is locked.
+func (k *workloadKind) apply(c *call, r *resource, before, had, next object, knative extras) (*operation, error) {
 	dropIdentifiers(next)
-	k.defaults(key.project, next)
+	k.defaults(r.key.project, next)
 	if err := k.check(c, r, next); err != nil {
 		return nil, err
 	}
-	if err := c.checkIdentity(key.project, k.account(next)); err != nil {
+	if err := c.checkIdentity(r.key.project, k.account(next)); err != nil {
 		return nil, err
 	}
-	return k.update(c, r, before, had, next)
-}
-
-// update gives the resource its new desired state. The backend is locked.
-func (k *workloadKind) update(c *call, r *resource, before, had, next object) ([]byte, error) {
 	force := c.flag("forceNewRevision")
+	unchanged := equal(had, next)
+	if c.isRunV1() && unchanged {
+		was, is := k.writtenV1(had, r.knative), k.writtenV1(next, knative)
+		unchanged = equal(was, is)
+		force = !equal(lookup(was, "spec", "template"), lookup(is, "spec", "template"))
+	}
+	unchanged = unchanged && !force
 	after := clone(next)
 	for name, value := range before {
 		if _, set := had[name]; !set {
 			after[name] = value
 		}
 	}
-	unchanged := equal(had, next) && !force
 	if !unchanged {
 		generation, _ := strconv.ParseInt(text(before, "generation"), 10, 64)
 		after["generation"] = strconv.FormatInt(generation+1, 10)
@@ -345,14 +372,15 @@ func (k *workloadKind) update(c *call, r *resource, before, had, next object) ([
 		after["terminalCondition"] = condition
 		c.stamp(r, after)
 	}
-	if c.flag("validateOnly") {
-		return c.newOperation(r, after).json(), nil
+	if c.dry() {
+		return c.newOperation(r, after), nil
 	}
 	if unchanged && !startsExecution(next) {
-		return c.finishedOperation(r, after).json(), nil
+		return c.finishedOperation(r, after), nil
 	}
+	r.knative = knative
 	settle := k.begin(c, r, had, after, force)
-	return c.start(r, after, settle).json(), nil
+	return c.start(r, after, settle), nil
 }
 
 // account is the email of the service account in a message.
@@ -395,7 +423,7 @@ func (k *runKind) delete(c *call) ([]byte, error) {
 	if _, ok := o["terminalCondition"]; ok {
 		child(o, "terminalCondition")["state"] = "CONDITION_PENDING"
 	}
-	if c.flag("validateOnly") {
+	if c.dry() {
 		return c.newOperation(r, o).json(), nil
 	}
 	r.deleted = true

@@ -52,7 +52,7 @@ func (c checker) normalize(schema string, o object, path string) error {
 // which the discovery documents do not tell: their zero value is kept.
 func hasPresence(schema, field string) bool {
 	switch schema + "." + field {
-	case "GoogleCloudRunV2EnvVar.value", "GoogleCloudRunV2TaskTemplate.maxRetries",
+	case "GoogleCloudRunV2EnvVar.value", "EnvVar.value", "GoogleCloudRunV2TaskTemplate.maxRetries",
 		"GoogleCloudOrgpolicyV2PolicySpecPolicyRule.enforce", "GoogleCloudOrgpolicyV2PolicySpecPolicyRule.allowAll",
 		"GoogleCloudOrgpolicyV2PolicySpecPolicyRule.denyAll":
 		return true

@@ -22,6 +22,7 @@ import (
 func documents() []string {
 	return []string{
 		"run/v2/run-api.json",
+		"run/v1/run-api.json",
 		"iam/v1/iam-api.json",
 		"iam/v2/iam-api.json",
 		"cloudresourcemanager/v1/cloudresourcemanager-api.json",

@@ -1,0 +1,176 @@
+package fake
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// extras are what one version of Cloud Run says and the other can't, by JSON
+// pointer (RFC 6901). The elements of a list are named by their "name", or by
+// their index where they have none of their own.
+//
+// They are found by writing a message in the other version and back: what got
+// lost is an extra. Version 1's are kept beside the resource, whose JSON is
+// that of version 2; version 2's are found anew when version 1 replaces it.
+type extras map[string]extra
+
+// An extra is a value that is missing in what was written back, reads otherwise
+// there, or is there alone: then Value is nil.
+type extra struct {
+	Value   any `json:"value,omitempty"`
+	Instead any `json:"instead,omitempty"`
+}
+
+// lost are the extras of a message that was written in the other version and
+// back.
+func lost(original, back object) extras {
+	out := make(extras)
+	out.compare("", original, back)
+	return out
+}
+
+func (e extras) compare(at string, original, back any) {
+	switch a := original.(type) {
+	case object:
+		if b, ok := back.(object); ok {
+			for name, value := range a {
+				below := at + "/" + escape(name)
+				if other, there := b[name]; there {
+					e.compare(below, value, other)
+				} else {
+					e[below] = extra{Value: cloneValue(value)}
+				}
+			}
+			for name, value := range b {
+				if _, there := a[name]; !there && !empty(value) {
+					e[at+"/"+escape(name)] = extra{Instead: cloneValue(value)}
+				}
+			}
+			return
+		}
+	case []any:
+		if b, ok := back.([]any); ok && slices.Equal(elementKeys(a), elementKeys(b)) {
+			for i, key := range elementKeys(a) {
+				e.compare(at+"/"+escape(key), a[i], b[i])
+			}
+			return
+		}
+	}
+	if !equal(original, back) {
+		e[at] = extra{Value: cloneValue(original), Instead: cloneValue(back)}
+	}
+}
+
+// restore puts the extras back into a message that was written from the other
+// version. One whose place is gone, or that now says something else, is left
+// out.
+func (e extras) restore(o object) {
+	for _, pointer := range slices.Sorted(maps.Keys(e)) {
+		segments := strings.Split(pointer[1:], "/")
+		var at any = o
+		for _, s := range segments[:len(segments)-1] {
+			at = element(at, unescape(s))
+		}
+		last, x := unescape(segments[len(segments)-1]), e[pointer]
+		switch at := at.(type) {
+		case object:
+			current, there := at[last]
+			switch {
+			case there && x.Value == nil && equal(current, x.Instead):
+				delete(at, last)
+			case !there && x.Instead == nil, there && x.Instead != nil && equal(current, x.Instead):
+				at[last] = cloneValue(x.Value)
+			case there && x.Instead == nil:
+				fill(current, x.Value)
+			}
+		case []any:
+			i := slices.Index(elementKeys(at), last)
+			if i >= 0 && equal(at[i], x.Instead) {
+				at[i] = cloneValue(x.Value)
+			}
+		}
+	}
+}
+
+// empty says whether a value is an object or list without anything in it.
+func empty(v any) bool {
+	switch v := v.(type) {
+	case object:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return false
+}
+
+// fill adds what an object lacks, such as what the message said beside the
+// server's defaults.
+func fill(current, value any) {
+	a, ok := current.(object)
+	b, also := value.(object)
+	if !ok || !also {
+		return
+	}
+	for name, v := range b {
+		if had, there := a[name]; there {
+			fill(had, v)
+		} else {
+			a[name] = cloneValue(v)
+		}
+	}
+}
+
+// below are the extras at and below a place, as seen from there.
+func (e extras) below(place string) extras {
+	var out extras
+	for pointer, x := range e {
+		if rest, ok := strings.CutPrefix(pointer, place); ok && strings.HasPrefix(rest, "/") {
+			if out == nil {
+				out = make(extras)
+			}
+			out[rest] = x
+		}
+	}
+	return out
+}
+
+func element(v any, key string) any {
+	switch v := v.(type) {
+	case object:
+		return v[key]
+	case []any:
+		if i := slices.Index(elementKeys(v), key); i >= 0 {
+			return v[i]
+		}
+	}
+	return nil
+}
+
+// elementKeys names the elements of a list.
+func elementKeys(list []any) []string {
+	names := make([]string, len(list))
+	seen := make(map[string]bool)
+	for i, item := range list {
+		o, _ := item.(object)
+		name, _ := o["name"].(string)
+		if name == "" || seen[name] {
+			for i := range names {
+				names[i] = strconv.Itoa(i)
+			}
+			return names
+		}
+		seen[name] = true
+		names[i] = name
+	}
+	return names
+}
+
+func escape(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
+}
+
+func unescape(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
+}

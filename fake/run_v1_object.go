@@ -1,0 +1,326 @@
+package fake
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Resources as version 1 of Cloud Run reads and writes them: what users write
+// comes from the forms, what the server says of it is added here.
+
+// kindV1 is what version 1 calls a kind of resource.
+type kindV1 struct {
+	kind, version string // as in a manifest
+	plural        string // in paths
+	system        string // prefix of the annotations that say who wrote it
+}
+
+func (k *runKind) v1() kindV1 {
+	const serving, run = "serving.knative.dev", "run.googleapis.com"
+	out := kindV1{kind: k.typ, version: run + "/v1", plural: strings.ToLower(k.plural), system: run}
+	switch k.plural {
+	case "services", "revisions":
+		out.version, out.system = serving+"/v1", serving
+	case "workerPools":
+		out.system = serving
+	}
+	return out
+}
+
+// namespace is the form of a project in answers: its number.
+func (p *project) namespace() string { return strconv.FormatInt(p.number, 10) }
+
+const (
+	locationLabel  = "cloud.googleapis.com/location"
+	operationLabel = "run.googleapis.com/operation-id"
+)
+
+// serverOwned are annotations and labels that the server writes; what a
+// message says of them has no effect.
+func serverOwned(name string) bool {
+	switch name {
+	case locationLabel, operationLabel, "run.googleapis.com/ingress-status", "run.googleapis.com/urls",
+		"run.googleapis.com/creator", "run.googleapis.com/lastModifier",
+		"serving.knative.dev/creator", "serving.knative.dev/lastModifier":
+		return true
+	}
+	return false
+}
+
+// desiredV1 is the part of a message that its user decides on.
+func (c *call) desiredV1(message object) object {
+	out := clone(message)
+	for _, name := range []string{"apiVersion", "kind", "status"} {
+		delete(out, name)
+	}
+	metadata := child(out, "metadata")
+	for name := range c.api.Schemas["ObjectMeta"] {
+		if name != "annotations" && name != "labels" {
+			delete(metadata, name)
+		}
+	}
+	for _, field := range []string{"annotations", "labels"} {
+		entries, _ := metadata[field].(object)
+		for name := range entries {
+			if serverOwned(name) {
+				delete(entries, name)
+			}
+		}
+	}
+	tidy(metadata)
+	if len(metadata) == 0 {
+		delete(out, "metadata")
+	}
+	return out
+}
+
+// resourceV1 is a resource whose JSON of version 2 is o. The backend is locked.
+func (b *Backend) resourceV1(r *resource, o object, knative extras) object {
+	k := r.kind.v1()
+	if r.pending != nil {
+		for name, value := range r.hidden {
+			setDefault(o, name, value)
+		}
+	}
+	out := r.kind.writtenV1(o, knative)
+	out["apiVersion"], out["kind"] = k.version, k.kind
+	metadata := child(out, "metadata")
+	metadata["name"], metadata["namespace"] = r.id, r.key.project.namespace()
+	metadata["selfLink"] = "/apis/" + k.version + "/namespaces/" + r.key.project.namespace() + "/" + k.plural + "/" + r.id
+	metadata["uid"], metadata["generation"] = o["uid"], integer(o["generation"])
+	metadata["creationTimestamp"] = o["createTime"]
+	metadata["resourceVersion"] = resourceVersion(text(o, "updateTime"))
+	child(metadata, "labels")[locationLabel] = r.key.location
+	annotations := child(metadata, "annotations")
+	for name, field := range map[string]string{"/creator": "creator", "/lastModifier": "lastModifier"} {
+		if who := text(o, field); who != "" {
+			annotations[k.system+name] = who
+		}
+	}
+	if r.operation != "" {
+		annotations[operationLabel] = r.operation
+	}
+	status := child(out, "status")
+	status["observedGeneration"] = integer(o["observedGeneration"])
+	if o["observedGeneration"] == nil {
+		delete(status, "observedGeneration")
+	}
+	switch r.kind.plural {
+	case "jobs":
+		jobStatus(o, status)
+	case "services":
+		serviceStatus(r, o, status, annotations)
+	case "workerPools":
+		revisionedStatus(o, status, "instanceSplits")
+	case "executions":
+		b.executionStatus(r, o, metadata, status)
+	case "revisions":
+		revisionStatus(r, o, metadata, status)
+	}
+	if template, ok := lookup(out, "spec", "template").(object); ok {
+		tidy(child(template, "metadata"))
+	}
+	return out
+}
+
+// writtenV1 is what users of version 1 write in a resource.
+func (k *runKind) writtenV1(o object, knative extras) object {
+	out := forms()[k.plural].toV1(o)
+	knative.restore(out)
+	return out
+}
+
+// tidy drops empty annotations and labels. A template's metadata stays, even
+// empty: gcloud takes a template without it for no template at all.
+func tidy(metadata object) {
+	for _, field := range []string{"annotations", "labels"} {
+		if entries, ok := metadata[field].(object); ok && len(entries) == 0 {
+			delete(metadata, field)
+		}
+	}
+}
+
+// resourceVersion is the update time in microseconds, in the form that was
+// seen: eight bytes in base64.
+func resourceVersion(updated string) string {
+	t, err := time.Parse(time.RFC3339Nano, updated)
+	if err != nil {
+		return ""
+	}
+	return base64.RawStdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(t.UnixMicro()))) //nolint:gosec // after 1970
+}
+
+// micros reads a resourceVersion.
+func micros(version string) (uint64, bool) {
+	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(version, "="))
+	if err != nil || len(b) != 8 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(b), true
+}
+
+func jobStatus(o, status object) {
+	status["conditions"] = []any{conditionV1(o["terminalCondition"], "Ready")}
+	if count := o["executionCount"]; count != nil {
+		status["executionCount"] = count
+	}
+	latest, _ := o["latestCreatedExecution"].(object)
+	if text(latest, "name") == "" {
+		return
+	}
+	reference := object{"name": latest["name"]}
+	for v1, v2 := range map[string]string{
+		"creationTimestamp": "createTime", "completionTimestamp": "completionTime",
+		"deletionTimestamp": "deleteTime", "completionStatus": "completionStatus",
+	} {
+		if value := latest[v2]; value != nil {
+			reference[v1] = value
+		}
+	}
+	status["latestCreatedExecution"] = reference
+}
+
+// revisionedStatus is what services and worker pools have in common.
+func revisionedStatus(o, status object, allocations string) {
+	conditions := []any{conditionV1(o["terminalCondition"], "Ready")}
+	more, _ := o["conditions"].([]any)
+	for _, c := range slices.Backward(more) {
+		conditions = append(conditions, conditionV1(c, ""))
+	}
+	status["conditions"] = conditions
+	for v1, v2 := range map[string]string{
+		"latestCreatedRevisionName": "latestCreatedRevision", "latestReadyRevisionName": "latestReadyRevision",
+	} {
+		if name := text(o, v2); name != "" {
+			status[v1] = name[strings.LastIndexByte(name, '/')+1:]
+		}
+	}
+	list, _ := o[map[string]string{"traffic": "trafficStatuses", "instanceSplits": "instanceSplitStatuses"}[allocations]].([]any)
+	var out []any
+	for _, item := range list {
+		target, _ := item.(object)
+		entry := object{}
+		for v1, v2 := range map[string]string{"percent": "percent", "tag": "tag", "revisionName": "revision", "url": "uri"} {
+			if value := target[v2]; value != nil {
+				entry[v1] = value
+			}
+		}
+		if target["type"] == latestTraffic || target["type"] == latestSplit {
+			entry["latestRevision"], entry["revisionName"] = true, status["latestReadyRevisionName"]
+		}
+		out = append(out, entry)
+	}
+	if len(out) > 0 {
+		status[allocations] = out
+	}
+}
+
+func serviceStatus(r *resource, o, status, annotations object) {
+	revisionedStatus(o, status, "traffic")
+	url := text(o, "uri")
+	if url == "" {
+		return
+	}
+	status["url"], status["address"] = url, object{"url": url}
+	annotations["run.googleapis.com/urls"] = string(mustEncode([]string{url}))
+	if ingress := annotations["run.googleapis.com/ingress"]; ingress != nil && r.pending == nil {
+		annotations["run.googleapis.com/ingress-status"] = ingress
+	}
+	targets, _ := status["traffic"].([]any)
+	for _, item := range targets {
+		target, _ := item.(object)
+		if tag := text(target, "tag"); tag != "" {
+			target["url"] = strings.Replace(url, "https://", "https://"+tag+"---", 1)
+		}
+	}
+}
+
+func (b *Backend) executionStatus(r *resource, o, metadata, status object) {
+	labels := child(metadata, "labels")
+	plural, job, _ := strings.Cut(r.key.parent, "/")
+	labels["run.googleapis.com/job"] = job
+	parent := b.run.find(collectionKey{project: r.key.project, location: r.key.location, plural: plural}, job)
+	if parent != nil {
+		j := mustDecode(parent.raw)
+		labels["run.googleapis.com/jobUid"] = j["uid"]
+		labels["run.googleapis.com/jobGeneration"] = j["generation"]
+		metadata["ownerReferences"] = []any{object{
+			"apiVersion": "run.googleapis.com/v1", "kind": "Job", "name": job, "uid": j["uid"],
+			"controller": true, "blockOwnerDeletion": true,
+		}}
+	}
+	var conditions []any
+	list, _ := o["conditions"].([]any)
+	for _, c := range list {
+		conditions = append(conditions, conditionV1(c, ""))
+	}
+	status["conditions"] = conditions
+	for _, field := range []string{
+		"startTime", "completionTime", "runningCount", "succeededCount", "failedCount", "cancelledCount", "retriedCount", "logUri",
+	} {
+		if value := o[field]; value != nil {
+			status[field] = value
+		}
+	}
+}
+
+func revisionStatus(r *resource, o, metadata, status object) {
+	labels := child(metadata, "labels")
+	plural, owner, _ := strings.Cut(r.key.parent, "/")
+	if plural == "services" {
+		labels["serving.knative.dev/service"] = owner
+		labels["serving.knative.dev/configuration"] = owner
+		labels["serving.knative.dev/route"] = owner
+		status["serviceName"] = owner
+	} else {
+		labels["run.googleapis.com/workerPool"] = owner
+	}
+	var conditions []any
+	list, _ := o["conditions"].([]any)
+	for _, c := range list {
+		conditions = append(conditions, conditionV1(c, ""))
+	}
+	status["conditions"] = conditions
+	// The fake pulls no image, and knows the digest of those alone that are
+	// named by it.
+	containers, _ := o["containers"].([]any)
+	if len(containers) > 0 {
+		c, _ := containers[0].(object)
+		if image := text(c, "image"); strings.Contains(image, "@sha256:") {
+			status["imageDigest"] = image
+		}
+	}
+}
+
+// conditionV1 is a condition as version 1 writes it: always with a status.
+func conditionV1(v any, otherwise string) object {
+	c, _ := v.(object)
+	out := object{"type": c["type"], "status": "Unknown"}
+	if out["type"] == nil {
+		out["type"] = otherwise
+	}
+	switch c["state"] {
+	case "CONDITION_SUCCEEDED":
+		out["status"] = "True"
+	case "CONDITION_FAILED":
+		out["status"] = "False"
+	}
+	for _, field := range []string{"lastTransitionTime", "message"} {
+		if value := c[field]; value != nil {
+			out[field] = value
+		}
+	}
+	for _, field := range []string{"reason", "revisionReason", "executionReason"} {
+		if reason := text(c, field); reason != "" {
+			out["reason"] = camelCase(strings.ToLower("_" + reason))
+		}
+	}
+	if severity := text(c, "severity"); severity == "INFO" || severity == "WARNING" {
+		out["severity"] = severity[:1] + strings.ToLower(severity[1:])
+	}
+	return out
+}
