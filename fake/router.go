@@ -46,6 +46,7 @@ var allRoutes = sync.OnceValue(func() *routes {
 	maps.Copy(handlers, denyHandlers())
 	maps.Copy(handlers, resourceManagerHandlers())
 	maps.Copy(handlers, orgPolicyHandlers())
+	maps.Copy(handlers, orgPolicyV1Handlers())
 	maps.Copy(handlers, serviceUsageHandlers())
 	maps.Copy(handlers, troubleshooterHandlers())
 	maps.Copy(handlers, recommenderHandlers())

@@ -1,0 +1,279 @@
+package fake
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Organization policies as Resource Manager v1 has them, over the policies of
+// the Org Policy API v2. It knows one rule a policy and no dry-run ones.
+// https://docs.cloud.google.com/resource-manager/reference/rest/v1/projects/setOrgPolicy
+
+func orgPolicyV1Handlers() map[string]handler {
+	handlers := make(map[string]handler)
+	for _, kind := range []string{"projects", "folders", "organizations"} {
+		prefix := "cloudresourcemanager." + kind + "."
+		handlers[prefix+"getOrgPolicy"] = (*call).getOrgPolicyV1
+		handlers[prefix+"getEffectiveOrgPolicy"] = (*call).getEffectiveOrgPolicyV1
+		handlers[prefix+"setOrgPolicy"] = (*call).setOrgPolicyV1
+		handlers[prefix+"clearOrgPolicy"] = (*call).clearOrgPolicyV1
+		handlers[prefix+"listOrgPolicies"] = (*call).listOrgPoliciesV1
+		handlers[prefix+"listAvailableOrgPolicyConstraints"] = (*call).listConstraintsV1
+	}
+	return handlers
+}
+
+// orgPolicyV1Of returns the resource that the path names and the constraint
+// that the body names, if the caller has the permission. The backend is locked.
+func (c *call) orgPolicyV1Of(permission, constraint string) (*node, *orgConstraint, error) {
+	n, _, err := c.orgResource(permission)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, ok := strings.CutPrefix(constraint, "constraints/")
+	if !ok {
+		return nil, nil, invalid("Invalid constraint %q: it must be of the form \"constraints/%s\".", constraint, crossProjectConstraint)
+	}
+	k := c.b.orgConstraintFor(n, id)
+	if k == nil {
+		return nil, nil, orgPolicyMissing()
+	}
+	return n, k, nil
+}
+
+// unsetEtag is that of a policy that is not set. That it has one is documented;
+// its value is the fake's own.
+const unsetEtag = "BwA="
+
+// policyV1 is a policy as version 1 writes it. Of several rules of a list
+// constraint it says what all together allow and deny.
+func (k *orgConstraint) policyV1(spec object) object {
+	out := object{"constraint": "constraints/" + k.id}
+	rules := rulesOf(spec)
+	switch {
+	case spec["reset"] == true:
+		out["restoreDefault"] = object{}
+		return out
+	case !k.list:
+		boolean := object{}
+		if slices.ContainsFunc(rules, func(r object) bool { return r["enforce"] == true }) {
+			boolean["enforced"] = true
+		}
+		out["booleanPolicy"] = boolean
+		return out
+	}
+	list := object{}
+	if spec["inheritFromParent"] == true {
+		list["inheritFromParent"] = true
+	}
+	for _, rule := range mergeRules(rules) {
+		switch {
+		case rule["denyAll"] == true:
+			list["allValues"] = "DENY"
+		case rule["allowAll"] == true:
+			list["allValues"] = "ALLOW"
+		}
+		values, _ := rule["values"].(object)
+		maps.Copy(list, values)
+	}
+	out["listPolicy"] = list
+	return out
+}
+
+// specV1 is the spec that a policy of version 1 stands for.
+func (k *orgConstraint) specV1(policy object) (object, error) {
+	var kinds []string
+	for _, kind := range []string{"booleanPolicy", "listPolicy", "restoreDefault"} {
+		if policy[kind] != nil {
+			kinds = append(kinds, kind)
+		}
+	}
+	if len(kinds) != 1 {
+		return nil, invalid("A policy must have exactly one of boolean_policy, list_policy and restore_default.")
+	}
+	if k.list && kinds[0] == "booleanPolicy" || !k.list && kinds[0] == "listPolicy" {
+		return nil, invalid("constraints/%s can't have a %s.", k.id, kinds[0])
+	}
+	switch kinds[0] {
+	case "restoreDefault":
+		return object{"reset": true}, nil
+	case "booleanPolicy":
+		return object{"rules": []any{object{"enforce": lookup(policy, "booleanPolicy", "enforced") == true}}}, nil
+	}
+	list, _ := policy["listPolicy"].(object)
+	spec := object{}
+	if list["inheritFromParent"] == true {
+		spec["inheritFromParent"] = true
+	}
+	values := object{}
+	for _, field := range []string{"allowedValues", "deniedValues"} {
+		if v := list[field]; v != nil {
+			values[field] = v
+		}
+	}
+	var rules []any
+	switch list["allValues"] {
+	case "ALLOW":
+		rules = append(rules, object{"allowAll": true})
+	case "DENY":
+		rules = append(rules, object{"denyAll": true})
+	}
+	if len(values) > 0 {
+		rules = append(rules, object{"values": values})
+	}
+	if rules != nil {
+		spec["rules"] = rules
+	}
+	return spec, nil
+}
+
+func (k *orgConstraint) storedV1(p *orgPolicy) object {
+	if p == nil || p.spec == nil {
+		return object{"constraint": "constraints/" + k.id, "etag": unsetEtag}
+	}
+	out := k.policyV1(p.spec)
+	out["etag"], out["updateTime"] = p.etag, p.spec["updateTime"]
+	return out
+}
+
+func (c *call) getOrgPolicyV1() ([]byte, error) {
+	in, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.get", text(in, "constraint"))
+	if err != nil {
+		return nil, err
+	}
+	return mustEncode(k.storedV1(c.b.orgPolicies.set[n.resourceID()][k.id])), nil
+}
+
+func (c *call) getEffectiveOrgPolicyV1() ([]byte, error) {
+	in, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.get", text(in, "constraint"))
+	if err != nil {
+		return nil, err
+	}
+	rules := []any{}
+	for _, rule := range c.b.effectiveRules(k, n) {
+		rules = append(rules, rule)
+	}
+	return mustEncode(k.policyV1(object{"rules": rules})), nil
+}
+
+func (c *call) setOrgPolicyV1() ([]byte, error) {
+	in, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	policy, _ := in["policy"].(object)
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.set", text(policy, "constraint"))
+	if err != nil {
+		return nil, err
+	}
+	current := c.b.orgPolicies.set[n.resourceID()][k.id]
+	if !sameOrgEtag(text(policy, "etag"), text(k.storedV1(current), "etag")) {
+		return nil, orgPolicyConflict()
+	}
+	spec, err := k.specV1(policy)
+	if err != nil {
+		return nil, err
+	}
+	next := &orgPolicy{}
+	if current != nil {
+		next.dryRun = current.dryRun // of which version 1 does not know
+	}
+	if err := next.put(k, object{"spec": spec}, []string{"spec"}, c.b.tick(c.now)); err != nil {
+		return nil, err
+	}
+	c.b.orgPolicies.put(n.resourceID(), k.id, next)
+	return mustEncode(k.storedV1(next)), nil
+}
+
+func (c *call) clearOrgPolicyV1() ([]byte, error) {
+	in, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.set", text(in, "constraint"))
+	if err != nil {
+		return nil, err
+	}
+	set := c.b.orgPolicies.set[n.resourceID()]
+	p := set[k.id]
+	if !sameOrgEtag(text(in, "etag"), text(k.storedV1(p), "etag")) {
+		return nil, orgPolicyConflict()
+	}
+	switch {
+	case p == nil:
+	case p.dryRun != nil:
+		next := &orgPolicy{etag: orgPolicyEtag(c.b.tick(c.now)), dryRun: p.dryRun}
+		set[k.id] = next
+	default:
+		delete(set, k.id)
+	}
+	return []byte("{}"), nil
+}
+
+// pageInBody lets a method have the parameters of a page in its body.
+func (c *call) pageInBody() error {
+	in, err := c.object()
+	if err != nil {
+		return err
+	}
+	if size := in["pageSize"]; size != nil {
+		c.query.Set("pageSize", fmt.Sprint(size))
+	}
+	c.query.Set("pageToken", text(in, "pageToken"))
+	return nil
+}
+
+func (c *call) listOrgPoliciesV1() ([]byte, error) {
+	if err := c.pageInBody(); err != nil {
+		return nil, err
+	}
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	n, _, err := c.orgResource("orgpolicy.policies.list")
+	if err != nil {
+		return nil, err
+	}
+	set := c.b.orgPolicies.set[n.resourceID()]
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(set)) {
+		if set[id].spec != nil {
+			ids = append(ids, id)
+		}
+	}
+	return c.orgList("policies", ids, func(id string) object { return c.b.orgConstraintFor(n, id).storedV1(set[id]) })
+}
+
+func (c *call) listConstraintsV1() ([]byte, error) {
+	if err := c.pageInBody(); err != nil {
+		return nil, err
+	}
+	c.b.mu.RLock()
+	defer c.b.mu.RUnlock()
+	if _, _, err := c.orgResource("orgpolicy.constraints.list"); err != nil {
+		return nil, err
+	}
+	all := orgConstraints()
+	return c.orgList("constraints", slices.Sorted(maps.Keys(all)), func(id string) object {
+		out := all[id].json("")
+		out["name"] = "constraints/" + id
+		return out
+	})
+}
