@@ -28,6 +28,7 @@ var serviceCatalogue = sync.OnceValue(func() map[string]string {
 		"monitoring.googleapis.com":          "Cloud Monitoring API",
 		"pubsub.googleapis.com":              "Cloud Pub/Sub API",
 		"secretmanager.googleapis.com":       "Secret Manager API",
+		"sql-component.googleapis.com":       "Cloud SQL",
 		"sqladmin.googleapis.com":            "Cloud SQL Admin API",
 		"storage.googleapis.com":             "Cloud Storage API",
 		"sts.googleapis.com":                 "Security Token Service API",

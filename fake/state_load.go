@@ -1,0 +1,275 @@
+package fake
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"google.golang.org/api/cloudresourcemanager/v3"
+	"google.golang.org/api/iam/v1"
+	"google.golang.org/api/orgpolicy/v2"
+)
+
+// maxState is the largest document that Load reads.
+const maxState = 256 << 20
+
+// A StateError says what is wrong with a document that [Backend.Load] was
+// given, and where.
+type StateError struct {
+	Line  int    // from 1
+	Field string // such as "projects[1].number", "" of the document as a whole
+	Err   error
+}
+
+func (e *StateError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("line %d: %v", e.Line, e.Err)
+	}
+	return fmt.Sprintf("line %d: %s: %v", e.Line, e.Field, e.Err)
+}
+
+func (e *StateError) Unwrap() error { return e.Err }
+
+// Load fills an empty backend with what [Backend.Dump] wrote, or with a
+// document of that form written by hand, in which most fields may be left out:
+// what the server would fill in is filled in. Either all of it is loaded or
+// nothing. What is wrong with the document is a [*StateError]; a backend that
+// holds something already, and a document of another version, are errors too.
+func (b *Backend) Load(r io.Reader) error {
+	data, err := io.ReadAll(io.LimitReader(r, maxState+1))
+	if err != nil {
+		return fmt.Errorf("read the state: %w", err)
+	}
+	if len(data) > maxState {
+		return fmt.Errorf("the state is larger than %d bytes", maxState)
+	}
+	loaded := NewBackend()
+	defer loaded.Close()
+	if err := loaded.load(data); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.containers)+len(b.projects)+len(b.groups)+len(b.federated)+len(b.roles) > 0 {
+		return errors.New("load the state: the backend holds something already; load into a new one")
+	}
+	b.containers, b.projects, b.accounts = loaded.containers, loaded.projects, loaded.accounts
+	b.groups, b.federated, b.roles = loaded.groups, loaded.federated, loaded.roles
+	b.orgPolicies, b.recommender, b.run, b.serviceUsage = loaded.orgPolicies, loaded.recommender, loaded.run, loaded.serviceUsage
+	b.serial, b.lastWrite, b.compiler = max(b.serial, loaded.serial), loaded.lastWrite, loaded.compiler
+	b.directoryChanged()
+	return nil
+}
+
+// load seeds an empty backend.
+func (b *Backend) load(data []byte) error {
+	d := &stateReader{data: data}
+	sections, err := d.sections()
+	if err != nil {
+		return err
+	}
+	for _, next := range []struct {
+		name string
+		load func(json.RawMessage) error
+	}{
+		{"organizations", loads(func(o *cloudresourcemanager.Organization) error { b.AddOrganization(o); return nil })},
+		{"folders", loads(func(f *cloudresourcemanager.Folder) error { b.AddFolder(f); return nil })},
+		{"projects", loads(b.loadProject)},
+		{"services", loads(b.loadService)},
+		{"serviceAccounts", loads(b.loadAccount)},
+		{"federatedIdentities", loads(func(f *stateFederated) error {
+			b.AddFederatedIdentity(f.Principal, f.Attributes, f.Groups...)
+			return nil
+		})},
+		{"groups", loads(func(g *stateGroup) error { b.AddGroup(g.Email, g.Members...); return nil })},
+		{"roles", loads(func(r *iam.Role) error { b.AddRole(r); return nil })},
+		{"customConstraints", loads(b.loadConstraint)},
+		{"orgPolicies", loads(func(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) error { b.SetOrgPolicy(p); return nil })},
+		{"run", loads(b.loadRun)},
+		{"policies", loads(func(p *statePolicy) error {
+			b.SetPolicy(p.Resource, &iam.Policy{Bindings: p.Bindings, AuditConfigs: p.AuditConfigs})
+			return nil
+		})},
+		{"denyPolicies", loads(b.loadDenyPolicy)},
+		{"recommender", b.loadRecommender},
+	} {
+		for i, e := range sections[next.name] {
+			if err := seeded(func() error { return next.load(e.raw) }); err != nil {
+				return d.within(e, fmt.Sprintf("%s[%d]", next.name, i), err)
+			}
+		}
+	}
+	return nil
+}
+
+// loads decodes an element for its loader. Unknown fields are refused, so that
+// a typing error is none that goes unnoticed.
+func loads[T any](load func(*T) error) func(json.RawMessage) error {
+	return func(raw json.RawMessage) error {
+		v := new(T)
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(v); err != nil {
+			return err
+		}
+		return load(v)
+	}
+}
+
+// seeded turns the panics of the seeding methods into errors: what is a
+// mistake in a test's source is one of the document here.
+func seeded(do func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			text, ok := v.(string)
+			if !ok || !strings.HasPrefix(text, "fake: ") {
+				panic(v)
+			}
+			err = errors.New(strings.TrimPrefix(text, "fake: "))
+		}
+	}()
+	return do()
+}
+
+func (b *Backend) loadProject(p *stateProject) error {
+	b.AddProject(&cloudresourcemanager.Project{
+		Name: p.Name, ProjectId: p.ProjectID, DisplayName: p.DisplayName, Parent: p.Parent, Labels: p.Labels,
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	added := b.projects[p.ProjectID]
+	if p.Services != nil {
+		clear(added.services)
+		for _, service := range p.Services {
+			added.services[service] = true
+		}
+	}
+	agent := added.services[runService]
+	if p.Agent != nil {
+		agent = *p.Agent
+	}
+	if !agent {
+		b.removeAgent(added, b.tick(time.Now()))
+	}
+	return nil
+}
+
+func (b *Backend) loadService(s *stateService) error {
+	if s.Name == "" || s.Title == "" {
+		return errors.New("a service needs a name and a title")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.serviceUsage.titles == nil {
+		b.serviceUsage.titles = make(map[string]string)
+	}
+	b.serviceUsage.titles[s.Name] = s.Title
+	return nil
+}
+
+func (b *Backend) loadAccount(in *stateAccount) error {
+	b.mu.Lock()
+	// The default account of a project is there since the project is.
+	if a := b.accounts[in.Email]; a != nil && a.email == a.project.computeDefault() {
+		delete(b.accounts, a.email)
+		delete(b.accounts, a.uniqueID)
+		if in.ProjectID == "" {
+			in.ProjectID = a.project.id
+		}
+	}
+	b.mu.Unlock()
+	b.AddServiceAccount(&iam.ServiceAccount{
+		Email: in.Email, ProjectId: in.ProjectID, UniqueId: in.UniqueID, DisplayName: in.DisplayName, Description: in.Description,
+		Disabled: in.Disabled,
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.accounts[in.Email].deleted = in.Deleted
+	b.directoryChanged()
+	return nil
+}
+
+func (b *Backend) loadConstraint(in *stateConstraint) error {
+	o, err := decodeObject(in.Constraint)
+	if err != nil {
+		return err
+	}
+	_, id, ok := strings.Cut(text(o, "name"), "/customConstraints/")
+	if !ok || !validCustomConstraintID(id) {
+		return fmt.Errorf("the constraint's name %q is not of the form %q", text(o, "name"), in.Organization+"/customConstraints/custom.id")
+	}
+	if err := checkCustomConstraint(o); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.parentNode(in.Organization) == nil {
+		return fmt.Errorf("there is no %q; an organization is named as in \"organizations/1\"", in.Organization)
+	}
+	if b.orgPolicies.custom == nil {
+		b.orgPolicies.custom = make(map[string]map[string]object)
+	}
+	if b.orgPolicies.custom[in.Organization] == nil {
+		b.orgPolicies.custom[in.Organization] = make(map[string]object)
+	}
+	b.orgPolicies.custom[in.Organization][id] = o
+	return nil
+}
+
+func (b *Backend) loadRun(in *stateRun) error {
+	var knative extras
+	if in.Knative != nil {
+		dec := json.NewDecoder(bytes.NewReader(in.Knative))
+		dec.UseNumber()
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&knative); err != nil {
+			return fmt.Errorf("knative: %w", err)
+		}
+		for pointer := range knative {
+			if !strings.HasPrefix(pointer, "/") {
+				return fmt.Errorf("knative: %q is no JSON pointer; an example is \"/spec/template/spec/runtimeClassName\"", pointer)
+			}
+		}
+	}
+	b.mu.Lock()
+	_, key, id, err := b.parseRunName(in.Name)
+	if err == nil && key.parent != "" {
+		// A workload that was loaded has made a revision already.
+		if col := b.run.collections[key]; col != nil {
+			delete(col.byID, id)
+			col.sorted = nil
+		}
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := b.addJSON(in.Name, in.Resource); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.run.find(key, id).knative = knative
+	return nil
+}
+
+func (b *Backend) loadDenyPolicy(in *stateDenyPolicy) error {
+	if in.Policy == nil {
+		return errors.New("policy: missing")
+	}
+	b.AddDenyPolicy(in.AttachedTo, in.Policy)
+	return nil
+}
+
+func (b *Backend) loadRecommender(raw json.RawMessage) error {
+	o, err := decodeObject(raw)
+	if err != nil {
+		return err
+	}
+	b.AddRecommenderJSON(text(o, "name"), raw)
+	return nil
+}
