@@ -54,6 +54,7 @@ type Backend struct {
 	weather      weather
 
 	crossProjectText string
+	observe          func(Call)
 
 	// What follows is made from the above when it is needed, and forgotten
 	// when that changes.
@@ -69,6 +70,11 @@ type Option func(*Backend)
 // resource as it is, with 409 ABORTED. The real v2 API has been seen to accept
 // any etag, which is the default; the refusal's text is that of the v1 API.
 func EnforceEtags() Option { return func(b *Backend) { b.etags = true } }
+
+// ObserveCalls hands each call to a function when it has ended, before it is
+// answered, instead of keeping it for [Backend.Calls]: for backends that run for
+// long. The function may be called by several goroutines at once.
+func ObserveCalls(observe func(Call)) Option { return func(b *Backend) { b.observe = observe } }
 
 // NewBackend returns an empty cloud: no projects, no callers. It holds no
 // goroutine, file or port; Close only ends calls that are still under way.
@@ -173,9 +179,13 @@ func (b *Backend) serve(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		entry.Status = answer.status
 	}
-	b.mu.Lock()
-	b.calls = append(b.calls, entry)
-	b.mu.Unlock()
+	if b.observe != nil {
+		b.observe(entry)
+	} else {
+		b.mu.Lock()
+		b.calls = append(b.calls, entry)
+		b.mu.Unlock()
+	}
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}

@@ -105,7 +105,7 @@ func presentFlag() codec {
 	c := flagText()
 	toV2 := c.v2
 	c.v2 = func(v any) (any, error) {
-		if v == "false" {
+		if s, _ := v.(string); strings.EqualFold(s, "false") {
 			return false, nil
 		}
 		return toV2(v)
@@ -184,7 +184,7 @@ func (p *pod) toV2() error {
 			}
 		})
 	}
-	if strings.EqualFold(text(p.annotations, cpuBoost), "true") { // gcloud writes "True"
+	if strings.EqualFold(text(p.annotations, cpuBoost), "true") {
 		eachContainer(p.v2, func(c object) { child(c, "resources")["startupCpuBoost"] = true })
 	}
 	full := make(map[string]string)

@@ -186,10 +186,11 @@ func words(pairs ...string) codec {
 func flagText() codec {
 	return codec{
 		v2: func(v any) (any, error) {
-			switch v {
-			case "true", "True":
+			s, _ := v.(string)
+			switch strings.ToLower(s) { // gcloud writes "True"
+			case "true":
 				return true, nil
-			case "false", "False", "":
+			case "false", "":
 				return nil, nil
 			}
 			return nil, invalid("Invalid value %s: expected true or false.", mustEncode(v))

@@ -35,6 +35,7 @@ func TestV1Forms(t *testing.T) {
 		{"minimum of instances", servingV1, template(`"autoscaling.knative.dev/minScale":"2"`, ""), "template.scaling.minInstanceCount", `2`},
 		{"throttled", servingV1, template("", ""), "template.containers.0.resources.cpuIdle", `true`},
 		{"not throttled", servingV1, template(`"run.googleapis.com/cpu-throttling":"false"`, ""), "template.containers.0.resources.cpuIdle", `null`},
+		{"not throttled, as gcloud writes it", servingV1, template(`"run.googleapis.com/cpu-throttling":"False"`, ""), "template.containers.0.resources.cpuIdle", `null`},
 		{"boost", servingV1, template(`"run.googleapis.com/startup-cpu-boost":"True"`, ""), "template.containers.0.resources.startupCpuBoost", `true`},
 		{"session affinity", servingV1, template(`"run.googleapis.com/sessionAffinity":"true"`, ""), "template.sessionAffinity", `true`},
 		{"egress", servingV1, template(`"run.googleapis.com/vpc-access-egress":"all"`, ""), "template.vpcAccess.egress", `"ALL_TRAFFIC"`},

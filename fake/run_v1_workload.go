@@ -195,7 +195,7 @@ func revisionForm(requests bool) *form {
 			if requests {
 				// Resources are given either way: those that are not have the
 				// default of version 2, which is throttled.
-				throttled := text(p.annotations, throttling) != "false"
+				throttled := !strings.EqualFold(text(p.annotations, throttling), "false")
 				eachContainer(v2, func(c object) {
 					if resources := child(c, "resources"); throttled {
 						resources["cpuIdle"] = true
