@@ -9,12 +9,23 @@
 //	svc, err := run.NewService(ctx, b.ClientOptions("user:dev@example.com")...)
 //
 // A [Backend] answers as the real servers have been recorded to: Cloud Run v2
-// (jobs, services, worker pools, executions, revisions, operations), IAM
+// and v1 (jobs, services, worker pools, executions, revisions, operations), IAM
 // (service accounts, roles, allow and deny policies), Resource Manager v1 and
 // v3, Organization Policy v2, Service Usage, Policy Troubleshooter v3 and
 // Recommender v1. Everything is kept as the API's JSON, fields that no client
 // knows included. What a client leaves out of a job is gone, since jobs.patch
 // replaces the whole job.
+//
+// Cloud Run v1, the API of gcloud and of manifests, reads and writes the same
+// resources as v2, and neither loses what only the other can say. The region is
+// that of the host: us-central1-run.googleapis.com. A replacement that names
+// an older resourceVersion is a conflict.
+//
+// # Other processes
+//
+// A Backend is an [http.Handler], and examples/emulator serves one on a port;
+// [Remote] is for Go programs that call it there. [Backend.Dump] writes all that
+// a backend holds to a file that [Backend.Load] reads and that can be edited.
 //
 // # Who calls, and what they may do
 //
@@ -74,8 +85,9 @@
 //     others ask the project that pays for the call, which the fake does not
 //     know.
 //   - Projects, folders and organizations are seeded, not created, moved or
-//     deleted by calls. Tasks of executions, builds and instances are not
-//     implemented.
+//     deleted by calls. Tasks of executions, builds, instances, and v1's
+//     configurations, routes and domain mappings are not implemented, nor is
+//     Resource Manager v2, with which gcloud lists folders.
 //   - A resource's containers are not started and their images not pulled: a
 //     change succeeds unless a [Fault] says otherwise.
 //   - Recommendations are seeded, not computed.

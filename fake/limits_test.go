@@ -43,6 +43,11 @@ func TestLimits(t *testing.T) {
 		notImplemented(t, http.MethodGet, api+jobName+"/executions/e/tasks")
 		notImplemented(t, http.MethodPost, api+location+"/builds:submit")
 		notImplemented(t, http.MethodGet, api+location+"/instances")
+		for _, kind := range []string{"configurations", "routes"} {
+			notImplemented(t, http.MethodGet, "https://europe-west1-run.googleapis.com/apis/serving.knative.dev/v1/namespaces/web-prod/"+kind)
+		}
+		notImplemented(t, http.MethodGet, "https://europe-west1-run.googleapis.com/apis/domains.cloudrun.com/v1/namespaces/web-prod/domainmappings")
+		notImplemented(t, http.MethodGet, "https://cloudresourcemanager.googleapis.com/v2/folders")
 	})
 	t.Run("a role that is not known", func(t *testing.T) {
 		t.Parallel()

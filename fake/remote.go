@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"google.golang.org/api/option"
 )
@@ -18,9 +19,9 @@ func Remote(address, member string) []option.ClientOption {
 	if err != nil {
 		panic("fake: " + err.Error())
 	}
-	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:errcheck // that is what it is
-	t.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: address})
-	t.MaxIdleConnsPerHost = 100
+	t := &http.Transport{
+		Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: address}), MaxIdleConnsPerHost: 100, IdleConnTimeout: time.Minute,
+	}
 	return []option.ClientOption{option.WithHTTPClient(&http.Client{Transport: &remote{t, "Bearer " + who.member}})}
 }
 

@@ -157,10 +157,10 @@ func each(f *form) codec {
 // words are the values of an enum, in version 1 and in version 2.
 func words(pairs ...string) codec {
 	to2, to1 := make(map[string]string), make(map[string]string)
-	for i := 0; i < len(pairs); i += 2 {
-		to2[pairs[i]] = pairs[i+1]
-		if _, had := to1[pairs[i+1]]; !had { // the first is the one that is written
-			to1[pairs[i+1]] = pairs[i]
+	for pair := range slices.Chunk(pairs, 2) {
+		to2[pair[0]] = pair[1]
+		if _, had := to1[pair[1]]; !had { // the first is the one that is written
+			to1[pair[1]] = pair[0]
 		}
 	}
 	known := slices.Sorted(maps.Keys(to2))

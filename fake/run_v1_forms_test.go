@@ -68,7 +68,7 @@ func TestV1Forms(t *testing.T) {
 				if i, err := strconv.Atoi(segment); err == nil {
 					at = at.([]any)[i]
 				} else {
-					at, _ = at.(map[string]any)[segment].(any)
+					at = at.(map[string]any)[segment]
 				}
 			}
 			assert.JSONEq(t, tc.v2, string(must(json.Marshal(at))))
@@ -285,7 +285,7 @@ func TestV1LosesNothing(t *testing.T) {
 func TestV2LosesNothing(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(150) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			b, _ := started(t)
 			kind := []string{"Job", "Service", "WorkerPool"}[seed%3]
@@ -309,9 +309,9 @@ func TestV2LosesNothing(t *testing.T) {
 			b.AddJSON(name, must(json.Marshal(o)))
 			before := string(b.JSON(name))
 
-			url := map[string]string{"Job": jobsV1, "Service": servingV1, "WorkerPool": poolsV1}[kind]
-			_, body := call(t, b, http.MethodGet, url+"/w", "")
-			status, answer := call(t, b, http.MethodPut, url+"/w", body)
+			at := map[string]string{"Job": jobsV1, "Service": servingV1, "WorkerPool": poolsV1}[kind] + "/w"
+			_, body := call(t, b, http.MethodGet, at, "")
+			status, answer := call(t, b, http.MethodPut, at, body)
 			require.Equal(t, http.StatusOK, status, "%s\n%s", answer, body)
 			assert.Equal(t, leaves("", parse(t, []byte(before))), leaves("", parse(t, b.JSON(name))))
 		})

@@ -151,7 +151,7 @@ func resourceVersion(updated string) string {
 	if err != nil {
 		return ""
 	}
-	return base64.RawStdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(t.UnixMicro()))) //nolint:gosec // after 1970
+	return base64.RawStdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(t.UnixMicro())))
 }
 
 // micros reads a resourceVersion.

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -42,8 +43,7 @@ func (d *stateReader) fail(at int, field string, err error) error {
 func (d *stateReader) sections() (map[string][]stateElement, error) {
 	var whole any
 	if err := json.Unmarshal(d.data, &whole); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return nil, d.fail(int(syntax.Offset)-1, "", err)
 		}
 		return nil, d.fail(len(d.data), "", err)
@@ -73,7 +73,7 @@ func (d *stateReader) sections() (map[string][]stateElement, error) {
 		case !slices.Contains(stateSections(), name):
 			return nil, d.fail(at, name, fmt.Errorf("unknown field; there are %s", strings.Join(stateSections(), ", ")))
 		case name == "version":
-			if string(raw) != fmt.Sprint(stateVersion) {
+			if string(raw) != strconv.Itoa(stateVersion) {
 				return nil, d.fail(at, name, fmt.Errorf("%s is not a version that is known: %d is", raw, stateVersion))
 			}
 		default:

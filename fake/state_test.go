@@ -151,7 +151,7 @@ func TestStateSurvives(t *testing.T) {
 
 // withoutOperation drops the id of the latest operation, which is not kept.
 func withoutOperation(body string) string {
-	return regexp.MustCompile(`(?m),?\s*"run.googleapis.com/operation-id": "[^"]*"`).ReplaceAllString(body, "")
+	return regexp.MustCompile(`(?m),?\s*"run\.googleapis\.com/operation-id": "[^"]*"`).ReplaceAllString(body, "")
 }
 
 // A change that is under way ends with a dump.

@@ -61,7 +61,7 @@ func welcome(address, anonymous string) string {
 	}
 	fmt.Fprintf(&out, `gcloud run jobs list
 
-# curl
+# curl, with the token of the caller
 curl --proxy http://%[1]s --header 'Authorization: Bearer %[2]s' \
   http://run.googleapis.com/v2/projects/demo-proj/locations/us-central1/jobs
 

@@ -48,7 +48,7 @@ var addressPattern = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
 // startEmulator runs the program until the test ends.
 func startEmulator(t testing.TB, args ...string) *emulator {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	stdout, stderr := &buffer{}, &buffer{}
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, append([]string{"-listen", "127.0.0.1:0"}, args...), stdout, stderr) }()
@@ -75,7 +75,7 @@ var commands atomic.Int64
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if n := commands.Load(); n > 0 {
-		println("commands of gcloud:", n) //nolint:forbidigo // shown with -v
+		println("commands of gcloud:", n)
 	}
 	os.Exit(code)
 }

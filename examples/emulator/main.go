@@ -53,8 +53,9 @@ var demo []byte
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
 		if !errors.Is(err, flag.ErrHelp) {
 			_, _ = fmt.Fprintln(os.Stderr, "emulator:", err)
 		}
@@ -140,7 +141,7 @@ func checkMember(member string) error {
 func load(backend *fake.Backend, file string, mayLack bool) error {
 	name, state := "the demo", demo
 	if file != "" {
-		read, err := os.ReadFile(file)
+		read, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && mayLack:
 		case err != nil:
@@ -187,13 +188,14 @@ func serve(ctx context.Context, listener net.Listener, h http.Handler, log *slog
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil { // of those that take longer
+	err := server.Shutdown(grace)
+	if err != nil { // of calls that take longer
 		err = server.Close()
-		<-served
-		return err
 	}
-	<-served
-	return nil
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
+	return err
 }
 
 // logCall writes a line for a call: neither its token nor its body.

@@ -16,6 +16,8 @@ import (
 
 // The identity's update by this library is compared with gcloud's, on the same
 // emulator in the same run.
+//
+//nolint:paralleltest // it measures
 func TestFasterThanGcloud(t *testing.T) {
 	e := startEmulator(t)
 	g := newGcloud(t, e, owner)
