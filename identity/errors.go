@@ -1,42 +1,37 @@
 package identity
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
-	"google.golang.org/api/googleapi"
+	"github.com/runidentity/runidentity/internal/refusal"
 )
 
 // What a program can tell apart with errors.Is. Where the server answered with
 // an error, that *googleapi.Error stays reachable with errors.As beside it.
 var (
 	// ErrNotFound: there is no such workload, or execution.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = refusal.ErrNotFound
 
 	// ErrAlreadyExists: there is a workload of that name already.
-	ErrAlreadyExists = errors.New("exists already")
+	ErrAlreadyExists = refusal.ErrAlreadyExists
 
 	// ErrActAsDenied: the caller lacks iam.serviceAccounts.actAs on the service
 	// account. Cloud Run answers the same when the account does not exist, is
 	// disabled, or is too new to be seen, see [WaitForAccount].
 	// https://cloud.google.com/run/docs/configuring/jobs/service-identity
-	ErrActAsDenied = errors.New("the caller may not act as the service account, or there is no such account" +
-		" (roles/iam.serviceAccountUser on the account lets it)")
+	ErrActAsDenied = refusal.ErrActAsDenied
 
 	// ErrAgentTokenDenied: the Cloud Run service agent of the workload's
 	// project may not mint tokens for the service account. For an account of
 	// another project it needs roles/iam.serviceAccountTokenCreator on it; in
 	// the same project, roles/run.serviceAgent on the project.
-	ErrAgentTokenDenied = errors.New("the Cloud Run service agent may not mint tokens for the service account" +
-		" (an account of another project: roles/iam.serviceAccountTokenCreator on the account;" +
-		" of the same one: roles/run.serviceAgent on the project)")
+	ErrAgentTokenDenied = refusal.ErrAgentTokenDenied
 
 	// ErrConflict: someone else changed the workload meanwhile, and trying
 	// again would undo that.
-	ErrConflict = errors.New("someone else changed the workload meanwhile")
+	ErrConflict = refusal.ErrConflict
 
 	// ErrAgentIdentity: the workload runs as an agent identity
 	// (workloadIdentityConfig.identityType), not as a service account.
@@ -70,7 +65,7 @@ func (e *OperationError) Error() string {
 // Is lets errors.Is find ErrActAsDenied and ErrAgentTokenDenied in an
 // operation's message.
 func (e *OperationError) Is(target error) bool {
-	found := recognize(http.StatusForbidden, "", e.Message)
+	found := refusal.Recognize(http.StatusForbidden, "", e.Message)
 	return found != nil && target == found
 }
 
@@ -118,49 +113,4 @@ func (e *InterleavedError) Error() string {
 		lost = "a job is written as a whole: what they wrote is lost and can't be recovered"
 	}
 	return fmt.Sprintf("someone else wrote between the read (generation %d) and the write (generation %d); %s", e.Read, e.Answered, lost)
-}
-
-// wrap adds what the server's error means, where it is recognised.
-func wrap(err error) error {
-	g, ok := errors.AsType[*googleapi.Error](err)
-	if !ok {
-		return err
-	}
-	if found := recognize(g.Code, status(g), g.Message); found != nil {
-		return fmt.Errorf("%w: %w", found, err)
-	}
-	return err
-}
-
-// recognize returns the sentinel for an error of Cloud Run, or nil.
-func recognize(code int, status, message string) error {
-	lower := strings.ToLower(message)
-	switch {
-	case code == http.StatusNotFound:
-		return ErrNotFound
-	case code == http.StatusConflict && status == "ALREADY_EXISTS":
-		return ErrAlreadyExists
-	case code == http.StatusConflict, code == http.StatusPreconditionFailed:
-		return ErrConflict
-	case code != http.StatusForbidden:
-		return nil
-	case strings.Contains(lower, "iam.serviceaccounts.actas"):
-		return ErrActAsDenied
-	case strings.Contains(lower, "service agent") && strings.Contains(lower, "iam.serviceaccounts.getaccesstoken"):
-		return ErrAgentTokenDenied
-	}
-	return nil
-}
-
-// status is the canonical code in the body of a server's error.
-func status(g *googleapi.Error) string {
-	var body struct {
-		Error struct {
-			Status string `json:"status"`
-		} `json:"error"`
-	}
-	if json.Unmarshal([]byte(g.Body), &body) != nil {
-		return ""
-	}
-	return body.Error.Status
 }

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/api/run/v2"
 
+	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -94,7 +95,7 @@ func (c *Client) runOnce(ctx context.Context, w Workload, body []byte) ([]byte, 
 		case retry.Ambiguous(err):
 			return nil, fmt.Errorf("%w: %w", ErrMayHaveStarted, err)
 		}
-		if err := backoff.Wait(ctx, wrap(err)); err != nil {
+		if err := backoff.Wait(ctx, refusal.Wrap(err)); err != nil {
 			return nil, err
 		}
 	}
@@ -114,7 +115,7 @@ func (c *Client) awaitExecution(ctx context.Context, op *operation, e *Execution
 	for {
 		if final == nil {
 			if final, err = c.get(ctx, e.Name); err != nil {
-				return fmt.Errorf("read %s: %w", e.Name, wrap(err))
+				return fmt.Errorf("read %s: %w", e.Name, refusal.Wrap(err))
 			}
 		}
 		var x struct {

@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/api/run/v2"
+
+	"github.com/runidentity/runidentity/internal/refusal"
 )
 
 // An Attachment is the identity that a workload has.
@@ -108,7 +110,7 @@ func servesOther(a Attachment, number int64) Tristate {
 func (c *Client) read(ctx context.Context, w Workload) (*document, error) {
 	raw, err := c.get(ctx, w.Name())
 	if err != nil {
-		return nil, wrap(err)
+		return nil, refusal.Wrap(err)
 	}
 	return parseDocument(raw)
 }

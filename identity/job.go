@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/api/run/v2"
 
+	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -100,7 +101,7 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 			return parseOperation(raw)
 		}
 		lost = lost || retry.Ambiguous(err) && !o.validateOnly
-		err = wrap(err)
+		err = refusal.Wrap(err)
 		// That the name is taken may tell that the lost answer was of success.
 		final := pace.wait(ctx, err, lost && errors.Is(err, ErrAlreadyExists))
 		switch {

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/api/googleapi"
 
+	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -46,7 +47,7 @@ func (wr *write) run(ctx context.Context) (*operation, error) {
 			wr.lost = true
 			wr.underway = wr.underway || !answered(err)
 		}
-		err = wrap(err)
+		err = refusal.Wrap(err)
 		final := pace.wait(ctx, err, errors.Is(err, ErrConflict))
 		if final != nil && !wr.lost {
 			return nil, final

@@ -1,0 +1,264 @@
+package manifest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/googleapis/gax-go/v2"
+
+	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/retry"
+)
+
+// An Order is how a document is applied.
+type Order struct {
+	// Project and Region are for documents that don't tell theirs; what both
+	// tell has to agree.
+	Project, Region string
+	// DryRun lets the server check the document and the caller's permissions,
+	// and change nothing.
+	DryRun bool
+	// NoWait returns when the server has accepted the document.
+	NoWait bool
+}
+
+// Applied is what became of a document.
+type Applied struct {
+	Workload identity.Workload `json:"workload"`
+	// Created says that there was no such workload before.
+	Created bool `json:"created"`
+	// Old and New are the identities before and after. Old is zero for a
+	// workload that was created.
+	Old identity.ServiceAccount `json:"old,omitzero"`
+	New identity.ServiceAccount `json:"new"`
+	// Generation is the one that the server gave to what was applied. It is the
+	// old one if nothing differed.
+	Generation int64 `json:"generation"`
+	// Done says that the workload is known to be ready in that generation.
+	Done bool `json:"done"`
+}
+
+// Apply creates or replaces the workload that the i-th document of a file
+// describes, as
+//
+//	gcloud run jobs replace job.yaml
+//
+// does, and the commands for services and worker pools: through version 1 of the
+// API, with everything that the document says, also fields of which no client
+// knows, and with the resourceVersion that it read just before, so that a change
+// that someone else makes meanwhile is not lost. It then waits until the workload
+// is ready. gcloud's own annotations (run.googleapis.com/client-name) are not
+// added. What the document doesn't say is gone from the workload, or has the
+// server's default.
+//
+// Refusals before anything is sent are an [*Error]. Of Cloud Run's, those that
+// can be told apart are [identity.ErrConflict] (read again and decide),
+// [identity.ErrActAsDenied], [identity.ErrAgentTokenDenied], each with the
+// server's *googleapi.Error in the chain. A workload that does not become ready is
+// an [*identity.OperationError]; one whose outcome is not known, an
+// [*identity.UnfinishedError]. What is known by then is returned beside them.
+// https://cloud.google.com/sdk/gcloud/reference/run/jobs/replace
+func (c *Client) Apply(ctx context.Context, f *File, i int, o Order) (Applied, error) {
+	if i < 0 || i >= len(f.Documents) {
+		return Applied{}, &Error{File: f.Name, Err: fmt.Errorf("it has %d documents, and none of index %d", len(f.Documents), i)}
+	}
+	a := &application{client: c, order: o}
+	if err := a.prepare(f, i); err != nil {
+		return Applied{}, err
+	}
+	err := a.run(ctx)
+	if err != nil {
+		err = fmt.Errorf("apply %s: %w", a.result.Workload, err)
+	}
+	return a.result, err
+}
+
+// application is one document on its way.
+type application struct {
+	client *Client
+	order  Order
+	body   object // what is sent
+	result Applied
+}
+
+// prepare makes the message of the document.
+func (a *application) prepare(f *File, i int) error {
+	w, err := f.Documents[i].Workload(a.order.Project, a.order.Region)
+	if err != nil {
+		return &Error{File: f.Name, Err: err}
+	}
+	if a.body, err = f.object(f.tops[i]); err != nil {
+		return err
+	}
+	if at(a.body, "spec", "template") == nil {
+		return f.at(f.tops[i], "spec.template is missing: it describes what the %v runs", w.Kind)
+	}
+	delete(a.body, "status")
+	metadata := child(a.body, "metadata")
+	metadata["namespace"] = w.Project
+	delete(metadata, "resourceVersion")
+	a.result.Workload = w
+	return nil
+}
+
+func (a *application) run(ctx context.Context) error {
+	old, err := a.client.read(ctx, a.result.Workload)
+	switch {
+	case errors.Is(err, identity.ErrNotFound):
+		a.result.Created = true
+	case err != nil:
+		return err
+	default:
+		a.result.Old = accountIn(a.result.Workload.Kind, old)
+		child(a.body, "metadata")["resourceVersion"] = textAt(old, "metadata", "resourceVersion")
+	}
+	answer, err := a.send(ctx, old)
+	if err != nil {
+		return err
+	}
+	a.result.New = accountIn(a.result.Workload.Kind, answer)
+	a.result.Generation = numberAt(answer, "metadata", "generation")
+	if a.order.DryRun || a.order.NoWait {
+		return nil
+	}
+	return a.await(ctx, answer)
+}
+
+// accountIn is the identity in a workload's JSON, zero if it is no address.
+func accountIn(k identity.Kind, o object) identity.ServiceAccount {
+	sa, _ := identity.ParseServiceAccount(textAt(o, append(specPath(k), identityKey)...))
+	return sa
+}
+
+// send writes the document. It may be sent again: a creation and the
+// resourceVersion of a replacement succeed once only, and what is then refused
+// has been done before.
+func (a *application) send(ctx context.Context, old object) (object, error) {
+	body, err := json.Marshal(a.body)
+	if err != nil {
+		return nil, err
+	}
+	verb, id := http.MethodPut, a.result.Workload.ID
+	if a.result.Created {
+		verb, id = http.MethodPost, ""
+	}
+	query := url.Values{}
+	if a.order.DryRun {
+		query.Set("dryRun", "all")
+	}
+	var backoff retry.Backoff
+	open := false // whether an earlier attempt may have had its effect
+	for {
+		raw, err := a.client.do(ctx, verb, a.result.Workload, id, query, body)
+		if err == nil {
+			return decode(raw)
+		}
+		if open && (errors.Is(err, identity.ErrConflict) || errors.Is(err, identity.ErrAlreadyExists)) {
+			return a.look(ctx, old, err)
+		}
+		open = open || retry.Ambiguous(err) && !a.order.DryRun
+		if final := backoff.Wait(ctx, err); final != nil {
+			if open {
+				return nil, &identity.UnfinishedError{Err: final}
+			}
+			return nil, final
+		}
+	}
+}
+
+// look finds out whether it was an attempt of ours that got in the way of the
+// next one.
+func (a *application) look(ctx context.Context, old object, refused error) (object, error) {
+	live, err := a.client.read(ctx, a.result.Workload)
+	if err != nil {
+		return nil, &identity.UnfinishedError{Err: errors.Join(refused, err)}
+	}
+	ours := numberAt(live, "metadata", "generation") == numberAt(old, "metadata", "generation")+1 && contains(live["spec"], a.body["spec"])
+	if !ours {
+		return nil, refused
+	}
+	return live, nil
+}
+
+// contains says whether a message has all that another one says: the server
+// adds defaults.
+func contains(whole, part any) bool {
+	switch part := part.(type) {
+	case object:
+		w, ok := whole.(object)
+		if !ok {
+			return len(part) == 0
+		}
+		for name, value := range part {
+			if !contains(w[name], value) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		w, ok := whole.([]any)
+		if !ok || len(w) != len(part) {
+			return !ok && len(part) == 0
+		}
+		for i := range part {
+			if !contains(w[i], part[i]) {
+				return false
+			}
+		}
+		return true
+	case nil:
+		return true
+	case bool:
+		return whole == part || !part && whole == nil
+	case string:
+		return whole == part || part == "" && whole == nil
+	case json.Number:
+		return fmt.Sprint(whole) == part.String() // an int64 is a text in JSON
+	}
+	return false
+}
+
+// await reads the workload until it is ready in our generation.
+func (a *application) await(ctx context.Context, live object) error {
+	pause := gax.Backoff{Initial: 500 * time.Millisecond, Max: 5 * time.Second, Multiplier: 1.5}
+	for {
+		generation := numberAt(live, "metadata", "generation")
+		observed, said := at(live, "status", "observedGeneration").(json.Number)
+		condition := ready(live)
+		switch {
+		case generation > a.result.Generation:
+			return &identity.UnfinishedError{Err: fmt.Errorf("%w: it is at generation %d, ours is %d",
+				identity.ErrConflict, generation, a.result.Generation)}
+		case said && observed.String() != fmt.Sprint(generation):
+		case condition["status"] == "True":
+			a.result.Done = true
+			a.result.New = accountIn(a.result.Workload.Kind, live)
+			return nil
+		case condition["status"] == "False":
+			return &identity.OperationError{Reason: textAt(condition, "reason"), Message: textAt(condition, "message")}
+		}
+		if err := gax.Sleep(ctx, pause.Pause()); err != nil {
+			return &identity.UnfinishedError{Err: err}
+		}
+		var err error
+		if live, err = a.client.read(ctx, a.result.Workload); err != nil {
+			return &identity.UnfinishedError{Err: err}
+		}
+	}
+}
+
+// ready is the condition that tells how a workload is.
+func ready(o object) object {
+	list, _ := at(o, "status", "conditions").([]any)
+	for _, item := range list {
+		if c, _ := item.(object); c["type"] == "Ready" {
+			return c
+		}
+	}
+	return nil
+}
