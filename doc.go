@@ -6,7 +6,7 @@
 //     workload run as, and make it run as that one instead, changing nothing
 //     else;
 //   - [github.com/runidentity/runidentity/identity/manifest]: the identity in YAML
-//     files, read and edited in place;
+//     files, read and edited in place; files applied, live workloads exported;
 //   - [github.com/runidentity/runidentity/preflight]: would a deploy work, and
 //     if not, what is the smallest fix;
 //   - [github.com/runidentity/runidentity/recommend]: what would least privilege

@@ -8,6 +8,7 @@ import (
 	"github.com/runidentity/runidentity/examples/internal/demo"
 	"github.com/runidentity/runidentity/fake"
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/identity/manifest"
 	"github.com/runidentity/runidentity/preflight"
 	"github.com/runidentity/runidentity/recommend"
 )
@@ -17,6 +18,8 @@ type cloud struct {
 	client  *identity.Client
 	checker *preflight.Checker
 	fixer   *preflight.Fixer
+	// manifests applies them.
+	manifests *manifest.Client
 	// recommender reads recommendations.
 	recommender *recommend.Client
 	// backend is the cloud in memory, nil if it is the real one.
@@ -48,6 +51,9 @@ func dial(ctx context.Context, deployer, fixer []option.ClientOption) (*cloud, e
 	var c cloud
 	var err error
 	if c.client, err = identity.NewClient(ctx, deployer...); err != nil {
+		return nil, err
+	}
+	if c.manifests, err = manifest.NewClient(ctx, deployer...); err != nil {
 		return nil, err
 	}
 	if c.checker, err = preflight.NewChecker(ctx, deployer...); err != nil {

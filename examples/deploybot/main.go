@@ -13,8 +13,10 @@
 //
 // With -manifest it checks the workloads that a YAML file or a folder of them is
 // about, and tells by file and line; with -write it then puts -identity into the
-// files, changing nothing else. It attaches nothing then. The JSON is an object with
-// manifests, a list of file, line and preflight or error.
+// files, changing nothing else, and with -apply it creates or replaces the
+// workloads with what the files say, as gcloud run jobs replace does. The JSON is an
+// object with manifests, a list of file, line and preflight or error, and applied,
+// a [manifest.Applied], or notApplied, why not.
 //
 // The demo has an account that nobody prepared. The first line shows what is
 // missing and how to fix it, the second fixes it:
@@ -53,7 +55,8 @@ import (
 
 const help = `usage: deploybot [-workload NAME] [-identity ACCOUNT] [-fix [-override]]
                  [-strict] [-live] [-json] [-markdown FILE]
-       deploybot -manifest PATH [-identity ACCOUNT [-write]] [-live] [-json]
+       deploybot -manifest PATH [-identity ACCOUNT [-write]] [-apply]
+                 [-live] [-json]
 
 Checks that a Cloud Run job, service or worker pool can run as another service
 account, makes it so, and shows what that changed. Without -live it works on a
@@ -69,6 +72,8 @@ Google Cloud in memory.
   -strict            don't attach if a check can't be made
   -manifest PATH     check the workloads of a YAML file, or of all in a folder
   -write             with -manifest, put -identity into the files
+  -apply             with -manifest, create or replace the workloads; with
+                     -identity as if it were in the files
   -markdown FILE     write the checks to a file, for a pull request
   -live              work on the real Google Cloud, with Application Default
                      Credentials; needs -workload and -identity
@@ -153,7 +158,8 @@ type options struct {
 	live, json            bool
 	markdown              string
 	manifest              string
-	write, identityGiven  bool
+	write, apply          bool
+	identityGiven         bool
 }
 
 func parseOptions(args []string) (options, error) {
@@ -168,6 +174,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.markdown, "markdown", "", "")
 	flags.StringVar(&o.manifest, "manifest", "", "")
 	flags.BoolVar(&o.write, "write", false, "")
+	flags.BoolVar(&o.apply, "apply", false, "")
 	flags.BoolVar(&o.live, "live", false, "")
 	flags.BoolVar(&o.json, "json", false, "")
 	if err := flags.Parse(args); err != nil {
@@ -180,6 +187,8 @@ func parseOptions(args []string) (options, error) {
 	switch {
 	case o.write && (o.manifest == "" || !o.identityGiven):
 		return o, errors.New("-write puts -identity into the files of -manifest: give both")
+	case o.apply && o.manifest == "":
+		return o, errors.New("-apply is about the files of -manifest: give it, too")
 	case o.manifest != "" && given["workload"]:
 		return o, errors.New("-manifest tells the workloads: leave -workload out")
 	case flags.NArg() > 0:

@@ -1,15 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/identity/manifest"
@@ -23,13 +24,17 @@ type declared struct {
 	// Preflight is what was checked; nil if Error says why not.
 	Preflight *preflight.Report `json:"preflight,omitempty"`
 	Error     string            `json:"error,omitempty"`
+	// Applied is what became of it with -apply; NotApplied, why nothing did.
+	Applied    *manifest.Applied `json:"applied,omitempty"`
+	NotApplied string            `json:"notApplied,omitempty"`
 
 	target preflight.Target
+	index  int // of the document in its file
 }
 
 // manifests checks what the manifests in a file or folder say, with the identity
-// that was asked for or else the one that they have, and writes it into them if
-// that is asked for.
+// that was asked for or else the one that they have, and writes it into them and
+// applies them if that is asked for.
 func manifests(ctx context.Context, c *cloud, o options, stdout io.Writer) error {
 	files, all := readManifests(o)
 	for _, d := range all {
@@ -42,9 +47,12 @@ func manifests(ctx context.Context, c *cloud, o options, stdout io.Writer) error
 		}
 		d.Preflight = &report
 	}
-	if err := printDeclared(stdout, all, o.json); err != nil {
-		return err
-	}
+	err := carryOut(ctx, c, o, files, all)
+	return errors.Join(printDeclared(stdout, all, o.json), err)
+}
+
+// carryOut writes and applies, unless a check has failed.
+func carryOut(ctx context.Context, c *cloud, o options, files map[string]*manifest.File, all []*declared) error {
 	bad, failed := 0, 0
 	for _, d := range all {
 		switch {
@@ -59,10 +67,37 @@ func manifests(ctx context.Context, c *cloud, o options, stdout io.Writer) error
 		return fmt.Errorf("%d of %d workloads in manifests fail their checks, %d can't be read or told; nothing is written", failed, len(all), bad)
 	case len(all) == 0:
 		return fmt.Errorf("%s has no manifest of a Cloud Run workload", o.manifest)
-	case !o.write:
-		return nil
 	}
-	return writeManifests(files, o.identity)
+	if o.identityGiven {
+		if err := editManifests(files, o.identity); err != nil {
+			return err
+		}
+	}
+	if o.write {
+		if err := writeManifests(files); err != nil {
+			return err
+		}
+	}
+	if o.apply {
+		return applyManifests(ctx, c, files, all)
+	}
+	return nil
+}
+
+// applyManifests creates or replaces the workloads one after the other, until one
+// fails.
+func applyManifests(ctx context.Context, c *cloud, files map[string]*manifest.File, all []*declared) error {
+	for i, d := range all {
+		patient, cancel := context.WithTimeout(ctx, patience)
+		applied, err := c.manifests.Apply(patient, files[d.File], d.index, manifest.Order{})
+		cancel()
+		if err != nil {
+			d.NotApplied = err.Error()
+			return fmt.Errorf("%d of %d workloads were applied: %w", i, len(all), err)
+		}
+		d.Applied = &applied
+	}
+	return nil
 }
 
 // readManifests reads a file or a folder. Files are by their paths.
@@ -86,11 +121,11 @@ func readManifests(o options) (files map[string]*manifest.File, all []*declared)
 		}
 		path := filepath.Join(folder, f.Name)
 		files[path] = f
-		for _, d := range f.Documents {
+		for i, d := range f.Documents {
 			if d.Kind == identity.KindUnknown {
 				continue
 			}
-			found := &declared{File: path, Line: d.Line}
+			found := &declared{File: path, Line: d.Line, index: i}
 			if d.IdentityLine > 0 {
 				found.Line = d.IdentityLine
 			}
@@ -131,24 +166,46 @@ func printDeclared(w io.Writer, all []*declared, asJSON bool) error {
 				fmt.Fprintf(w, "    fix: %s\n", f.Fix)
 			}
 		}
+		switch {
+		case d.NotApplied != "":
+			fmt.Fprintf(w, "  not applied: %s\n", d.NotApplied)
+		case d.Applied != nil && d.Applied.Created:
+			fmt.Fprintf(w, "  created as %v, ready\n", d.Applied.New)
+		case d.Applied != nil:
+			fmt.Fprintf(w, "  replaced, ready in generation %d: %v -> %v\n", d.Applied.Generation, d.Applied.Old, d.Applied.New)
+		}
 	}
 	return nil
 }
 
-// writeManifests writes the identity into the files, each at once or not at all.
-func writeManifests(files map[string]*manifest.File, sa identity.ServiceAccount) error {
+// editManifests puts the identity into the files, not yet on disk.
+func editManifests(files map[string]*manifest.File, sa identity.ServiceAccount) error {
 	edited := make(map[string]*manifest.File)
-	for path, f := range files { // all are edited before one is written
+	for path, f := range files {
 		e, err := f.Set(sa)
 		switch {
 		case errors.Is(err, manifest.ErrNothingToEdit):
 		case err != nil:
 			return err
-		case !slices.Equal(e.Bytes(), f.Bytes()):
+		default:
 			edited[path] = e
 		}
 	}
-	for path, f := range edited {
+	maps.Copy(files, edited)
+	return nil
+}
+
+// writeManifests writes the files that differ from those on disk, each at once or
+// not at all.
+func writeManifests(files map[string]*manifest.File) error {
+	for path, f := range files {
+		old, err := os.ReadFile(path) //nolint:gosec // a file that the user named
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(old, f.Bytes()) {
+			continue
+		}
 		if err := replaceFile(path, f.Bytes()); err != nil {
 			return err
 		}

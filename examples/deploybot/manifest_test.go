@@ -84,3 +84,43 @@ func TestManifestIsWritten(t *testing.T) {
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, stdout, "job.yaml:6: ")
 }
+
+func TestManifestIsApplied(t *testing.T) {
+	t.Parallel()
+	file := manifestFile(t, jobManifest(demo.JobIdentity))
+	code, stdout, stderr := program(t.Context(), "-manifest", file, "-identity", demo.ExportIdentity, "-apply")
+	assert.Equal(t, exitDone, code, stderr)
+	assert.Equal(t, file+":13: "+demo.Job+" as "+demo.ExportIdentity+": pass\n"+
+		"  replaced, ready in generation 18: "+demo.JobIdentity+" -> "+demo.ExportIdentity+"\n", stdout)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, jobManifest(demo.JobIdentity), string(text), "only -write writes")
+
+	// Several in a folder, one of them new; the JSON tells of each.
+	another := strings.Replace(jobManifest(demo.ExportIdentity), "nightly-invoices", "hourly", 1)
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(file), "more.yaml"), []byte("a: b\n---\n"+another), 0o600))
+	code, stdout, stderr = program(t.Context(), "-manifest", filepath.Dir(file), "-apply", "-write", "-identity", demo.ExportIdentity, "-json")
+	var out struct{ Manifests []declared }
+	require.NoError(t, json.Unmarshal([]byte(stdout), &out), stderr)
+	require.Len(t, out.Manifests, 2)
+	assert.Equal(t, exitDone, code, stderr)
+	for _, d := range out.Manifests {
+		require.NotNil(t, d.Applied, d.File)
+		assert.True(t, d.Applied.Done)
+		assert.Equal(t, demo.ExportIdentity, d.Applied.New.Email())
+	}
+	assert.True(t, out.Manifests[1].Applied.Created)
+
+	// Not if the checks fail.
+	code, stdout, stderr = program(t.Context(), "-manifest", file, "-identity", demo.ReportIdentity, "-apply")
+	assert.Equal(t, exitFailed, code)
+	assert.NotContains(t, stdout, "ready")
+	assert.Contains(t, stderr, "nothing is written")
+
+	// What Cloud Run refuses all the same.
+	odd := manifestFile(t, strings.Replace(jobManifest(demo.ExportIdentity), "image: invoices", "image: 7", 1))
+	code, stdout, stderr = program(t.Context(), "-manifest", odd, "-apply")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, stdout, "  not applied: apply "+demo.Job+": ")
+	assert.Contains(t, stderr, "0 of 1 workloads were applied: ")
+}

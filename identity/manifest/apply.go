@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/googleapis/gax-go/v2"
@@ -234,7 +235,7 @@ func (a *application) await(ctx context.Context, live object) error {
 		case generation > a.result.Generation:
 			return &identity.UnfinishedError{Err: fmt.Errorf("%w: it is at generation %d, ours is %d",
 				identity.ErrConflict, generation, a.result.Generation)}
-		case said && observed.String() != fmt.Sprint(generation):
+		case said && observed.String() != strconv.FormatInt(generation, 10):
 		case condition["status"] == "True":
 			a.result.Done = true
 			a.result.New = accountIn(a.result.Workload.Kind, live)

@@ -1,5 +1,6 @@
 // Package manifest reads and edits the service identity in YAML manifests of
-// Cloud Run, as gcloud and the console write them and as people keep them in git.
+// Cloud Run, as gcloud and the console write them and as people keep them in git,
+// and exports and applies them.
 //
 //	file, err := manifest.Parse("job.yaml", data)
 //	for _, d := range file.Documents {
@@ -12,6 +13,12 @@
 // otherwise stay byte for byte. It replaces the bytes of one value, or adds one
 // line. What was made is read again and compared: if anything but the identity
 // differs, the edit is refused.
+//
+// A [Client] exports a live workload as a manifest, and applies one:
+//
+//	applied, err := client.Apply(ctx, edited, 0, manifest.Order{Region: "europe-west1"})
+//
+// as gcloud run jobs replace does, through version 1 of the API.
 //
 // Understood are the kinds Job and WorkerPool of run.googleapis.com/v1 and Service
 // of serving.knative.dev/v1, several documents in a file, and JSON. Documents of

@@ -112,7 +112,7 @@ func (c *converter) mapping(out object, n *yaml.Node, depth int) error {
 }
 
 var jsonNumber = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+	return regexp.MustCompile(`^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$`)
 })
 
 func (c *converter) scalar(n *yaml.Node) (any, error) {
