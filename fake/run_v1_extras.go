@@ -94,11 +94,17 @@ func (e extras) restore(o object) {
 	}
 }
 
-// empty says whether a value is an object or list without anything in it.
+// empty says whether a value is a list without anything in it, or an object with
+// nothing but such values.
 func empty(v any) bool {
 	switch v := v.(type) {
 	case object:
-		return len(v) == 0
+		for _, inner := range v {
+			if !empty(inner) {
+				return false
+			}
+		}
+		return true
 	case []any:
 		return len(v) == 0
 	}

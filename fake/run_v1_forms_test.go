@@ -329,3 +329,33 @@ func FuzzV1Selector(f *testing.F) {
 		require.Contains(t, []int{200, 400}, status, body)
 	})
 }
+
+// Whatever version 1 takes can be read, and written back without a change.
+func FuzzV1Write(f *testing.F) {
+	f.Add(0, []byte(`{"apiVersion":"run.googleapis.com/v1","kind":"Job","metadata":{"name":"w","namespace":"web-prod"},
+		"spec":{"template":{"spec":{"template":{"spec":{"containers":[{"image":"i"}]}}}}}}`))
+	f.Add(1, []byte(`{"metadata":{"name":"w","namespace":"web-prod","annotations":{"run.googleapis.com/ingress":"internal"}},
+		"spec":{"template":{"metadata":{"annotations":{"run.googleapis.com/cloudsql-instances":"a","run.googleapis.com/secrets":"a:b",
+		"run.googleapis.com/container-dependencies":"{\"a\":[\"b\"]}"}},"spec":{"volumes":[{"name":"cloudsql"},{"secret":{"secretName":"a"}}],
+		"containers":[{"image":"i","name":"a","env":[{"name":"x","valueFrom":{"secretKeyRef":{"name":"a"}}}]},{"image":"j"}]}}}}`))
+	f.Add(2, []byte(`{"metadata":{"name":"w","namespace":"web-prod"},"spec":{"instanceSplits":[{"latestRevision":true}],
+		"template":{"spec":{"nodeSelector":{"run.googleapis.com/accelerator":"l4"},"containers":[{"image":"i"}]}}}}`))
+	f.Fuzz(func(t *testing.T, kind int, body []byte) {
+		b := newBackend()
+		defer b.Close()
+		urls := []string{jobsV1, servingV1, poolsV1}
+		at := urls[(kind%3+3)%3]
+		status, answer := call(t, b, http.MethodPost, at, string(body))
+		if status != http.StatusOK {
+			require.Equal(t, 4, status/100, answer)
+			return
+		}
+		name, _ := field(parse(t, []byte(answer)), "metadata.name").(string)
+		status, read := call(t, b, http.MethodGet, at+"/"+name, "")
+		require.Equal(t, http.StatusOK, status, read)
+		generation := field(parse(t, []byte(read)), "metadata.generation")
+		status, answer = call(t, b, http.MethodPut, at+"/"+name, read)
+		require.Equal(t, http.StatusOK, status, "%s\n%s", answer, read)
+		require.Equal(t, generation, field(parse(t, []byte(answer)), "metadata.generation"), "%s", read)
+	})
+}
