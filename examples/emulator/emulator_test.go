@@ -261,7 +261,7 @@ func TestPrintedForShells(t *testing.T) {
 		}
 	}
 	e := startEmulator(t)
-	text := welcome(e.address, "")
+	text := welcome(e.address, "", demoProject, owner)
 	exports := text[strings.Index(text, "export"):strings.Index(text, "gcloud run jobs list")]
 	curl := text[strings.Index(text, "curl --proxy"):strings.Index(text, "# Go")]
 	script := exports + curl + `

@@ -20,13 +20,13 @@ func overrides() []override {
 // variable is one of the environment.
 type variable struct{ name, value string }
 
-// gcloudEnvironment points gcloud at an address. Without a token, gcloud sends
-// none.
-func gcloudEnvironment(address, config, token string) []variable {
+// gcloudEnvironment points gcloud at an address. Without a file with a token,
+// gcloud sends none.
+func gcloudEnvironment(address, project, config, token string) []variable {
 	host, port, _ := net.SplitHostPort(address)
 	all := []variable{
 		{"CLOUDSDK_CONFIG", config},
-		{"CLOUDSDK_CORE_PROJECT", "demo-proj"},
+		{"CLOUDSDK_CORE_PROJECT", project},
 		{"CLOUDSDK_RUN_REGION", "us-central1"},
 		{"CLOUDSDK_CORE_DISABLE_PROMPTS", "1"},
 		{"CLOUDSDK_PROXY_TYPE", "http"},
@@ -42,10 +42,15 @@ func gcloudEnvironment(address, config, token string) []variable {
 	return append(all, variable{"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token})
 }
 
-const owner = "user:owner@example.com"
+// The demo's project, and who owns it.
+const (
+	demoProject = "demo-proj"
+	owner       = "user:owner@example.com"
+)
 
-// welcome says where the emulator is and how it is used.
-func welcome(address, anonymous string) string {
+// welcome says where the emulator is and how it is used, for instance in a
+// project by a member.
+func welcome(address, anonymous, project, member string) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "emulator: a fake Google Cloud at http://%s, stopped by Ctrl-C\n\n", address)
 	token := `"$CLOUDSDK_CONFIG/token"`
@@ -53,20 +58,20 @@ func welcome(address, anonymous string) string {
 		token = ""
 	}
 	fmt.Fprintf(&out, "# gcloud, in any shell\n")
-	for _, v := range gcloudEnvironment(address, `"$(mktemp -d)"`, token) {
+	for _, v := range gcloudEnvironment(address, project, `"$(mktemp -d)"`, token) {
 		fmt.Fprintf(&out, "export %s=%s\n", v.name, v.value)
 	}
 	if token != "" {
-		fmt.Fprintf(&out, "printf %%s %s >%s # the caller: any member\n", owner, token)
+		fmt.Fprintf(&out, "printf %%s %s >%s # the caller: any member\n", member, token)
 	}
 	fmt.Fprintf(&out, `gcloud run jobs list
 
 # curl, with the token of the caller
 curl --proxy http://%[1]s --header 'Authorization: Bearer %[2]s' \
-  http://run.googleapis.com/v2/projects/demo-proj/locations/us-central1/jobs
+  http://run.googleapis.com/v2/projects/%[3]s/locations/us-central1/jobs
 
 # Go, with any client of google.golang.org/api or of this module
-client, err := identity.NewClient(ctx, fake.Remote(%[3]q, %[2]q)...)
+client, err := identity.NewClient(ctx, fake.Remote(%[1]q, %[2]q)...)
 
 # Python, with google-api-python-client
 credentials = google.oauth2.credentials.Credentials(%[2]q)
@@ -79,6 +84,6 @@ cloud_run_v2_custom_endpoint     = "http://%[1]s/run.googleapis.com/v2/"
 iam_custom_endpoint              = "http://%[1]s/iam.googleapis.com/v1/"
 resource_manager_custom_endpoint = "http://%[1]s/cloudresourcemanager.googleapis.com/v1/"
 
-`, address, owner, address)
+`, address, member, project)
 	return out.String()
 }

@@ -112,6 +112,8 @@ func TestGcloudRecommender(t *testing.T) {
 	g.ok("recommender recommendations mark-succeeded " + storefront + recommender + " --etag=" + etag)
 	now, _ = state(storefront)
 	assert.Equal(t, "SUCCEEDED", now)
+	_, etag = state("storefront-earlier")
+	assert.Contains(t, g.refused("recommender recommendations mark-failed storefront-earlier"+recommender+" --etag="+etag), "FAILED_PRECONDITION")
 	_, etag = state("nightly-own-identity")
 	g.ok("recommender recommendations mark-dismissed nightly-own-identity" + recommender + " --etag=" + etag)
 	etag = strings.TrimSpace(g.ok("recommender insights describe storefront-use" + insights + " --format=value(etag)"))

@@ -106,7 +106,7 @@ func newGcloud(t testing.TB, e *emulator, member string) *gcloud {
 			g.env = append(g.env, v)
 		}
 	}
-	for _, v := range gcloudEnvironment(e.address, filepath.Join(dir, "config"), token) {
+	for _, v := range gcloudEnvironment(e.address, demoProject, filepath.Join(dir, "config"), token) {
 		g.env = append(g.env, v.name+"="+v.value)
 	}
 	return g

@@ -90,15 +90,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	backend := fake.NewBackend(fake.ObserveCalls(func(c fake.Call) { logCall(log, c) }))
 	defer backend.Close()
-	if err := load(backend, *state, *save); err != nil {
+	isDemo, err := load(backend, *state, *save)
+	if err != nil {
 		return err
+	}
+	project, member := demoProject, owner
+	if !isDemo {
+		project, member = "my-project", "user:me@example.com"
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", address, err)
 	}
-	if _, err := io.WriteString(stdout, welcome(listener.Addr().String(), *anonymous)); err != nil {
+	if _, err := io.WriteString(stdout, welcome(listener.Addr().String(), *anonymous, project, member)); err != nil {
 		_ = listener.Close()
 		return err
 	}
@@ -138,22 +143,24 @@ func checkMember(member string) error {
 	return fmt.Errorf("-anonymous %q is no member such as user:dev@example.com or serviceAccount:bot@my-project.iam.gserviceaccount.com", member)
 }
 
-func load(backend *fake.Backend, file string, mayLack bool) error {
+// load fills the backend with what the file says, or with the demo.
+func load(backend *fake.Backend, file string, mayLack bool) (isDemo bool, err error) {
 	name, state := "the demo", demo
+	isDemo = true
 	if file != "" {
 		read, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && mayLack:
 		case err != nil:
-			return err
+			return false, err
 		default:
-			name, state = file, read
+			name, state, isDemo = file, read, false
 		}
 	}
 	if err := backend.Load(bytes.NewReader(state)); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return false, fmt.Errorf("%s: %w", name, err)
 	}
-	return nil
+	return isDemo, nil
 }
 
 // write replaces the file as a whole, readable by its owner alone.
