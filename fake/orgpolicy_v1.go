@@ -139,20 +139,23 @@ func (k *orgConstraint) storedV1(p *orgPolicy) object {
 }
 
 func (c *call) getOrgPolicyV1() ([]byte, error) {
-	in, err := c.object()
-	if err != nil {
-		return nil, err
-	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.get", text(in, "constraint"))
-	if err != nil {
-		return nil, err
-	}
-	return mustEncode(k.storedV1(c.b.orgPolicies.set[n.resourceID()][k.id])), nil
+	return c.readOrgPolicyV1(func(n *node, k *orgConstraint) object {
+		return k.storedV1(c.b.orgPolicies.set[n.resourceID()][k.id])
+	})
 }
 
 func (c *call) getEffectiveOrgPolicyV1() ([]byte, error) {
+	return c.readOrgPolicyV1(func(n *node, k *orgConstraint) object {
+		rules := []any{}
+		for _, rule := range c.b.effectiveRules(k, n) {
+			rules = append(rules, rule)
+		}
+		return k.policyV1(object{"rules": rules})
+	})
+}
+
+// readOrgPolicyV1 answers what is read of the constraint that the body names.
+func (c *call) readOrgPolicyV1(read func(*node, *orgConstraint) object) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
@@ -163,11 +166,7 @@ func (c *call) getEffectiveOrgPolicyV1() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules := []any{}
-	for _, rule := range c.b.effectiveRules(k, n) {
-		rules = append(rules, rule)
-	}
-	return mustEncode(k.policyV1(object{"rules": rules})), nil
+	return mustEncode(read(n, k)), nil
 }
 
 func (c *call) setOrgPolicyV1() ([]byte, error) {
