@@ -330,6 +330,59 @@ func FuzzV1Selector(f *testing.F) {
 	})
 }
 
+// What only version 1 says of a template is also said of the revisions and
+// executions that are made of it, and a change of it makes a new revision.
+func TestV1OnlyFields(t *testing.T) {
+	t.Parallel()
+	b, _ := started(t)
+	const service = `{"apiVersion":"serving.knative.dev/v1","kind":"Service","metadata":{"name":"web","namespace":"web-prod"},"spec":{"template":{
+		"spec":{"runtimeClassName":"a","containers":[{"image":"i"}]}}}}`
+	status, body := call(t, b, http.MethodPost, servingV1, service)
+	require.Equal(t, http.StatusOK, status, body)
+	for _, change := range []string{`"a"`, `"b"`} {
+		status, body = call(t, b, http.MethodPut, servingV1+"/web", strings.Replace(service, `"a"`, change, 1))
+		require.Equal(t, http.StatusOK, status, body)
+		_, body = call(t, b, http.MethodGet, servingV1+"/web", "")
+		assert.Contains(t, body, `"runtimeClassName": `+change)
+	}
+	const revisions = regional + "apis/serving.knative.dev/v1/namespaces/web-prod/revisions"
+	_, body = call(t, b, http.MethodGet, revisions, "")
+	items, _ := parse(t, []byte(body))["items"].([]any)
+	require.Len(t, items, 2, "of the creation and of the change")
+	assert.Equal(t, "a", field(items[0].(map[string]any), "spec.runtimeClassName"))
+	assert.Equal(t, "b", field(items[1].(map[string]any), "spec.runtimeClassName"))
+
+	status, body = call(t, b, http.MethodPost, jobsV1, `{"apiVersion":"run.googleapis.com/v1","kind":"Job","metadata":{"name":"odd","namespace":"web-prod"},
+		"spec":{"template":{"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"image":"i"}]}}}}}}`)
+	require.Equal(t, http.StatusOK, status, body)
+	_, body = call(t, b, http.MethodPost, jobsV1+"/odd:run", "{}")
+	assert.Equal(t, "Never", field(parse(t, []byte(body)), "spec.template.spec.restartPolicy"))
+}
+
+// gcloud takes a template without metadata for no template at all.
+func TestV1TemplatesHaveMetadata(t *testing.T) {
+	t.Parallel()
+	b, _ := started(t)
+	b.AddJSON(location+"/services/web", []byte(`{"template":{"containers":[{"image":"i"}]}}`))
+	_, body := call(t, b, http.MethodGet, servingV1+"/web", "")
+	assert.Equal(t, map[string]any{}, field(parse(t, []byte(body)), "spec.template.metadata"))
+}
+
+// A volume of Cloud SQL without an instance is one that version 1 can't say.
+func TestV1EmptyDatabaseVolume(t *testing.T) {
+	t.Parallel()
+	b, _ := started(t)
+	b.AddJSON(location+"/services/web", []byte(`{"template":{"volumes":[{"name":"v","cloudSqlInstance":{}}],
+		"containers":[{"image":"i","volumeMounts":[{"name":"v","mountPath":"/v"}]}]}}`))
+	before := b.JSON(location + "/services/web")
+	_, body := call(t, b, http.MethodGet, servingV1+"/web", "")
+	assert.NotContains(t, body, "cloudsql-instances")
+	assert.Contains(t, body, `"/v"`)
+	status, body := call(t, b, http.MethodPut, servingV1+"/web", body)
+	require.Equal(t, http.StatusOK, status, body)
+	assert.JSONEq(t, string(before), string(b.JSON(location+"/services/web")))
+}
+
 // Whatever version 1 takes can be read, and written back without a change.
 func FuzzV1Write(f *testing.F) {
 	f.Add(0, []byte(`{"apiVersion":"run.googleapis.com/v1","kind":"Job","metadata":{"name":"w","namespace":"web-prod"},

@@ -100,13 +100,22 @@ func richBackend(t *testing.T) *fake.Backend {
 		{"https://orgpolicy.googleapis.com/v2/organizations/1/customConstraints", `{"name":"organizations/1/customConstraints/custom.c",
 			"resourceTypes":["run.googleapis.com/Job"],"methodTypes":["CREATE"],"condition":"true","actionType":"ALLOW","displayName":"c"}`},
 		{api + location + "/jobs/seeded:setIamPolicy", `{"policy":{"bindings":[{"role":"roles/run.invoker","members":["user:dev@example.com"]}]}}`},
+		{"https://iam.googleapis.com/v1/projects/web-prod/serviceAccounts", `{"accountId":"deleted"}`},
+		{"https://iam.googleapis.com/v1/projects/-/serviceAccounts/deleted@web-prod.iam.gserviceaccount.com:setIamPolicy",
+			`{"policy":{"bindings":[{"role":"roles/iam.serviceAccountUser","members":["user:dev@example.com"]}]}}`},
 		{api + location + "/jobs?jobId=deleted", `{"template":{"template":{"containers":[{"image":"i"}]}}}`},
 	} {
 		status, answer := ask(t, b, fake.Admin, http.MethodPost, call[0], call[1])
 		require.Equal(t, http.StatusOK, status, "%s: %s", call[0], answer)
 	}
-	status, _ := ask(t, b, fake.Admin, http.MethodDelete, api+location+"/jobs/deleted", "")
-	require.Equal(t, http.StatusOK, status)
+	for _, url := range []string{
+		api + location + "/jobs/deleted",
+		"https://iam.googleapis.com/v1/projects/-/serviceAccounts/deleted@web-prod.iam.gserviceaccount.com",
+		"https://iam.googleapis.com/v1/projects/-/serviceAccounts/123456789012-compute@developer.gserviceaccount.com",
+	} {
+		status, answer := ask(t, b, fake.Admin, http.MethodDelete, url, "")
+		require.Equal(t, http.StatusOK, status, answer)
+	}
 	return b
 }
 
@@ -127,6 +136,9 @@ func TestStateSurvives(t *testing.T) {
 	require.NoError(t, copied.Load(strings.NewReader(first)))
 	assert.Equal(t, first, dump(t, copied))
 	assert.NotContains(t, first, "jobs/deleted")
+	assert.NotContains(t, first, "deleted@web-prod")
+	status, _ := ask(t, copied, fake.Admin, http.MethodGet, "https://iam.googleapis.com/v1/projects/-/serviceAccounts/123456789012-compute@developer.gserviceaccount.com", "")
+	assert.Equal(t, http.StatusForbidden, status, "the default account is deleted in the copy, too")
 	assert.Contains(t, first, "by-api@web-prod.iam.gserviceaccount.com")
 
 	for _, url := range []string{

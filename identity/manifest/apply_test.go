@@ -166,6 +166,31 @@ func read(t *testing.T, b *fake.Backend) string {
 	return string(raw)
 }
 
+// What a manifest says of the server's own, and what it merges from elsewhere.
+func TestApplySends(t *testing.T) {
+	t.Parallel()
+	b, client := cloud(t)
+	source := strings.Replace(jobYAML, "metadata:\n  name", "status: {conditions: [{type: Ready}]}\nmetadata:\n  resourceVersion: AAAAAAAAAAA\n  name", 1)
+	source = strings.Replace(source, "{<<: *notes, run", "{<<: *notes, example.com/note: own, run", 1)
+	for range 2 {
+		_, err := client.Apply(t.Context(), parsed(t, source), 0, inProject)
+		require.NoError(t, err)
+	}
+	var sent []string
+	for _, c := range b.Calls() {
+		if c.Verb != http.MethodGet {
+			sent = append(sent, string(c.Body))
+		}
+	}
+	require.Len(t, sent, 2)
+	assert.NotContains(t, sent[0], "status")
+	assert.NotContains(t, sent[0], "resourceVersion")
+	assert.NotContains(t, sent[1], "AAAAAAAAAAA")
+	assert.Contains(t, sent[1], `"resourceVersion":"AA`)
+	assert.Contains(t, sent[0], `"example.com/note":"own"`)
+	assert.Contains(t, sent[0], `"example.com/note":"yes"`)
+}
+
 func TestApplyDryRun(t *testing.T) {
 	t.Parallel()
 	b, client := cloud(t)
