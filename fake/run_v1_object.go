@@ -36,14 +36,14 @@ func (p *project) namespace() string { return strconv.FormatInt(p.number, 10) }
 
 const (
 	locationLabel  = "cloud.googleapis.com/location"
-	operationLabel = "run.googleapis.com/operation-id"
+	operationAnnotation = "run.googleapis.com/operation-id"
 )
 
 // serverOwned are annotations and labels that the server writes; what a
 // message says of them has no effect.
 func serverOwned(name string) bool {
 	switch name {
-	case locationLabel, operationLabel, "run.googleapis.com/ingress-status", "run.googleapis.com/urls",
+	case locationLabel, operationAnnotation, "run.googleapis.com/ingress-status", "run.googleapis.com/urls",
 		"run.googleapis.com/creator", "run.googleapis.com/lastModifier",
 		"serving.knative.dev/creator", "serving.knative.dev/lastModifier":
 		return true
@@ -102,7 +102,7 @@ func (b *Backend) resourceV1(r *resource, o object, knative extras) object {
 		}
 	}
 	if r.operation != "" {
-		annotations[operationLabel] = r.operation
+		annotations[operationAnnotation] = r.operation
 	}
 	status := child(out, "status")
 	status["observedGeneration"] = integer(o["observedGeneration"])

@@ -287,3 +287,35 @@ func TestV1Faults(t *testing.T) {
 	calls := b.Calls()
 	assert.Equal(t, "run.namespaces.jobs.replaceJob", calls[len(calls)-1].Method)
 }
+
+// Services and revisions are also found below projects, with the region in the
+// path.
+func TestV1LocatedServices(t *testing.T) {
+	t.Parallel()
+	b, _ := started(t)
+	svc, err := runv1.NewService(t.Context(), b.ClientOptions("user:dev@example.com")...)
+	require.NoError(t, err)
+	services := svc.Projects.Locations.Services
+	service := &runv1.Service{
+		ApiVersion: "serving.knative.dev/v1", Kind: "Service", Metadata: &runv1.ObjectMeta{Name: "web", Namespace: "123456789012"},
+		Spec: &runv1.ServiceSpec{Template: &runv1.RevisionTemplate{Spec: &runv1.RevisionSpec{Containers: []*runv1.Container{{Image: "i"}}}}},
+	}
+	_, err = services.Create(location, service).Do()
+	require.NoError(t, err)
+	service.Spec.Template.Spec.ServiceAccountName = account
+	_, err = services.ReplaceService(location+"/services/web", service).Do()
+	require.NoError(t, err)
+	got, err := services.Get(location + "/services/web").Do()
+	require.NoError(t, err)
+	assert.Equal(t, account, got.Spec.Template.Spec.ServiceAccountName)
+	revision, err := svc.Projects.Locations.Revisions.Get(location + "/revisions/" + got.Status.LatestReadyRevisionName).Do()
+	require.NoError(t, err)
+	assert.Equal(t, "web", revision.Status.ServiceName)
+	list, err := svc.Projects.Locations.Revisions.List("projects/web-prod/locations/-").Do()
+	require.NoError(t, err)
+	assert.Len(t, list.Items, 2)
+	_, err = services.Delete(location + "/services/web").Do()
+	require.NoError(t, err)
+	_, err = services.Get(location + "/services/web").Do()
+	assert.Equal(t, http.StatusNotFound, googleError(t, err).Code)
+}
