@@ -35,7 +35,7 @@ func (k *runKind) v1() kindV1 {
 func (p *project) namespace() string { return strconv.FormatInt(p.number, 10) }
 
 const (
-	locationLabel  = "cloud.googleapis.com/location"
+	locationLabel       = "cloud.googleapis.com/location"
 	operationAnnotation = "run.googleapis.com/operation-id"
 )
 

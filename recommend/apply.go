@@ -2,6 +2,8 @@ package recommend
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/allowpolicy"
 )
 
 // An Order says how a plan is applied.
@@ -75,6 +78,7 @@ const (
 	keyOwner  = "owner"
 	keyDone   = "done"  // a letter for each step: c if it was carried out, n if it was so
 	keyDoing  = "doing" // the index of the step that is about to be carried out
+	keyPlan   = "plan"  // which plan it is, see fingerprint
 	keyReason = "reason"
 )
 
@@ -172,6 +176,9 @@ func (a *application) admit(takeOver bool) (resumed, finished bool, err error) {
 		if !mine && !takeOver {
 			return false, false, &OwnedError{a.plan.Recommendation, owner}
 		}
+		if begun := a.now.Metadata[keyPlan]; begun != a.plan.fingerprint() && (begun != "" || a.now.Metadata[keyDone] != "") {
+			return false, false, fmt.Errorf("%w: another plan of it was begun: apply that one again, or take back what it did and mark it failed", ErrBlocked)
+		}
 		a.done = a.now.Metadata[keyDone]
 		if len(a.done) > len(a.plan.Steps) || strings.Trim(a.done, "cn") != "" {
 			return false, false, fmt.Errorf("what was done before (%q) isn't of this plan, of %d steps", a.done, len(a.plan.Steps))
@@ -196,9 +203,20 @@ func (a *application) admit(takeOver bool) (resumed, finished bool, err error) {
 	return false, false, fmt.Errorf("%w: its state is %s", ErrBlocked, a.now.State)
 }
 
+// fingerprint tells plans that do different things apart.
+func (p Plan) fingerprint() string {
+	h := sha256.New()
+	for _, s := range p.Steps {
+		_, _ = fmt.Fprintf(h, "%q\n", []string{
+			string(s.Kind), s.Account.Email(), s.Workload.String(), s.Before.Email(), s.Member, s.Role, s.Resource, s.Condition, s.ConditionTitle,
+		})
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
 // claim claims the recommendation, and notes how far this got.
 func (a *application) claim(ctx context.Context, doing int) error {
-	metadata := map[string]string{keyOwner: a.order.Owner, keyDone: a.done}
+	metadata := map[string]string{keyOwner: a.order.Owner, keyDone: a.done, keyPlan: a.plan.fingerprint()}
 	if doing >= 0 {
 		metadata[keyDoing] = strconv.Itoa(doing)
 	}
@@ -326,8 +344,14 @@ func (a *application) failed(ctx context.Context, err error) error {
 // disallowed is what the value of metadata may not have.
 var disallowed = regexp.MustCompile(`[^a-zA-Z0-9_./-]+`)
 
-// refused says whether the server said no, rather than nothing.
+// refused says whether the answer is no, rather than none.
 func refused(err error) bool {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, allowpolicy.ErrOpen):
+		return false
+	case errors.Is(err, allowpolicy.ErrImpossible), errors.Is(err, ErrBlocked):
+		return true
+	}
 	if _, ok := errors.AsType[*identity.OperationError](err); ok {
 		return true
 	}

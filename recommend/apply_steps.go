@@ -41,6 +41,9 @@ func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 		return !has, err
 	case Attach:
 		a, err := c.identity.Get(ctx, s.Workload)
+		if err == nil && a.ServiceAccount != s.Account && a.ServiceAccount != s.Before { // to which an undo would go back
+			err = fmt.Errorf("%w: it was made for %s running as %s, which runs as %s", ErrBlocked, s.Workload, s.Before, a.ServiceAccount)
+		}
 		return err == nil && a.ServiceAccount == s.Account, err
 	}
 	return false, fmt.Errorf("a step of kind %q isn't known", s.Kind)
@@ -131,6 +134,14 @@ func (a *application) test(ctx context.Context) error {
 			}
 		default:
 			return fmt.Errorf("the recommendation has a test of %q that this package can't make: apply it by hand", op.path)
+		}
+	}
+	for _, s := range a.plan.Steps {
+		if s.Kind != Attach {
+			continue
+		}
+		if _, err := a.c.isSo(ctx, s); err != nil {
+			return err
 		}
 	}
 	return nil

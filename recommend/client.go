@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"google.golang.org/api/googleapi"
@@ -86,11 +87,25 @@ func (c *Client) do(ctx context.Context, verb, name string, query url.Values, bo
 
 // Get reads a recommendation by its full name.
 func (c *Client) Get(ctx context.Context, name string) (Recommendation, error) {
+	if err := checkName(name); err != nil {
+		return Recommendation{}, fmt.Errorf("get %q: %w", name, err)
+	}
 	raw, err := retry.Do(ctx, func() ([]byte, error) { return c.do(ctx, http.MethodGet, name, nil, nil) })
 	if err != nil {
 		return Recommendation{}, fmt.Errorf("get %s: %w", name, told(err))
 	}
 	return DecodeRecommendation(raw)
+}
+
+var recommendationName = regexp.MustCompile(`^[a-zA-Z]+/[^/?#%\s]+/locations/[^/?#%\s]+/recommenders/[^/?#%\s]+/recommendations/[^/?#%\s]+$`)
+
+// checkName refuses what is no full name of a recommendation.
+func checkName(name string) error {
+	if recommendationName.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("it is no full name of a recommendation, such as %q",
+		"projects/123456789012/locations/global/recommenders/google.iam.policy.Recommender/recommendations/a1b2")
 }
 
 func failedFor(err error, code int) bool {

@@ -161,7 +161,8 @@ func DecodeRecommendation(raw []byte) (Recommendation, error) {
 	content := v.at("content")
 	overview := content.at("overview")
 	r.Revoked = v.at("primaryImpact", "securityProjection", "details", "revokedIamPermissionsCount").number()
-	r.Observed = time.Duration(overview.at("minimumObservationPeriodInDays").number()) * 24 * time.Hour
+	const century = 36500
+	r.Observed = time.Duration(min(overview.at("minimumObservationPeriodInDays").number(), century)) * 24 * time.Hour
 	ops := content.operations()
 	for _, op := range ops {
 		if op.action == "test" {
@@ -197,9 +198,14 @@ func (r *Recommendation) decodePolicy(overview value, ops []operation) (why stri
 		}
 	}
 	var removed []operation
-	var added []string
+	var added, members []string
 	for _, op := range ops {
 		role, condition := op.filters[pathRole], op.filters[pathCondition]
+		for path := range op.filters {
+			if path != pathRole && path != pathCondition && path != pathMember {
+				return fmt.Sprintf("an operation filters by %q", path)
+			}
+		}
 		switch {
 		case op.hasMatcher:
 			return "an operation has a value matcher"
@@ -210,9 +216,7 @@ func (r *Recommendation) decodePolicy(overview value, ops []operation) (why stri
 			if condition != "" {
 				return "a role is to be added with a condition"
 			}
-			if member := op.value.text(); r.Member != "" && member != r.Member {
-				return fmt.Sprintf("the overview is about %q, an operation about %q", r.Member, member)
-			}
+			members = append(members, op.value.text())
 			added = append(added, role)
 		default:
 			return fmt.Sprintf("the operation %q on %q isn't understood", op.action, op.path)
@@ -242,6 +246,14 @@ func (r *Recommendation) decodePolicy(overview value, ops []operation) (why stri
 		if op.resource != gone.resource {
 			return "the operations are on several resources"
 		}
+	}
+	for _, member := range members {
+		if member != r.Member {
+			return fmt.Sprintf("it is about %q, and an operation adds %q", r.Member, member)
+		}
+	}
+	if r.Condition != "" && len(added) > 0 {
+		return "a role with a condition is to be replaced by roles without one"
 	}
 	slices.Sort(added)
 	if len(r.AddRoles) > 0 && !slices.Equal(slices.Sorted(slices.Values(r.AddRoles)), added) {
@@ -281,8 +293,11 @@ func (r *Recommendation) decodeIdentity(overview value, ops []operation) (why st
 		return fmt.Sprintf("it lives in %q, and is about a service in %q", location, region)
 	}
 	for _, op := range ops {
-		if op.path != pathIdentity && op.path != "" {
+		if op.path != pathIdentity && op.path != "" || op.action != "replace" && op.action != "add" {
 			return fmt.Sprintf("the operation %q on %q isn't understood", op.action, op.path)
+		}
+		if op.hasMatcher {
+			return "an operation has a value matcher"
 		}
 		if r.Value = op.value.text(); r.Value == "" {
 			return "an operation has no value"
@@ -309,6 +324,7 @@ func DecodeInsight(raw []byte) (Insight, error) {
 		Account: content.at("email").text(), LastUsed: content.at("lastAuthenticatedTime").time(),
 		Service: content.at("serviceName").text(), Region: content.at("serviceRegion").text(), Raw: slices.Clone(raw),
 	}
+	i.targets = v.at("targetResources").texts()
 	i.Type = segmentAfter(i.Name, "insightTypes")
 	i.Exercised = permissions(content.at("exercisedPermissions"))
 	i.Inferred = permissions(content.at("inferredPermissions"))

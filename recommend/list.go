@@ -30,7 +30,7 @@ type Query struct {
 	AllStates bool
 	// Subtypes, Priorities (of insights, severities), Resources and Members
 	// count, all if empty. A recommendation is about the resource of its grant and
-	// about its target resources. The API can't filter by member: that is done
+	// about its target resources, an insight about its target resources. The API can't filter by member: that is done
 	// here.
 	Subtypes, Priorities, Resources, Members []string
 	// WithInsights joins each recommendation with its insights, which takes one
@@ -93,6 +93,9 @@ func (q Query) validate(collection string, known []string) ([]listing, error) {
 			locations := []string{"global"}
 			if regional(kind) {
 				locations = q.Regions
+			}
+			if len(locations) == 0 && len(q.Recommenders) > 0 {
+				return nil, fmt.Errorf("%s lives in regions, and the query names none, such as %q", kind, "europe-west1")
 			}
 			for _, location := range locations {
 				all = append(all, listing{project, location, collection, kind, items})
@@ -165,7 +168,8 @@ func (q Query) takesInsight(i Insight) bool {
 	if i.Account != "" {
 		member = "serviceAccount:" + i.Account
 	}
-	return (q.AllStates || counts(q.states(), i.State)) && counts(q.Subtypes, i.Subtype) && counts(q.Priorities, i.Severity) && counts(q.Members, member)
+	return (q.AllStates || counts(q.states(), i.State)) && counts(q.Subtypes, i.Subtype) && counts(q.Priorities, i.Severity) && counts(q.Members, member) &&
+		(len(q.Resources) == 0 || slices.ContainsFunc(i.targets, func(t string) bool { return slices.Contains(q.Resources, t) }))
 }
 
 // pages reads a listing page by page, and calls each with the items' JSON.

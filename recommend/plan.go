@@ -131,8 +131,15 @@ func NewPlan(r Recommendation, c Choices) (Plan, error) {
 	default:
 		p.block("it takes a person: " + r.Why)
 	}
+	if len(p.Steps) > maxSteps {
+		p.block(fmt.Sprintf("it has %d steps, and may have %d", len(p.Steps), maxSteps))
+	}
 	return p.Plan, nil
 }
+
+// maxSteps is how many steps fit into a recommendation's metadata, which notes
+// what was done.
+const maxSteps = 255
 
 // A draft is a plan that is being made.
 type draft struct{ Plan }
@@ -160,7 +167,8 @@ func (p *draft) judge(r Recommendation, c Choices) {
 	case Succeeded:
 		p.block("it was applied already")
 	case Failed:
-		p.warn("applying it failed before")
+		// Google's reference says both, that it can be claimed again and not.
+		p.block("applying it failed before: Recommender makes another one when it still holds")
 	case Dismissed:
 		p.block("it was dismissed")
 	default:
@@ -208,6 +216,8 @@ func (p *draft) newIdentity(r Recommendation, c Choices) error {
 		return fmt.Errorf("it proposes an account of its own for the service %s: Choices.Account names it, such as %q", r.Service.ID, "shop@web-prod.iam.gserviceaccount.com")
 	case c.Current.IsZero():
 		return errors.New("Choices.Current is missing: what the service runs as now, to go back to")
+	case c.Account == c.Current:
+		return fmt.Errorf("account %q: it is what the service runs as already", c.Account)
 	case c.Account.Kind() != identity.AccountUserManaged:
 		return fmt.Errorf("account %q: it must be a user-managed one, such as %q", c.Account, "shop@web-prod.iam.gserviceaccount.com")
 	}

@@ -89,7 +89,7 @@ func TestProblems(t *testing.T) {
 		"short by choice": {base, recommend.Choices{MinObserved: 100 * 24 * time.Hour}, "observed for 90 days only", false},
 		"succeeded":       {with(func(r *recommend.Recommendation) { r.State = recommend.Succeeded }), recommend.Choices{}, "it was applied already", true},
 		"dismissed":       {with(func(r *recommend.Recommendation) { r.State = recommend.Dismissed }), recommend.Choices{}, "it was dismissed", true},
-		"failed before":   {with(func(r *recommend.Recommendation) { r.State = recommend.Failed }), recommend.Choices{}, "applying it failed before", false},
+		"failed before":   {with(func(r *recommend.Recommendation) { r.State = recommend.Failed }), recommend.Choices{}, "applying it failed before", true},
 		"unknown state":   {with(func(r *recommend.Recommendation) { r.State = "PAUSED" }), recommend.Choices{}, `its state "PAUSED" isn't known`, true},
 		"a bucket":        {with(func(r *recommend.Recommendation) { r.Resource = "//storage.googleapis.com/b" }), recommend.Choices{}, "apply it by hand", true},
 		"basic role": {with(func(r *recommend.Recommendation) {
@@ -119,7 +119,7 @@ func TestProblems(t *testing.T) {
 		"Choices.Account names it":            {},
 		"Choices.Current is missing":          {Account: shopAccount},
 		"must begin with a letter and have 6": {Account: identity.MustParseServiceAccount("x-y@web-prod.iam.gserviceaccount.com"), Current: shopAccount},
-		"it must be the full name of":         {Account: shopAccount, Current: shopAccount, Grants: []recommend.Grant{{Role: "roles/x", Resource: "//storage.googleapis.com/b"}}},
+		"it must be the full name of":         {Account: shopAccount, Current: identity.MustParseServiceAccount(compute), Grants: []recommend.Grant{{Role: "roles/x", Resource: "//storage.googleapis.com/b"}}},
 		"must be a user-managed one":          {Account: identity.MustParseServiceAccount(compute), Current: shopAccount},
 	} {
 		_, err := recommend.NewPlan(own, c)

@@ -167,4 +167,6 @@ type Insight struct {
 
 	// Raw is the JSON as it came.
 	Raw json.RawMessage `json:"raw,omitempty"`
+
+	targets []string
 }

@@ -72,6 +72,9 @@ func (c *Client) markOnce(ctx context.Context, r Recommendation, verb string, st
 	case r.Etag == "":
 		return r, errors.New("it has no etag: read it first")
 	}
+	if err := checkName(r.Name); err != nil {
+		return r, err
+	}
 	if err := checkMetadata(metadata); err != nil {
 		return r, err
 	}

@@ -87,7 +87,15 @@ func (c *Client) For(ctx context.Context, w identity.Workload, projects ...strin
 				})
 			})
 		}
-		gather(ctx, jobs, yield)
+		// A project may be given by its id and by its number.
+		seen := make(map[string]bool)
+		gather(ctx, jobs, func(r Recommendation, err error) bool {
+			if err == nil && seen[r.Name] {
+				return true
+			}
+			seen[r.Name] = err == nil
+			return yield(r, err)
+		})
 	}
 }
 
@@ -119,7 +127,7 @@ func (c *Client) forAccount(ctx context.Context, project string, who <-chan stru
 		l := listing{project, "global", "recommenders", IAMPolicy, "recommendations"}
 		c.list(ctx, Query{WithInsights: true}, l, func(r Recommendation, err error) bool {
 			<-who
-			if err == nil && !strings.EqualFold(r.Member, account.Member()) {
+			if err == nil && !isAbout(r, *account) {
 				return true
 			}
 			return ordered(r, err)
@@ -130,7 +138,7 @@ func (c *Client) forAccount(ctx context.Context, project string, who <-chan stru
 		err := c.pages(ctx, l, Query{}.filter(l.items), func(raw json.RawMessage) bool {
 			i, err := DecodeInsight(raw)
 			<-who
-			if err != nil || !strings.EqualFold(i.Account, account.Email()) {
+			if err != nil || account.IsZero() || !strings.EqualFold(i.Account, account.Email()) {
 				return true
 			}
 			return ordered(unused(i), nil)
@@ -142,10 +150,29 @@ func (c *Client) forAccount(ctx context.Context, project string, who <-chan stru
 	both.Wait()
 }
 
+// isAbout says whether a recommendation is about an account. Of one that isn't
+// understood, it is enough that it names it.
+func isAbout(r Recommendation, account identity.ServiceAccount) bool {
+	switch {
+	case account.IsZero():
+		return false
+	case r.Member == "" && r.Action == Review:
+		return strings.Contains(strings.ToLower(string(r.Raw)), strings.ToLower(account.Email()))
+	}
+	return strings.EqualFold(r.Member, account.Member())
+}
+
+// accountUnused is the subtype of an insight that an account isn't used.
+const accountUnused = "SERVICE_ACCOUNT_USAGE"
+
 // unused is what an insight says of an account that isn't used.
 func unused(i Insight) Recommendation {
-	return Recommendation{
+	r := Recommendation{
 		Name: i.Name, Recommender: i.Type, Subtype: i.Subtype, Description: i.Description, State: State(i.State), LastRefresh: i.LastRefresh,
 		Action: UnusedAccount, Member: "serviceAccount:" + i.Account, Observed: i.Observed, Insights: []Insight{i}, Raw: i.Raw,
 	}
+	if i.Subtype != accountUnused {
+		r.Action, r.Why = Review, fmt.Sprintf("the insight's subtype %q isn't known", i.Subtype)
+	}
+	return r
 }

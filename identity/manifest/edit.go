@@ -47,6 +47,7 @@ func (f *File) edit(sa identity.ServiceAccount, documents []int) (*File, error) 
 			return nil, &Error{File: f.Name, Err: ErrNothingToEdit}
 		}
 	}
+	documents = slices.Compact(slices.Sorted(slices.Values(documents)))
 	var splices []splice
 	for _, i := range documents {
 		if i < 0 || i >= len(f.Documents) || f.Documents[i].Kind == identity.KindUnknown {
@@ -61,11 +62,14 @@ func (f *File) edit(sa identity.ServiceAccount, documents []int) (*File, error) 
 		}
 		splices = append(splices, s)
 	}
-	slices.SortFunc(splices, func(a, b splice) int { return b.from - a.from })
-	data := bytes.Clone(f.data)
-	for _, s := range splices { // from the end, so that positions hold
-		data = slices.Concat(data[:s.from], []byte(s.text), data[s.to:])
+	slices.SortFunc(splices, func(a, b splice) int { return a.from - b.from })
+	var data []byte
+	done := 0
+	for _, s := range splices {
+		data = append(append(data, f.data[done:s.from]...), s.text...)
+		done = s.to
 	}
+	data = append(data, f.data[done:]...)
 	edited, err := Parse(f.Name, data)
 	if err != nil {
 		return nil, &Error{File: f.Name, Err: fmt.Errorf("the edit would break it: %w", err)}
@@ -87,8 +91,8 @@ func (f *File) splice(document int, sa identity.ServiceAccount) (splice, error) 
 	spec := f.tops[document]
 	kind := f.Documents[document].Kind
 	for _, key := range specPath(kind) {
-		if spec.Kind == yaml.AliasNode {
-			return splice{}, f.at(spec, "what *%s stands for has the identity and is used elsewhere as well: write it out here first", spec.Value)
+		if err := f.shared(document, spec); err != nil {
+			return splice{}, err
 		}
 		e, err := f.entry(spec, key)
 		switch {
@@ -101,11 +105,8 @@ func (f *File) splice(document int, sa identity.ServiceAccount) (splice, error) 
 		}
 		spec = e.value
 	}
-	if spec.Kind == yaml.AliasNode {
-		return splice{}, f.at(spec, "what *%s stands for has the identity and is used elsewhere as well: write it out here first", spec.Value)
-	}
-	if anchor := f.sharedAnchor(document, spec); anchor != "" {
-		return splice{}, f.at(spec, "other values refer to &%s, which has the identity: write them out first", anchor)
+	if err := f.shared(document, spec); err != nil {
+		return splice{}, err
 	}
 	e, err := f.entry(spec, identityKey)
 	switch {
@@ -117,6 +118,18 @@ func (f *File) splice(document int, sa identity.ServiceAccount) (splice, error) 
 		return f.insertion(spec, sa)
 	}
 	return f.replacement(document, e, sa)
+}
+
+// shared is the error about a mapping on the way to the identity that others have as
+// well.
+func (f *File) shared(document int, n *yaml.Node) error {
+	if n.Kind == yaml.AliasNode {
+		return f.at(n, "what *%s stands for has the identity and is used elsewhere as well: write it out here first", n.Value)
+	}
+	if anchor := f.sharedAnchor(document, n); anchor != "" {
+		return f.at(n, "other values refer to &%s, which has the identity: write them out first", anchor)
+	}
+	return nil
 }
 
 // sharedAnchor is the anchor of a node, if an alias refers to it.
@@ -166,7 +179,11 @@ func (f *File) replacement(document int, e *entry, sa identity.ServiceAccount) (
 		}
 		return splice{from + 1, from + 1 + end, sa.Email()}, nil
 	case bytes.HasPrefix(rest, []byte(v.Value)):
-		return splice{from, from + len(v.Value), sa.Email()}, nil
+		text := sa.Email()
+		if f.json { // null
+			text = `"` + text + `"`
+		}
+		return splice{from, from + len(v.Value), text}, nil
 	}
 	return splice{}, f.at(v, "the identity is written over several lines: write it on one first")
 }
@@ -183,7 +200,7 @@ func (f *File) fill(e *entry, sa identity.ServiceAccount) (splice, error) {
 		return splice{}, f.at(e.key, "the value of this key isn't written plainly: write it on its line first")
 	}
 	at := key + colon + 1
-	if bytes.HasPrefix(f.data[at:], []byte(" ")) {
+	if bytes.HasPrefix(f.data[at:], []byte(" ")) && !bytes.HasPrefix(f.data[at:], []byte(" #")) {
 		return splice{at + 1, at + 1, sa.Email()}, nil
 	}
 	return splice{at, at, " " + sa.Email()}, nil
@@ -210,10 +227,7 @@ func (f *File) insertion(spec *yaml.Node, sa identity.ServiceAccount) (splice, e
 	if strings.Trim(indent, " ") != "" {
 		return splice{}, f.at(spec.Content[0], "the first key isn't at the beginning of its line: write it there first")
 	}
-	eol := "\n"
-	if i := bytes.IndexByte(f.data[first:], '\n'); i > 0 && f.data[first+i-1] == '\r' {
-		eol = "\r\n"
-	}
+	eol := lineEnding(f.data, first)
 	text := indent + identityKey + ": " + sa.Email()
 	for i := 0; i < len(spec.Content); i += 2 {
 		if k := spec.Content[i]; k.Kind == yaml.ScalarNode && k.Tag != "!!merge" && k.Value > identityKey {
@@ -248,7 +262,7 @@ func (f *File) flowInsertion(spec *yaml.Node, sa identity.ServiceAccount) (splic
 		return splice{}, f.at(spec, "the mapping isn't where it should be")
 	}
 	key, value := identityKey, sa.Email()
-	if len(spec.Content) > 0 && spec.Content[0].Style&yaml.DoubleQuotedStyle != 0 {
+	if f.json || len(spec.Content) > 0 && spec.Content[0].Style&yaml.DoubleQuotedStyle != 0 {
 		key, value = `"`+key+`"`, `"`+value+`"`
 	}
 	text := key + ": " + value
@@ -261,7 +275,7 @@ func (f *File) flowInsertion(spec *yaml.Node, sa identity.ServiceAccount) (splic
 			return splice{}, err
 		}
 		if start := lineStart(f.data, at); start > from {
-			text = strings.TrimSuffix(text, " ") + "\n" + string(f.data[start:at])
+			text = strings.TrimSuffix(text, " ") + lineEnding(f.data, start-1) + string(f.data[start:at])
 		}
 	}
 	return splice{at, at, text}, nil
@@ -291,6 +305,9 @@ func (f *File) removal(spec *yaml.Node, e *entry) (splice, error) {
 		return splice{}, f.at(e.key, "the key isn't at the beginning of its line: take it out by hand")
 	}
 	end := blockEnd(f.data, key, len(indent))
+	if e.value.Line == e.key.Line && e.value.Style&(yaml.LiteralStyle|yaml.FoldedStyle|yaml.DoubleQuotedStyle) == 0 {
+		end = nextLine(f.data, key) // comments below are not its own
+	}
 	if end == len(f.data) && f.data[end-1] != '\n' && start > 0 { // the line ending before goes with the last line
 		start--
 		if start > 0 && f.data[start-1] == '\r' {

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +29,10 @@ type File struct {
 	// Documents are those of the file, also of other kinds, in order.
 	Documents []Document
 
-	data []byte
-	tops []*yaml.Node
+	data  []byte
+	lines []int // where they begin
+	tops  []*yaml.Node
+	json  bool
 }
 
 // A Document is one document of a file.
@@ -111,6 +114,7 @@ func Parse(name string, data []byte) (*File, error) {
 	if err := f.parse(); err != nil {
 		return nil, err
 	}
+	f.lines = lineStarts(f.data)
 	for _, top := range f.tops {
 		d, err := f.document(top)
 		if err != nil {
@@ -144,7 +148,11 @@ func (f *File) parse() (err error) {
 			err = &Error{File: f.Name, Err: fmt.Errorf("it can't be parsed: %v", r)}
 		}
 	}()
-	dec := yaml.NewDecoder(bytes.NewReader(f.data))
+	text := f.data
+	if f.json = json.Valid(bytes.TrimPrefix(f.data, bom)); f.json {
+		text = jsonOnly.ReplaceAllFunc(f.data, sameLength)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
 	for {
 		var doc yaml.Node
 		err := dec.Decode(&doc)
@@ -161,7 +169,45 @@ func (f *File) parse() (err error) {
 		if n := tooDeep(top, maxDepth); n != nil {
 			return f.at(n, "collections are nested more than %d deep", maxDepth)
 		}
+		if f.json {
+			restore(top, json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(f.data, bom))))
+		}
 		f.tops = append(f.tops, top)
+	}
+}
+
+// jsonOnly is what the YAML parser doesn't take of JSON: pairs of surrogates,
+// escaped slashes, DEL. Other escapes match so that their backslashes are not taken
+// for the beginning of one.
+var jsonOnly = regexp.MustCompile(`\\(?:u[0-9a-fA-F]{4}|.)|\x7f`)
+
+// sameLength is something as long that the parser takes: positions hold.
+func sameLength(m []byte) []byte {
+	switch {
+	case string(m) == "\x7f":
+		return []byte("?")
+	case string(m) == `\/`:
+		return []byte("//")
+	case len(m) == 6 && (m[2] == 'd' || m[2] == 'D') && m[3] >= '8':
+		return []byte(`\ufffd`)
+	}
+	return m
+}
+
+// restore puts the values of JSON's strings in place of what sameLength made.
+func restore(n *yaml.Node, dec *json.Decoder) {
+	for n.Kind == yaml.ScalarNode {
+		token, err := dec.Token()
+		if _, delim := token.(json.Delim); delim && err == nil {
+			continue
+		}
+		if s, ok := token.(string); ok {
+			n.Value = s
+		}
+		return
+	}
+	for _, c := range n.Content {
+		restore(c, dec)
 	}
 }
 
@@ -334,11 +380,12 @@ type entry struct {
 func (f *File) entry(n *yaml.Node, key string) (*entry, error) {
 	n = resolve(n)
 	var found, merged *entry
+	seen := make(map[*yaml.Node]bool)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		switch {
 		case k.Kind == yaml.ScalarNode && k.Tag == "!!merge":
-			e, err := f.merge(v, key)
+			e, err := f.merge(v, key, seen)
 			if err != nil {
 				return nil, err
 			}
@@ -359,7 +406,7 @@ func (f *File) entry(n *yaml.Node, key string) (*entry, error) {
 }
 
 // merge looks a key up in what a merge key brings: a mapping, or a list of them.
-func (f *File) merge(v *yaml.Node, key string) (*entry, error) {
+func (f *File) merge(v *yaml.Node, key string, seen map[*yaml.Node]bool) (*entry, error) {
 	v = resolve(v)
 	sources := []*yaml.Node{v}
 	if v.Kind == yaml.SequenceNode {
@@ -369,6 +416,10 @@ func (f *File) merge(v *yaml.Node, key string) (*entry, error) {
 		if s = resolve(s); s.Kind != yaml.MappingNode {
 			return nil, f.at(v, "a merge key (<<) brings something that is no mapping")
 		}
+		if seen[s] { // thousands of aliases of one mapping: looked through once
+			continue
+		}
+		seen[s] = true
 		for i := 0; i+1 < len(s.Content); i += 2 { // a merge within what is merged is not followed
 			if s.Content[i].Kind == yaml.ScalarNode && s.Content[i].Value == key {
 				return &entry{s.Content[i], s.Content[i+1], true}, nil

@@ -69,6 +69,19 @@ func blockEnd(data []byte, key, indent int) int {
 	return end
 }
 
+// lineEnding is how the line of a position ends, or the one before if it is the
+// last.
+func lineEnding(data []byte, at int) string {
+	end := nextLine(data, at)
+	if data[end-1] != '\n' {
+		end = lineStart(data, at)
+	}
+	if bytes.HasSuffix(data[:end], []byte("\r\n")) {
+		return "\r\n"
+	}
+	return "\n"
+}
+
 func nextLine(data []byte, at int) int {
 	if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
 		return at + i + 1
@@ -76,20 +89,27 @@ func nextLine(data []byte, at int) int {
 	return len(data)
 }
 
+// lineStarts are where the lines begin, as the parser counts them.
+func lineStarts(data []byte) []int {
+	at := 0
+	if bytes.HasPrefix(data, bom) {
+		at = len(bom)
+	}
+	var starts []int
+	for i := 0; i >= 0; i = lineBreak(data[at:]) {
+		at += i
+		starts = append(starts, at)
+	}
+	return starts
+}
+
 // offset is where a node begins, in bytes. Positions of nodes are in lines and
 // characters.
 func (f *File) offset(n *yaml.Node) (int, error) {
-	at := 0
-	if bytes.HasPrefix(f.data, bom) {
-		at = len(bom)
+	if n.Line < 1 || n.Line > len(f.lines) {
+		return 0, f.at(n, "there is no such line")
 	}
-	for range n.Line - 1 {
-		i := lineBreak(f.data[at:])
-		if i < 0 {
-			return 0, f.at(n, "there is no such line")
-		}
-		at += i
-	}
+	at := f.lines[n.Line-1]
 	for range n.Column - 1 {
 		_, size := utf8.DecodeRune(f.data[at:])
 		if size == 0 {

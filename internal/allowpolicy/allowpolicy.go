@@ -74,6 +74,14 @@ type Change struct {
 // does not exist, which may also mean: not yet.
 var ErrNoSuchMember = errors.New("the member doesn't exist, or isn't visible yet")
 
+var (
+	// ErrOpen is wrapped when it is not known whether the policy was written.
+	ErrOpen = errors.New("the policy may have been written all the same")
+	// ErrImpossible is wrapped when a change can't be made, whatever the server
+	// says.
+	ErrImpossible = errors.New("the policy can't be changed so")
+)
+
 // maxConflicts is how often a change is made again because someone else wrote
 // in between.
 const maxConflicts = 40
@@ -81,8 +89,7 @@ const maxConflicts = 40
 // Edit makes changes to the allow policy of a resource, named in full
 // ("//iam.googleapis.com/projects/p/serviceAccounts/e"). It returns those that
 // made a difference; if none does, nothing is written. An error leaves the
-// policy as it was, unless it wraps [retry.ErrGarbled], ctx has ended, or the
-// connection broke on every attempt: then it may have been written.
+// policy as it was, unless it wraps [ErrOpen].
 func (c *Client) Edit(ctx context.Context, resource string, changes ...Change) ([]Change, error) {
 	done, err := c.edit(ctx, resource, changes)
 	if err != nil {
@@ -91,7 +98,7 @@ func (c *Client) Edit(ctx context.Context, resource string, changes ...Change) (
 	return done, nil
 }
 
-func (c *Client) edit(ctx context.Context, resource string, changes []Change) ([]Change, error) {
+func (c *Client) edit(ctx context.Context, resource string, changes []Change) (done []Change, err error) {
 	a, name, err := c.find(resource)
 	if err != nil {
 		return nil, err
@@ -102,6 +109,11 @@ func (c *Client) edit(ctx context.Context, resource string, changes []Change) ([
 		}
 	}
 	var tried []Change // what an attempt whose outcome is open would have changed
+	defer func() {
+		if err != nil && tried != nil {
+			err = fmt.Errorf("%w: %w", ErrOpen, err)
+		}
+	}()
 	var failures, conflicts retry.Backoff
 	for attempt := 1; ; attempt++ {
 		p, err := a.get(ctx, name)
@@ -110,7 +122,7 @@ func (c *Client) edit(ctx context.Context, resource string, changes []Change) ([
 		}
 		made, err := p.apply(changes)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", ErrImpossible, err)
 		}
 		if len(made) == 0 {
 			return tried, nil
@@ -227,6 +239,27 @@ func hasCode(err error, code int) bool {
 	return ok && g.Code == code
 }
 
+// names says whether a message has an id, and not as a part of a longer one.
+func names(message, id string) bool {
+	part := func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '@'
+	}
+	message, id = strings.ToLower(message), strings.ToLower(id)
+	for from := 0; id != ""; {
+		i := strings.Index(message[from:], id)
+		if i < 0 {
+			return false
+		}
+		i += from
+		end := i + len(id)
+		if (i == 0 || !part(message[i-1]) && message[i-1] != '.') && (end == len(message) || !part(message[end])) {
+			return true
+		}
+		from = i + 1
+	}
+	return false
+}
+
 // namesMissing says whether the server complains about a member of the changes.
 func namesMissing(err error, changes []Change) bool {
 	g, ok := errors.AsType[*googleapi.Error](err)
@@ -234,7 +267,7 @@ func namesMissing(err error, changes []Change) bool {
 		return false
 	}
 	for _, c := range changes {
-		if _, id, _ := strings.Cut(c.Member, ":"); !c.Remove && strings.Contains(strings.ToLower(g.Message), strings.ToLower(id)) {
+		if _, id, _ := strings.Cut(c.Member, ":"); !c.Remove && names(g.Message, id) {
 			return true
 		}
 	}

@@ -66,7 +66,8 @@ func parse(raw []byte) (*policy, error) {
 
 // apply makes the changes and returns those that made a difference.
 func (p *policy) apply(changes []Change) ([]Change, error) {
-	if string(p.fields["etag"]) == "" || string(p.fields["etag"]) == `""` {
+	var etag string
+	if json.Unmarshal(p.fields["etag"], &etag) != nil || etag == "" {
 		return nil, errors.New("the server sent no etag, and without one a write would undo those of others")
 	}
 	var made []Change
@@ -163,7 +164,7 @@ func (p *policy) isOutdated(err error, made []Change) bool {
 	}
 	for _, b := range p.bindings {
 		for _, m := range b.members {
-			if _, id, ok := strings.Cut(m, ":"); ok && id != "" && strings.Contains(g.Message, id) {
+			if _, id, _ := strings.Cut(m, ":"); names(g.Message, id) {
 				return true
 			}
 		}
