@@ -165,8 +165,9 @@ func TestLog(t *testing.T) {
 
 // A client that leaves in the middle of its request, or before the answer,
 // leaves nothing behind.
+//
+//nolint:paralleltest // it counts goroutines
 func TestHangUps(t *testing.T) {
-	t.Parallel()
 	e := startEmulator(t)
 	before := runtime.NumGoroutine()
 	for _, request := range []string{
