@@ -270,13 +270,22 @@ func (d *deploy) checkAccountIn(ctx context.Context) []Finding {
 	at := accountIn(project, d.sa)
 	d.account, d.readErr = nil, nil
 	var wg sync.WaitGroup
-	wg.Go(func() { d.account, d.readErr = d.r.account(ctx, project, d.sa) })
+	read := make(chan struct{})
+	wg.Go(func() {
+		defer close(read)
+		d.account, d.readErr = d.r.account(ctx, project, d.sa)
+	})
 	d.cross = d.isCross(ctx)
 
 	findings := make([]Finding, 3, 4)
 	if d.cross != identity.No {
 		findings = findings[:4]
-		wg.Go(func() { findings[3] = d.checkOrgPolicy(ctx) })
+		wg.Go(func() {
+			if d.cross == identity.Unknown {
+				<-read // it says why
+			}
+			findings[3] = d.checkOrgPolicy(ctx)
+		})
 	}
 	needs := make([][]Finding, len(d.needs))
 	wg.Go(func() { findings[1] = d.checkActAs(ctx, at) })
@@ -325,7 +334,7 @@ func accessFinding(code Code, who principal, permission string, at resource, d d
 	case f.Verdict == Fail && d.evidence.Denial != nil:
 		n := d.evidence.Denial
 		f.Message = fmt.Sprintf("%s lacks %s: rule %d of the deny policy %s on %s denies it", who.words(), on, n.Rule, lastSegment(n.Policy), shortName(n.Resource))
-		f.Fix = ExemptFromDeny{Policy: n.Policy, Rule: n.Rule, Member: who.String()}
+		f.Fix = ExemptFromDeny{Policy: n.Policy, Rule: n.Rule, Permission: permission, Member: who.String()}
 	case f.Verdict == Fail && d.byDeny:
 		f.Message = who.words() + " lacks " + on + ": a deny policy denies it, which can't be read"
 	case f.Verdict == Fail:

@@ -157,7 +157,7 @@ func (d *deploy) checkOrgPolicy(ctx context.Context) Finding {
 			if rule.Values != nil || rule.AllowAll || rule.DenyAll {
 				conditional = true // no rule of a boolean constraint
 			}
-			conditional = conditional || i > 0 && rule.Enforce != enforced
+			conditional = conditional || rule.Condition != nil || i > 0 && rule.Enforce != enforced
 			enforced = rule.Enforce
 			rules++
 		}

@@ -82,7 +82,7 @@ func (d *deploy) checkRole(ctx context.Context, who principal, name string, at r
 			f.Evidence = decisions[denied].evidence
 			n := f.Evidence.Denial
 			f.Message += fmt.Sprintf("; rule %d of the deny policy %s denies %s", n.Rule, lastSegment(n.Policy), role.IncludedPermissions[denied])
-			f.Fix = ExemptFromDeny{Policy: n.Policy, Rule: n.Rule, Member: who.String()}
+			f.Fix = ExemptFromDeny{Policy: n.Policy, Rule: n.Rule, Permission: role.IncludedPermissions[denied], Member: who.String()}
 		} else if at.kind != otherResource {
 			f.Fix = GrantRole{Resource: at.full, Role: name, Member: who.String()}
 		}

@@ -36,7 +36,7 @@ func (d decision) verdict() Verdict {
 // it is the caller; else as Policy Troubleshooter says, if it may be asked and
 // can tell; else as the policies do.
 func (r *reader) decide(ctx context.Context, who principal, permission string, at resource) decision {
-	if who.caller {
+	if who.caller && at.kind != otherResource { // whose tests are of APIs that this package doesn't call
 		return r.explainDenial(ctx, who, permission, at, r.decideByTest(ctx, permission, at, permission))
 	}
 	key := who.member.String() + " " + permission + " " + at.full

@@ -56,7 +56,11 @@ func (f AllowCrossProject) kind() fixKind { return kindAllowCrossProject }
 type ExemptFromDeny struct {
 	Policy string `json:"policy"` // the policy's name
 	Rule   int    `json:"rule"`   // the rule's index
-	Member string `json:"member"` // as in an allow policy; "" isn't known
+	// Permission is one that the rule denies, such as
+	// "iam.serviceAccounts.actAs": a rule in its place that doesn't is left as it
+	// is. It isn't compared if empty.
+	Permission string `json:"permission,omitempty"`
+	Member     string `json:"member"` // as in an allow policy; "" isn't known
 }
 
 // String implements [Fix].

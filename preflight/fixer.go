@@ -19,6 +19,7 @@ import (
 	usagebeta "google.golang.org/api/serviceusage/v1beta1"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/access"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
 	"github.com/runidentity/runidentity/internal/retry"
 	"github.com/runidentity/runidentity/internal/settings"
@@ -88,12 +89,32 @@ type Step struct {
 	Outcome Outcome `json:"outcome"`
 }
 
+// jsonStep is a step with its fix's type.
+type jsonStep struct {
+	Fix     *jsonFix `json:"fix"`
+	Outcome Outcome  `json:"outcome"`
+}
+
 // MarshalJSON writes the fix with its type.
 func (s Step) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Fix     jsonFix `json:"fix"`
-		Outcome Outcome `json:"outcome"`
-	}{jsonFix{s.Fix}, s.Outcome})
+	out := jsonStep{Outcome: s.Outcome}
+	if s.Fix != nil {
+		out.Fix = &jsonFix{s.Fix}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (s *Step) UnmarshalJSON(text []byte) error {
+	var in jsonStep
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	s.Fix, s.Outcome = nil, in.Outcome
+	if in.Fix != nil {
+		s.Fix = in.Fix.Fix
+	}
+	return nil
 }
 
 // Apply applies fixes one after the other, in the order of [Fixes], and returns
@@ -126,7 +147,9 @@ func (f *Fixer) Apply(ctx context.Context, fixes ...Fix) ([]Step, error) {
 			made, agentErr := f.apply(ctx, agent)
 			steps = slices.Insert(steps, i, Step{agent, outcomeOf(made, agentErr)})
 			i++
-			if agentErr == nil {
+			if agentErr != nil {
+				err = fmt.Errorf("%w; %s: %w", err, agent, agentErr)
+			} else {
 				changed, err = f.applyAgain(ctx, fix, func(err error) bool { return errors.Is(err, allowpolicy.ErrNoSuchMember) })
 			}
 		}
@@ -150,6 +173,9 @@ func outcomeOf(changed bool, err error) Outcome {
 // applicable says whether a fix can be applied at all.
 func applicable(fix Fix) error {
 	member := "x"
+	missing := func(what, example string) error {
+		return fmt.Errorf("%s: %s is missing, such as %q", fix, what, example)
+	}
 	switch fix := fix.(type) {
 	case nil:
 		return errors.New("there is a nil fix among them")
@@ -159,9 +185,40 @@ func applicable(fix Fix) error {
 			return err
 		} else if at.kind == otherResource {
 			return fmt.Errorf("%s: only on projects, folders, organizations, service accounts and Cloud Run workloads", fix)
+		} else if fix.Resource != at.full {
+			return fmt.Errorf("%s: the resource %q must be named in full, as %q", fix, fix.Resource, at.full)
+		}
+		if _, err := access.ParseMember(member); err != nil && member != "" {
+			return fmt.Errorf("%s: %w", fix, err)
+		}
+		if !strings.Contains(fix.Role, "roles/") {
+			return missing("the role", "roles/run.developer")
 		}
 	case ExemptFromDeny:
 		member = fix.Member
+		if !strings.Contains(fix.Policy, "/denypolicies/") {
+			return missing("the policy's full name", "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F123/denypolicies/freeze")
+		}
+	case AllowCrossProject:
+		if fix.Project == "" {
+			return missing("the project", "data-prod")
+		}
+	case EnableAPI:
+		if fix.Project == "" || fix.Service == "" {
+			return missing("the project or the service", runAPI)
+		}
+	case CreateAgent:
+		if fix.Project == "" || fix.Service == "" {
+			return missing("the project or the service", runAPI)
+		}
+	case CreateAccount:
+		if fix.Account.IsZero() {
+			return missing("the account", "runner@data-prod.iam.gserviceaccount.com")
+		}
+	case EnableAccount:
+		if fix.Account.IsZero() {
+			return missing("the account", "runner@data-prod.iam.gserviceaccount.com")
+		}
 	}
 	if member == "" {
 		return fmt.Errorf("%s: whom to grant to isn't known; set Checker.Caller or Target.Deployer", fix)
@@ -255,9 +312,10 @@ func (f *Fixer) enableAPI(ctx context.Context, fix EnableAPI) (bool, error) {
 	op, err := retry.Do(ctx, func() (*serviceusage.Operation, error) {
 		return f.usage.Services.Enable(name, &serviceusage.EnableServiceRequest{}).Context(ctx).Do()
 	})
+	last := time.Now().Add(f.patience())
 	var backoff retry.Backoff
 	for err == nil && !op.Done {
-		if err = backoff.Pause(ctx, errors.New("the operation is still under way")); err == nil {
+		if err = backoff.PauseUntil(ctx, last, errUnderWay); err == nil {
 			name := op.Name
 			op, err = retry.Do(ctx, func() (*serviceusage.Operation, error) { return f.usage.Operations.Get(name).Context(ctx).Do() })
 		}
@@ -273,9 +331,10 @@ func (f *Fixer) createAgent(ctx context.Context, fix CreateAgent) error {
 	op, err := retry.Do(ctx, func() (*usagebeta.Operation, error) {
 		return f.agents.Services.GenerateServiceIdentity(name).Context(ctx).Do()
 	})
+	last := time.Now().Add(f.patience())
 	var backoff retry.Backoff
 	for err == nil && !op.Done {
-		if err = backoff.Pause(ctx, errors.New("the operation is still under way")); err == nil {
+		if err = backoff.PauseUntil(ctx, last, errUnderWay); err == nil {
 			name := op.Name
 			op, err = retry.Do(ctx, func() (*usagebeta.Operation, error) { return f.agents.Operations.Get(name).Context(ctx).Do() })
 		}
@@ -285,6 +344,8 @@ func (f *Fixer) createAgent(ctx context.Context, fix CreateAgent) error {
 	}
 	return err
 }
+
+var errUnderWay = errors.New("the operation is still under way")
 
 // maxConflicts is how often a policy is read and changed again because someone
 // else wrote it in between.
@@ -339,6 +400,9 @@ func (f *Fixer) exempt(ctx context.Context, fix ExemptFromDeny) (bool, error) {
 			return false, fmt.Errorf("the policy has no rule %d any more: check again", fix.Rule)
 		}
 		rule := p.Rules[fix.Rule].DenyRule
+		if fix.Permission != "" && !access.Denies(rule.DeniedPermissions, rule.ExceptionPermissions, fix.Permission) {
+			return false, fmt.Errorf("rule %d of the policy doesn't deny %s any more: check again", fix.Rule, fix.Permission)
+		}
 		if slices.Contains(rule.ExceptionPrincipals, principal) {
 			return false, nil
 		}
@@ -346,9 +410,10 @@ func (f *Fixer) exempt(ctx context.Context, fix ExemptFromDeny) (bool, error) {
 		op, err := retry.Do(ctx, func() (*iamv2.GoogleLongrunningOperation, error) {
 			return f.deny.Policies.Update(p.Name, p).Context(ctx).Do()
 		})
+		last := time.Now().Add(f.patience())
 		var backoff retry.Backoff
 		for err == nil && !op.Done {
-			if err = backoff.Pause(ctx, errors.New("the operation is still under way")); err == nil {
+			if err = backoff.PauseUntil(ctx, last, errUnderWay); err == nil {
 				name := op.Name
 				op, err = retry.Do(ctx, func() (*iamv2.GoogleLongrunningOperation, error) {
 					return f.deny.Policies.Operations.Get(name).Context(ctx).Do()

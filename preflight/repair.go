@@ -52,6 +52,9 @@ func (f *Fixer) Repair(ctx context.Context, c *Checker, report Report, opts ...O
 				return report, steps, nil // all were left out
 			}
 		} else if err := pace.PauseUntil(ctx, last, ErrNotEffective); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+				return report, steps, fmt.Errorf("repair %s: %w", w, err)
+			}
 			return report, steps, fmt.Errorf("repair %s: %w after %s: %w", w, ErrNotEffective, f.patience(), report.Err())
 		}
 		next, err := c.Check(ctx, report.Target, opts...)

@@ -1,6 +1,9 @@
 package access
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // PermissionFQDN converts a permission to the form of deny policies, in which
 // the service is a domain name: iam.serviceAccounts.actAs becomes
@@ -115,4 +118,17 @@ func cutLast(s string, sep byte) (before, after string, ok bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+1:], true
+}
+
+// Denies says whether a deny rule with these permissions and exceptions, as IAM
+// writes them, is about a permission, in either form.
+func Denies(denied, excepted []string, name string) bool {
+	p, ok := splitPermission(name)
+	about := func(texts []string) bool {
+		return slices.ContainsFunc(texts, func(text string) bool {
+			pattern, valid := parsePattern(text)
+			return valid && pattern.matches(p)
+		})
+	}
+	return ok && about(denied) && !about(excepted)
 }
