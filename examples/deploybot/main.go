@@ -56,7 +56,7 @@ import (
 const help = `usage: deploybot [-workload NAME] [-identity ACCOUNT] [-fix [-override]]
                  [-strict] [-live] [-json] [-markdown FILE]
        deploybot -manifest PATH [-identity ACCOUNT [-write]] [-apply]
-                 [-live] [-json]
+                 [-strict] [-live] [-json]
 
 Checks that a Cloud Run job, service or worker pool can run as another service
 account, makes it so, and shows what that changed. Without -live it works on a
@@ -69,7 +69,7 @@ Google Cloud in memory.
   -fix               apply the fixes of failed checks; in the demo, as an
                      administrator
   -override          with -fix, also change organization and deny policies
-  -strict            don't attach if a check can't be made
+  -strict            don't attach, write or apply if a check can't be made
   -manifest PATH     check the workloads of a YAML file, or of all in a folder
   -write             with -manifest, put -identity into the files
   -apply             with -manifest, create or replace the workloads; with
@@ -187,6 +187,8 @@ func parseOptions(args []string) (options, error) {
 	switch {
 	case o.write && (o.manifest == "" || !o.identityGiven):
 		return o, errors.New("-write puts -identity into the files of -manifest: give both")
+	case o.manifest != "" && (o.fix || o.markdown != ""):
+		return o, errors.New("-manifest is for many workloads: -fix and -markdown are for one")
 	case o.apply && o.manifest == "":
 		return o, errors.New("-apply is about the files of -manifest: give it, too")
 	case o.manifest != "" && given["workload"]:

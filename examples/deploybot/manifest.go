@@ -58,7 +58,7 @@ func carryOut(ctx context.Context, c *cloud, o options, files map[string]*manife
 		switch {
 		case d.Error != "":
 			bad++
-		case d.Preflight.Verdict() == preflight.Fail:
+		case d.Preflight.Verdict() == preflight.Fail, o.strict && d.Preflight.Verdict() == preflight.Unknown:
 			failed++
 		}
 	}

@@ -117,6 +117,16 @@ func TestManifestIsApplied(t *testing.T) {
 	assert.NotContains(t, stdout, "ready")
 	assert.Contains(t, stderr, "nothing is written")
 
+	// Nor, with -strict, if one can't be made: of this account's project, the bot
+	// can read nothing.
+	stranger := manifestFile(t, jobManifest("someone@elsewhere-proj.iam.gserviceaccount.com"))
+	code, _, stderr = program(t.Context(), "-manifest", stranger, "-apply", "-strict")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, stderr, "nothing is written")
+	code, _, stderr = program(t.Context(), "-manifest", stranger, "-fix")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, stderr, "-manifest is for many workloads")
+
 	// What Cloud Run refuses all the same.
 	odd := manifestFile(t, strings.Replace(jobManifest(demo.ExportIdentity), "image: invoices", "image: 7", 1))
 	code, stdout, stderr = program(t.Context(), "-manifest", odd, "-apply")

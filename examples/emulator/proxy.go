@@ -18,7 +18,7 @@ import (
 func handler(backend *fake.Backend, anonymous string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodConnect {
-			refuse(w, http.StatusMethodNotAllowed, connectAdvice(r.Host))
+			refuseTunnel(w, connectAdvice(r.Host))
 			return
 		}
 		if isLocal(r.Host) {
@@ -52,6 +52,20 @@ func refuse(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintln(w, "emulator: "+text)
+}
+
+// refuseTunnel has the text in the status line as well, which is all that gcloud
+// shows of the answer.
+func refuseTunnel(w http.ResponseWriter, text string) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		refuse(w, http.StatusMethodNotAllowed, text)
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	text = "emulator: " + text
+	_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s\n",
+		http.StatusMethodNotAllowed, text, len(text)+1, text)
 }
 
 // connectAdvice says which setting makes gcloud ask a host in clear text. A
