@@ -30,6 +30,18 @@ type Fix interface {
 	Guardrail() bool
 
 	kind() fixKind
+	// check says what it lacks to be applied.
+	check() error
+}
+
+// lacks is the error of a fix without something.
+func lacks(f Fix, what, example string) error {
+	return fmt.Errorf("%s: %s is missing, such as %q", f, what, example)
+}
+
+// nobody is the error of a fix for a member whose name isn't known.
+func nobody(f Fix) error {
+	return fmt.Errorf("%s: whom to grant to isn't known; set Checker.Caller or Target.Deployer", f)
 }
 
 // A Request is an API call, to show.

@@ -1,9 +1,11 @@
 package preflight
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/access"
 	"github.com/runidentity/runidentity/internal/render"
 )
 
@@ -138,3 +140,24 @@ func (f GrantRole) SideEffect() string {
 func (f GrantRole) Guardrail() bool { return false }
 
 func (f GrantRole) kind() fixKind { return kindGrantRole }
+
+func (f GrantRole) check() error {
+	at, err := parseResource(f.Resource)
+	if err != nil {
+		return err
+	}
+	_, err = access.ParseMember(f.Member)
+	switch {
+	case at.kind == otherResource:
+		return fmt.Errorf("%s: only on projects, folders, organizations, service accounts and Cloud Run workloads", f)
+	case f.Resource != at.full:
+		return fmt.Errorf("%s: the resource %q must be named in full, as %q", f, f.Resource, at.full)
+	case err != nil && f.Member != "":
+		return fmt.Errorf("%s: %w", f, err)
+	case !strings.Contains(f.Role, "roles/"):
+		return lacks(f, "the role", "roles/run.developer")
+	case f.Member == "":
+		return nobody(f)
+	}
+	return nil
+}

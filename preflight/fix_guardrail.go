@@ -50,6 +50,13 @@ func (f AllowCrossProject) Guardrail() bool { return true }
 
 func (f AllowCrossProject) kind() fixKind { return kindAllowCrossProject }
 
+func (f AllowCrossProject) check() error {
+	if f.Project == "" {
+		return lacks(f, "the project", "data-prod")
+	}
+	return nil
+}
+
 // ExemptFromDeny makes a principal an exception to one rule of a deny policy.
 //
 // https://cloud.google.com/iam/docs/deny-access
@@ -106,3 +113,13 @@ func (f ExemptFromDeny) SideEffect() string {
 func (f ExemptFromDeny) Guardrail() bool { return true }
 
 func (f ExemptFromDeny) kind() fixKind { return kindExemptFromDeny }
+
+func (f ExemptFromDeny) check() error {
+	switch {
+	case !strings.Contains(f.Policy, "/denypolicies/"):
+		return lacks(f, "the policy's full name", "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F123/denypolicies/freeze")
+	case f.Member == "":
+		return nobody(f)
+	}
+	return nil
+}

@@ -39,6 +39,13 @@ func (f EnableAPI) Guardrail() bool { return false }
 
 func (f EnableAPI) kind() fixKind { return kindEnableAPI }
 
+func (f EnableAPI) check() error {
+	if f.Project == "" || f.Service == "" {
+		return lacks(f, "the project or the service", runAPI)
+	}
+	return nil
+}
+
 // CreateAgent creates the service agent of an API in a project, if it isn't
 // there. No check proposes it, since nothing that may be read tells; a [Fixer]
 // does it when the server says that the agent to grant to doesn't exist.
@@ -76,6 +83,13 @@ func (f CreateAgent) SideEffect() string {
 func (f CreateAgent) Guardrail() bool { return false }
 
 func (f CreateAgent) kind() fixKind { return kindCreateAgent }
+
+func (f CreateAgent) check() error {
+	if f.Project == "" || f.Service == "" {
+		return lacks(f, "the project or the service", runAPI)
+	}
+	return nil
+}
 
 // CreateAccount creates a service account, without any role.
 type CreateAccount struct {
@@ -116,6 +130,13 @@ func (f CreateAccount) Guardrail() bool { return false }
 
 func (f CreateAccount) kind() fixKind { return kindCreateAccount }
 
+func (f CreateAccount) check() error {
+	if f.Account.IsZero() {
+		return lacks(f, "the account", "runner@data-prod.iam.gserviceaccount.com")
+	}
+	return nil
+}
+
 // EnableAccount enables a service account.
 type EnableAccount struct {
 	Account identity.ServiceAccount `json:"account"`
@@ -147,3 +168,10 @@ func (f EnableAccount) SideEffect() string {
 func (f EnableAccount) Guardrail() bool { return false }
 
 func (f EnableAccount) kind() fixKind { return kindEnableAccount }
+
+func (f EnableAccount) check() error {
+	if f.Account.IsZero() {
+		return lacks(f, "the account", "runner@data-prod.iam.gserviceaccount.com")
+	}
+	return nil
+}

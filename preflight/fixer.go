@@ -123,7 +123,11 @@ func (s *Step) UnmarshalJSON(text []byte) error {
 // name isn't known is refused before anything is done.
 func (f *Fixer) Apply(ctx context.Context, fixes ...Fix) ([]Step, error) {
 	for _, fix := range fixes {
-		if err := applicable(fix); err != nil {
+		err := errors.New("there is a nil fix among them")
+		if fix != nil {
+			err = fix.check()
+		}
+		if err != nil {
 			return nil, fmt.Errorf("apply fixes: %w", err)
 		}
 	}
@@ -168,62 +172,6 @@ func outcomeOf(changed bool, err error) Outcome {
 		return Applied
 	}
 	return Unneeded
-}
-
-// applicable says whether a fix can be applied at all.
-func applicable(fix Fix) error {
-	member := "x"
-	missing := func(what, example string) error {
-		return fmt.Errorf("%s: %s is missing, such as %q", fix, what, example)
-	}
-	switch fix := fix.(type) {
-	case nil:
-		return errors.New("there is a nil fix among them")
-	case GrantRole:
-		member = fix.Member
-		if at, err := parseResource(fix.Resource); err != nil {
-			return err
-		} else if at.kind == otherResource {
-			return fmt.Errorf("%s: only on projects, folders, organizations, service accounts and Cloud Run workloads", fix)
-		} else if fix.Resource != at.full {
-			return fmt.Errorf("%s: the resource %q must be named in full, as %q", fix, fix.Resource, at.full)
-		}
-		if _, err := access.ParseMember(member); err != nil && member != "" {
-			return fmt.Errorf("%s: %w", fix, err)
-		}
-		if !strings.Contains(fix.Role, "roles/") {
-			return missing("the role", "roles/run.developer")
-		}
-	case ExemptFromDeny:
-		member = fix.Member
-		if !strings.Contains(fix.Policy, "/denypolicies/") {
-			return missing("the policy's full name", "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F123/denypolicies/freeze")
-		}
-	case AllowCrossProject:
-		if fix.Project == "" {
-			return missing("the project", "data-prod")
-		}
-	case EnableAPI:
-		if fix.Project == "" || fix.Service == "" {
-			return missing("the project or the service", runAPI)
-		}
-	case CreateAgent:
-		if fix.Project == "" || fix.Service == "" {
-			return missing("the project or the service", runAPI)
-		}
-	case CreateAccount:
-		if fix.Account.IsZero() {
-			return missing("the account", "runner@data-prod.iam.gserviceaccount.com")
-		}
-	case EnableAccount:
-		if fix.Account.IsZero() {
-			return missing("the account", "runner@data-prod.iam.gserviceaccount.com")
-		}
-	}
-	if member == "" {
-		return fmt.Errorf("%s: whom to grant to isn't known; set Checker.Caller or Target.Deployer", fix)
-	}
-	return nil
 }
 
 // missingAgent returns the fix that creates the Cloud Run service agent that a
@@ -288,7 +236,8 @@ func (f *Fixer) apply(ctx context.Context, fix Fix) (changed bool, err error) {
 		})
 		return len(made) > 0, err
 	case EnableAPI:
-		return f.enableAPI(ctx, fix)
+		err := f.enableAPI(ctx, fix)
+		return err == nil, err
 	case CreateAgent:
 		return true, f.createAgent(ctx, fix)
 	case CreateAccount:
@@ -307,42 +256,68 @@ func (f *Fixer) apply(ctx context.Context, fix Fix) (changed bool, err error) {
 	return false, fmt.Errorf("unknown fix %T", fix)
 }
 
-func (f *Fixer) enableAPI(ctx context.Context, fix EnableAPI) (bool, error) {
-	name := "projects/" + fix.Project + "/services/" + fix.Service
-	op, err := retry.Do(ctx, func() (*serviceusage.Operation, error) {
-		return f.usage.Services.Enable(name, &serviceusage.EnableServiceRequest{}).Context(ctx).Do()
-	})
-	last := time.Now().Add(f.patience())
-	var backoff retry.Backoff
-	for err == nil && !op.Done {
-		if err = backoff.PauseUntil(ctx, last, errUnderWay); err == nil {
-			name := op.Name
-			op, err = retry.Do(ctx, func() (*serviceusage.Operation, error) { return f.usage.Operations.Get(name).Context(ctx).Do() })
+func (f *Fixer) enableAPI(ctx context.Context, fix EnableAPI) error {
+	return f.await(ctx, func(name string) (operation, error) {
+		call := f.usage.Operations.Get(name).Context(ctx).Do
+		if name == "" {
+			service := "projects/" + fix.Project + "/services/" + fix.Service
+			call = f.usage.Services.Enable(service, &serviceusage.EnableServiceRequest{}).Context(ctx).Do
 		}
-	}
-	if err == nil && op.Error != nil {
-		err = fmt.Errorf("the server ended %s with code %d: %s", op.Name, op.Error.Code, op.Error.Message)
-	}
-	return err == nil, err
+		op, err := call()
+		switch {
+		case err != nil:
+			return operation{}, err
+		case op.Error != nil:
+			return ended(op.Name, op.Error.Code, op.Error.Message), nil
+		}
+		return operation{name: op.Name, done: op.Done}, nil
+	})
 }
 
 func (f *Fixer) createAgent(ctx context.Context, fix CreateAgent) error {
-	name := "projects/" + fix.Project + "/services/" + fix.Service
-	op, err := retry.Do(ctx, func() (*usagebeta.Operation, error) {
-		return f.agents.Services.GenerateServiceIdentity(name).Context(ctx).Do()
+	return f.await(ctx, func(name string) (operation, error) {
+		call := f.agents.Operations.Get(name).Context(ctx).Do
+		if name == "" {
+			call = f.agents.Services.GenerateServiceIdentity("projects/" + fix.Project + "/services/" + fix.Service).Context(ctx).Do
+		}
+		op, err := call()
+		switch {
+		case err != nil:
+			return operation{}, err
+		case op.Error != nil:
+			return ended(op.Name, op.Error.Code, op.Error.Message), nil
+		}
+		return operation{name: op.Name, done: op.Done}, nil
 	})
+}
+
+// operation is a long-running operation of any API.
+type operation struct {
+	name    string
+	done    bool
+	failure error
+}
+
+// ended is an operation that failed.
+func ended(name string, code int64, message string) operation {
+	return operation{name, true, fmt.Errorf("the server ended %s with code %d: %s", name, code, message)}
+}
+
+// await starts an operation, with a call for no name, and waits until it has
+// ended, reading it by its name; for [Fixer.Wait] at most.
+func (f *Fixer) await(ctx context.Context, call func(name string) (operation, error)) error {
+	op, err := retry.Do(ctx, func() (operation, error) { return call("") })
 	last := time.Now().Add(f.patience())
 	var backoff retry.Backoff
-	for err == nil && !op.Done {
+	for err == nil && !op.done {
 		if err = backoff.PauseUntil(ctx, last, errUnderWay); err == nil {
-			name := op.Name
-			op, err = retry.Do(ctx, func() (*usagebeta.Operation, error) { return f.agents.Operations.Get(name).Context(ctx).Do() })
+			op, err = retry.Do(ctx, func() (operation, error) { return call(op.name) })
 		}
 	}
-	if err == nil && op.Error != nil {
-		err = fmt.Errorf("the server ended %s with code %d: %s", op.Name, op.Error.Code, op.Error.Message)
+	if err != nil {
+		return err
 	}
-	return err
+	return op.failure
 }
 
 var errUnderWay = errors.New("the operation is still under way")
@@ -400,29 +375,28 @@ func (f *Fixer) exempt(ctx context.Context, fix ExemptFromDeny) (bool, error) {
 			return false, fmt.Errorf("the policy has no rule %d any more: check again", fix.Rule)
 		}
 		rule := p.Rules[fix.Rule].DenyRule
-		if fix.Permission != "" && !access.Denies(rule.DeniedPermissions, rule.ExceptionPermissions, fix.Permission) {
+		about := access.DenyRule{DeniedPermissions: rule.DeniedPermissions, ExceptionPermissions: rule.ExceptionPermissions}
+		if fix.Permission != "" && !about.Denies(fix.Permission) {
 			return false, fmt.Errorf("rule %d of the policy doesn't deny %s any more: check again", fix.Rule, fix.Permission)
 		}
 		if slices.Contains(rule.ExceptionPrincipals, principal) {
 			return false, nil
 		}
 		rule.ExceptionPrincipals = append(rule.ExceptionPrincipals, principal)
-		op, err := retry.Do(ctx, func() (*iamv2.GoogleLongrunningOperation, error) {
-			return f.deny.Policies.Update(p.Name, p).Context(ctx).Do()
-		})
-		last := time.Now().Add(f.patience())
-		var backoff retry.Backoff
-		for err == nil && !op.Done {
-			if err = backoff.PauseUntil(ctx, last, errUnderWay); err == nil {
-				name := op.Name
-				op, err = retry.Do(ctx, func() (*iamv2.GoogleLongrunningOperation, error) {
-					return f.deny.Policies.Operations.Get(name).Context(ctx).Do()
-				})
+		err = f.await(ctx, func(name string) (operation, error) {
+			call := f.deny.Policies.Operations.Get(name).Context(ctx).Do
+			if name == "" {
+				call = f.deny.Policies.Update(p.Name, p).Context(ctx).Do
 			}
-		}
-		if err == nil && op.Error != nil {
-			err = fmt.Errorf("the server ended %s with code %d: %s", op.Name, op.Error.Code, op.Error.Message)
-		}
+			op, err := call()
+			switch {
+			case err != nil:
+				return operation{}, err
+			case op.Error != nil:
+				return ended(op.Name, op.Error.Code, op.Error.Message), nil
+			}
+			return operation{name: op.Name, done: op.Done}, nil
+		})
 		if !hasCode(err, http.StatusConflict) || attempt >= maxConflicts {
 			return err == nil, err
 		}

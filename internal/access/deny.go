@@ -142,6 +142,15 @@ func (r *denyRule) denies(p permission) bool {
 	return anyMatches(r.deniedPatterns, p) && !anyMatches(r.exceptGroups, p)
 }
 
+// Denies says whether a rule is about a permission, in either form, whoever has
+// it.
+func (r DenyRule) Denies(name string) bool {
+	d := &DenyPolicies{}
+	rule := denyRule{deniedPatterns: d.patterns(r.DeniedPermissions), exceptGroups: d.patterns(r.ExceptionPermissions)}
+	p, ok := splitPermission(name)
+	return ok && rule.denies(p)
+}
+
 func anyMatches(patterns []pattern, p permission) bool {
 	for i := range patterns {
 		if patterns[i].matches(p) {

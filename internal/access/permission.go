@@ -1,7 +1,6 @@
 package access
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -118,17 +117,4 @@ func cutLast(s string, sep byte) (before, after string, ok bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+1:], true
-}
-
-// Denies says whether a deny rule with these permissions and exceptions, as IAM
-// writes them, is about a permission, in either form.
-func Denies(denied, excepted []string, name string) bool {
-	p, ok := splitPermission(name)
-	about := func(texts []string) bool {
-		return slices.ContainsFunc(texts, func(text string) bool {
-			pattern, valid := parsePattern(text)
-			return valid && pattern.matches(p)
-		})
-	}
-	return ok && about(denied) && !about(excepted)
 }
