@@ -231,10 +231,10 @@ func (f *Fixer) patience() time.Duration {
 func (f *Fixer) apply(ctx context.Context, fix Fix) (changed bool, err error) {
 	switch fix := fix.(type) {
 	case GrantRole:
-		made, err := f.policies.Edit(ctx, fix.Resource, allowpolicy.Change{
+		edited, err := f.policies.Edit(ctx, fix.Resource, allowpolicy.Change{
 			Role: fix.Role, Member: fix.Member, Condition: allowpolicy.Condition(fix.Condition),
 		})
-		return len(made) > 0, err
+		return len(edited.Made) > 0, err
 	case EnableAPI:
 		err := f.enableAPI(ctx, fix)
 		return err == nil, err
