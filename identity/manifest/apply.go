@@ -13,6 +13,7 @@ import (
 	"github.com/googleapis/gax-go/v2"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -31,14 +32,15 @@ type Order struct {
 // Applied is what became of a document.
 type Applied struct {
 	Workload identity.Workload `json:"workload"`
-	// Created says that there was no such workload before.
+	// Created says that the workload was created, or, of a dry run, would be. It is
+	// false beside an error that leaves that open.
 	Created bool `json:"created"`
 	// Old and New are the identities before and after. Old is zero for a
 	// workload that was created.
 	Old identity.ServiceAccount `json:"old,omitzero"`
 	New identity.ServiceAccount `json:"new"`
-	// Generation is the one that the server gave to what was applied. It is the
-	// old one if nothing differed.
+	// Generation is the one that the server gave to what was applied, 0 if it is
+	// not known to have accepted it. It is the old one if nothing differed.
 	Generation int64 `json:"generation"`
 	// Done says that the workload is known to be ready in that generation.
 	Done bool `json:"done"`
@@ -84,6 +86,7 @@ type application struct {
 	client *Client
 	order  Order
 	body   object // what is sent
+	uid    string // of the workload that was written, if the server tells
 	result Applied
 }
 
@@ -111,17 +114,22 @@ func (a *application) run(ctx context.Context) error {
 	old, err := a.client.read(ctx, a.result.Workload)
 	switch {
 	case errors.Is(err, identity.ErrNotFound):
-		a.result.Created = true
 	case err != nil:
 		return err
 	default:
+		version := textAt(old, "metadata", "resourceVersion")
+		if version == "" {
+			return errors.New("the server doesn't tell its metadata.resourceVersion, without which a write would undo those of others")
+		}
 		a.result.Old = accountIn(a.result.Workload.Kind, old)
-		child(a.body, "metadata")["resourceVersion"] = textAt(old, "metadata", "resourceVersion")
+		child(a.body, "metadata")["resourceVersion"] = version
 	}
 	answer, err := a.send(ctx, old)
 	if err != nil {
 		return err
 	}
+	a.result.Created = old == nil
+	a.uid = textAt(answer, "metadata", "uid")
 	a.result.New = accountIn(a.result.Workload.Kind, answer)
 	a.result.Generation = numberAt(answer, "metadata", "generation")
 	if a.order.DryRun || a.order.NoWait {
@@ -145,7 +153,7 @@ func (a *application) send(ctx context.Context, old object) (object, error) {
 		return nil, err
 	}
 	verb, id := http.MethodPut, a.result.Workload.ID
-	if a.result.Created {
+	if old == nil {
 		verb, id = http.MethodPost, ""
 	}
 	query := url.Values{}
@@ -155,9 +163,9 @@ func (a *application) send(ctx context.Context, old object) (object, error) {
 	var backoff retry.Backoff
 	open := false // whether an earlier attempt may have had its effect
 	for {
-		raw, err := a.client.do(ctx, verb, a.result.Workload, id, query, body)
+		answer, err := a.client.do(ctx, verb, a.result.Workload, id, query, body)
 		if err == nil {
-			return decode(raw)
+			return answer, nil
 		}
 		if open && (errors.Is(err, identity.ErrConflict) || errors.Is(err, identity.ErrAlreadyExists)) {
 			return a.look(ctx, old, err)
@@ -173,17 +181,28 @@ func (a *application) send(ctx context.Context, old object) (object, error) {
 }
 
 // look finds out whether it was an attempt of ours that got in the way of the
-// next one.
+// next one. A write of someone else's that came first makes the server refuse all
+// of ours; one that came later may have come after ours.
 func (a *application) look(ctx context.Context, old object, refused error) (object, error) {
 	live, err := a.client.read(ctx, a.result.Workload)
 	if err != nil {
 		return nil, &identity.UnfinishedError{Err: errors.Join(refused, err)}
 	}
-	ours := numberAt(live, "metadata", "generation") == numberAt(old, "metadata", "generation")+1 && contains(live["spec"], a.body["spec"])
-	if !ours {
+	next := numberAt(live, "metadata", "generation") == numberAt(old, "metadata", "generation")+1
+	switch {
+	case !next, old != nil && isAnother(live, textAt(old, "metadata", "uid")):
+		return nil, &identity.UnfinishedError{Err: refused}
+	case !contains(live["spec"], a.body["spec"]):
 		return nil, refused
 	}
 	return live, nil
+}
+
+// isAnother says whether a workload has another uid than that: it was deleted, and
+// made anew under its name.
+func isAnother(o object, uid string) bool {
+	told := textAt(o, "metadata", "uid")
+	return told != "" && uid != "" && told != uid
 }
 
 // contains says whether a message has all that another one says: the server
@@ -232,6 +251,12 @@ func (a *application) await(ctx context.Context, live object) error {
 		observed, said := at(live, "status", "observedGeneration").(json.Number)
 		condition := ready(live)
 		switch {
+		case isAnother(live, a.uid):
+			return &identity.UnfinishedError{Err: fmt.Errorf("%w: it was deleted and made anew", identity.ErrConflict)}
+		case generation < a.result.Generation && a.uid == "":
+			return &identity.UnfinishedError{Err: fmt.Errorf("%w: it is back at generation %d, ours is %d",
+				identity.ErrConflict, generation, a.result.Generation)}
+		case generation < a.result.Generation: // a read that is behind
 		case generation > a.result.Generation:
 			return &identity.UnfinishedError{Err: fmt.Errorf("%w: it is at generation %d, ours is %d",
 				identity.ErrConflict, generation, a.result.Generation)}
@@ -241,7 +266,7 @@ func (a *application) await(ctx context.Context, live object) error {
 			a.result.New = accountIn(a.result.Workload.Kind, live)
 			return nil
 		case condition["status"] == "False":
-			return &identity.OperationError{Reason: textAt(condition, "reason"), Message: textAt(condition, "message")}
+			return &identity.OperationError{Reason: rest.Harmless(textAt(condition, "reason")), Message: rest.Harmless(textAt(condition, "message"))}
 		}
 		if err := gax.Sleep(ctx, pause.Pause()); err != nil {
 			return &identity.UnfinishedError{Err: err}

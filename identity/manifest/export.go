@@ -54,9 +54,5 @@ func (c *Client) export(ctx context.Context, w identity.Workload) ([]byte, error
 
 // read gets a workload as version 1 of the API has it.
 func (c *Client) read(ctx context.Context, w identity.Workload) (object, error) {
-	raw, err := retry.Do(ctx, func() ([]byte, error) { return c.do(ctx, http.MethodGet, w, w.ID, nil, nil) })
-	if err != nil {
-		return nil, err
-	}
-	return decode(raw)
+	return retry.Do(ctx, func() (object, error) { return c.do(ctx, http.MethodGet, w, w.ID, nil, nil) })
 }
