@@ -59,7 +59,7 @@ type scene struct {
 	stored  []byte
 	begun   map[recommend.Step]bool // the steps that were so before
 	created atomic.Bool             // the plan's account
-	late    atomic.Bool             // an owner that was overtaken may be late with a PATCH
+	late    atomic.Bool             // an owner that was overtaken was late with a PATCH
 
 	mu     sync.Mutex
 	broken []string
@@ -383,6 +383,13 @@ func TestTwoOwnersAndALateCall(t *testing.T) {
 		var released atomic.Bool
 		sc.backend.Use(func(next http.Handler) http.Handler {
 			stormy := weather.Over(next)
+			last := next
+			next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if isPatch(r) && released.Load() {
+					sc.late.Store(true)
+				}
+				last.ServeHTTP(w, r)
+			})
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				switch {
 				case r.Header.Get("Authorization") == "Bearer "+second:
@@ -391,7 +398,6 @@ func TestTwoOwnersAndALateCall(t *testing.T) {
 					if !there {
 						next.ServeHTTP(w, r)
 					}
-					sc.late.Store(there && isPatch(r) || strings.HasSuffix(r.URL.Path, ":markClaimed"))
 					close(reached)
 					<-release
 					if there {
