@@ -34,22 +34,27 @@ type Resource struct {
 }
 
 // Compiler compiles policies and their conditions. It keeps the conditions that
-// it has compiled, by their text. It is safe for concurrent use.
+// it has compiled, by their text, and the names of roles. It is safe for
+// concurrent use.
 type Compiler struct {
 	env   func() (*cel.Env, error)
 	zones zones
 
 	mu         sync.Mutex
 	conditions map[string]*Condition
+	roles      map[string]*roleName
 }
 
-// maxConditions bounds what a compiler keeps.
-const maxConditions = 4096
+// maxConditions and maxRoles bound what a compiler keeps.
+const (
+	maxConditions = 4096
+	maxRoles      = 4096
+)
 
 // NewCompiler returns a compiler. It builds what conditions need when the first
 // one comes.
 func NewCompiler() *Compiler {
-	c := &Compiler{conditions: map[string]*Condition{}}
+	c := &Compiler{conditions: map[string]*Condition{}, roles: map[string]*roleName{}}
 	c.env = sync.OnceValues(func() (*cel.Env, error) { return newEnv(&c.zones) })
 	return c
 }

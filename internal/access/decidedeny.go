@@ -14,7 +14,7 @@ func (r *run) deny() Answer {
 		d := r.req.Levels[i].Deny
 		if d == nil {
 			if r.isDeniable() {
-				result = result.or(r.ask(atomKey{kind: atomDenyPolicies, n: i}, nil))
+				result = result.or(r.ask(atomKey{kind: atomDenyPolicies, n: i}, about{}))
 			}
 			continue
 		}
@@ -64,7 +64,7 @@ func (r *run) rule(level int, rule *denyRule) Answer {
 		}
 	}
 	if v != No && cond == Maybe {
-		cond = r.ask(atomKey{kind: atomCondition, a: rule.cond.text, n: level, deny: true}, rule)
+		cond = r.ask(atomKey{kind: atomCondition, a: rule.cond.text, n: level, deny: true}, about{rule: rule})
 	}
 	return v.and(cond)
 }
@@ -136,7 +136,7 @@ func (r *run) contains(level int, m Member) Answer {
 func (r *run) partly(level int, p Member) Answer {
 	v := r.req.Subject.overlap(p)
 	if v == Maybe {
-		v = r.ask(atomKey{kind: atomPart, a: p.id, n: level, deny: true}, p)
+		v = r.ask(atomKey{kind: atomPart, a: p.id, n: level, deny: true}, about{set: &p})
 	}
 	return v
 }
@@ -148,8 +148,9 @@ func (r *run) containsInner(level int, m Member, inner *Subject) Answer {
 		return Yes
 	}
 	result := No
-	for _, root := range inner.roots(m) {
-		result = result.or(r.ask(atomKey{kind: atomInner, a: root.id, b: inner.id.Member.id, n: level, deny: true}, root))
+	roots := inner.roots(m)
+	for i := range roots {
+		result = result.or(r.ask(atomKey{kind: atomInner, a: roots[i].id, b: inner.id.Member.id, n: level, deny: true}, about{set: &roots[i]}))
 	}
 	return result
 }

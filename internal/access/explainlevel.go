@@ -35,9 +35,9 @@ func (r *run) explainLevel(level int) LevelExplanation {
 }
 
 func (r *run) explainBinding(level, index int, b *binding) BindingExplanation {
-	role := r.roleOf(b)
+	role := r.roleOf(b.role)
 	x := BindingExplanation{
-		Index: index, Role: b.full, RoleState: role.State(), Permission: role.Lists(r.req.Permission),
+		Index: index, Role: b.full, RoleState: role.State(), Permission: role.lists(r.req.Permission, r.hash),
 		Members: r.explainMembers(b.members), Condition: r.explainCondition(b.expr, b.cond, false),
 	}
 	if b.hidden && x.Condition == nil {
