@@ -5,11 +5,11 @@ import "time"
 // Evaluator answers requests with what its caller knows of roles. It may be
 // copied, and is safe for concurrent use if its functions are.
 type Evaluator struct {
-	// Roles returns a role by its name, nil if its permissions aren't known. A
-	// nil Roles knows none.
+	// Roles returns a role by its name, nil if its permissions aren't known.
+	// If Roles is nil, none is known.
 	Roles func(name string) *Role
 	// Deniable reports whether deny policies support a permission, given in the
-	// form of [PermissionFQDN]. A nil Deniable means that they support all.
+	// form of [PermissionFQDN]. If nil, they support all.
 	Deniable func(permission string) bool
 }
 

@@ -17,7 +17,7 @@ type claim struct {
 	roots []Member
 }
 
-// allow answers whether the allow policies grant the permission. If the answer
+// allow reports whether the allow policies grant the permission. If the answer
 // is Maybe, it leaves claims.
 func (r *run) allow() Answer {
 	if r.allowNamed() == Yes {
@@ -165,7 +165,7 @@ func (r *run) settle(claims []claim) Answer {
 	return result
 }
 
-// binding answers whether a binding grants the permission to its members.
+// binding reports whether a binding grants the permission to its members.
 func (r *run) binding(level int, b *binding) Answer {
 	role, cond := r.certain(b)
 	if role == No || cond == No {
@@ -220,7 +220,7 @@ func (r *run) attributes() *attributes {
 	return r.attrs
 }
 
-// any answers whether one of the sets contains the subject.
+// any reports whether one of the sets contains the subject.
 func (r *run) any(roots []Member, level int, deny bool) Answer {
 	if r.mode == modeDecide && len(roots) > 0 {
 		return Maybe

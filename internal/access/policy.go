@@ -167,21 +167,9 @@ func isOpen(k Kind) bool {
 }
 
 // Err returns what keeps parts of the policy from being evaluated: errors of
-// type *[MemberError] and *[ConditionError], joined. IAM refuses such a policy,
+// type *[memberError] and *[ConditionError], joined. IAM refuses such a policy,
 // except for conditions on attributes that only this package doesn't support.
 func (a *AllowPolicy) Err() error { return errors.Join(a.errs...) }
-
-// Sets returns the distinct sets that the policy grants roles to, for a caller
-// that has to find out about memberships.
-func (a *AllowPolicy) Sets() []Member {
-	var sets []Member
-	for _, r := range a.refs[:a.open] {
-		if r.member.IsSet() {
-			sets = append(sets, r.member)
-		}
-	}
-	return sets
-}
 
 // bindingsOf returns the bindings that name m.
 func (a *AllowPolicy) bindingsOf(m Member) []int32 {

@@ -6,7 +6,7 @@ import (
 	"math/bits"
 )
 
-// RoleState says whether a role can grant anything.
+// RoleState reports whether a role can grant anything.
 type RoleState uint8
 
 // The states of a role.
@@ -56,7 +56,7 @@ type Role struct {
 }
 
 // seed is that of all tables, so that one hash serves all roles.
-var seed = maphash.MakeSeed()
+var seed = maphash.MakeSeed() //nolint:gochecknoglobals // never changes
 
 func hashOf(permission string) uint64 { return maphash.String(seed, permission) }
 
@@ -82,15 +82,7 @@ func (r *Role) find(permission string, hash uint64) int {
 	return at
 }
 
-// State returns the role's state; RoleUnknown of nil.
-func (r *Role) State() RoleState {
-	if r == nil {
-		return RoleUnknown
-	}
-	return r.state
-}
-
-// lists answers whether the permission is among those of the role, whatever its
+// lists reports whether the permission is among those of the role, whatever its
 // state.
 func (r *Role) lists(permission string, hash uint64) Answer {
 	if r == nil || r.state == RoleUnknown {
@@ -102,7 +94,7 @@ func (r *Role) lists(permission string, hash uint64) Answer {
 	return answer(permission != "" && r.permissions[r.find(permission, hash)] == permission)
 }
 
-// grants answers whether a binding of the role grants the permission: a
+// grants reports whether a binding of the role grants the permission: a
 // disabled or deleted role grants nothing.
 func (r *Role) grants(permission string, hash uint64) Answer {
 	if r != nil && (r.state == RoleDisabled || r.state == RoleDeleted) {
