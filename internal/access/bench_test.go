@@ -101,7 +101,7 @@ func BenchmarkDecide(b *testing.B) {
 	})
 	b.Run("unknown groups", func(b *testing.B) {
 		e, req := benchWorld(b, "group:secret@example.com", nil)
-		req.Subject = NewSubject(req.Subject.Identity(), nil)
+		req.Subject = NewSubject(req.Subject.id, nil)
 		benchDecide(b, Unknown, e, req)
 	})
 }

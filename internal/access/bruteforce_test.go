@@ -72,7 +72,7 @@ func parse(t testing.TB, text string) Member {
 	}
 	m, err := ParseMember(text)
 	if err != nil {
-		m, err = ParsePrincipal(text)
+		m, err = parsePrincipal(text)
 	}
 	require.NoError(t, err)
 	return m

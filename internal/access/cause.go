@@ -55,11 +55,11 @@ type Cause struct {
 	// Level is the resource whose policy has it, or can't be read. If several
 	// have it, the first.
 	Level string
-	// Deny says that it is about a deny rule.
+	// Deny reports whether it is about a deny rule.
 	Deny bool
 	// Set is the set or member in question.
 	Set Member
-	// Part says that the question is whether Set has members in common with
+	// Part reports whether the question is if Set has members in common with
 	// the subject, itself a set, and not whether it contains it.
 	Part bool
 	// Role is the role in question.
@@ -74,7 +74,7 @@ type Cause struct {
 	Err error `json:"-"`
 }
 
-// String says what isn't known.
+// String returns what isn't known, as a sentence.
 func (c Cause) String() string {
 	where := ""
 	if c.Level != "" {

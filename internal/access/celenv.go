@@ -78,7 +78,7 @@ func newEnv(z *zones) (*cel.Env, error) {
 	return cel.NewCustomEnv(opts...)
 }
 
-// celDate is IAM's date(): a day, at midnight UTC.
+// celDate implements IAM's date(): a day, at midnight UTC.
 func celDate(v ref.Val) ref.Val {
 	t, err := time.Parse(time.DateOnly, string(v.(types.String)))
 	if err != nil {
@@ -87,7 +87,7 @@ func celDate(v ref.Val) ref.Val {
 	return types.Timestamp{Time: t}
 }
 
-// celExtract is IAM's extract().
+// celExtract implements IAM's extract().
 func celExtract(s, template ref.Val) ref.Val {
 	out, err := extract(string(s.(types.String)), string(template.(types.String)))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"cel.dev/cel-go/cel"
 )
@@ -34,22 +33,27 @@ type Resource struct {
 }
 
 // Compiler compiles policies and their conditions. It keeps the conditions that
-// it has compiled, by their text. It is safe for concurrent use.
+// it has compiled, by their text, and the names of roles. It is safe for
+// concurrent use.
 type Compiler struct {
 	env   func() (*cel.Env, error)
 	zones zones
 
 	mu         sync.Mutex
 	conditions map[string]*Condition
+	roles      map[string]*roleName
 }
 
-// maxConditions bounds what a compiler keeps.
-const maxConditions = 4096
+// maxConditions and maxRoles bound what a compiler keeps.
+const (
+	maxConditions = 4096
+	maxRoles      = 4096
+)
 
 // NewCompiler returns a compiler. It builds what conditions need when the first
 // one comes.
 func NewCompiler() *Compiler {
-	c := &Compiler{conditions: map[string]*Condition{}}
+	c := &Compiler{conditions: map[string]*Condition{}, roles: map[string]*roleName{}}
 	c.env = sync.OnceValues(func() (*cel.Env, error) { return newEnv(&c.zones) })
 	return c
 }
@@ -65,7 +69,10 @@ type Condition struct {
 	usesTime bool
 	// usesResource says that it mentions resource.name, .type or .service.
 	usesResource bool
-	end          End
+	// end is when a grant ends that the condition allows now, as far as the
+	// expression tells: request.time < timestamp("…"), possibly with further
+	// parts in && with it.
+	end End
 	// operators is the number of &&, || and ! in it.
 	operators int
 	err       *ConditionError
@@ -73,8 +80,7 @@ type Condition struct {
 
 // Condition compiles an expression. If the expression isn't valid, or uses
 // attributes or functions that aren't supported here, the error is a
-// *[ConditionError], and the condition is usable nevertheless: it evaluates to
-// Maybe unless its supported parts decide.
+// *[ConditionError].
 func (c *Compiler) Condition(expression string) (*Condition, error) {
 	cond := c.condition(expression)
 	if cond.err != nil {
@@ -140,23 +146,6 @@ func (c *Compiler) compile(expression string) *Condition {
 	return cond
 }
 
-// String returns the expression.
-func (c *Condition) String() string { return c.text }
-
-// End returns when a grant ends that this condition allows now, as far as the
-// expression tells: request.time < timestamp("…"), possibly with further parts
-// in && with it.
-func (c *Condition) End() End { return c.end }
-
-// Evaluate returns the condition's value: Maybe if parts that can't be evaluated
-// decide, with the [*ConditionError]. An expression that fails at run time, an
-// invalid timestamp for example, is No with that error. A zero time makes a
-// condition on request.time Maybe.
-func (c *Condition) Evaluate(r Resource, t time.Time) (Answer, error) {
-	out, err := c.eval(&attributes{time: t, resource: r})
-	return out.allows(), err
-}
-
 // outcomes is the set of the results that an expression may have, given what
 // isn't known.
 type outcomes uint8
@@ -168,7 +157,7 @@ const (
 	isAnything = isTrue | isFalse | isError
 )
 
-// allows says whether a binding with the condition applies: only if the
+// allows reports whether a binding with the condition applies: only if the
 // condition is true.
 func (o outcomes) allows() Answer {
 	switch {
@@ -180,7 +169,7 @@ func (o outcomes) allows() Answer {
 	return Maybe
 }
 
-// denies says whether a deny rule with the condition applies: if the condition
+// denies reports whether a deny rule with the condition applies: if the condition
 // is true or can't be evaluated.
 func (o outcomes) denies() Answer {
 	switch {

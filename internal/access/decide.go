@@ -5,11 +5,11 @@ import "time"
 // Evaluator answers requests with what its caller knows of roles. It may be
 // copied, and is safe for concurrent use if its functions are.
 type Evaluator struct {
-	// Roles returns a role by its name, nil if its permissions aren't known. A
-	// nil Roles knows none.
+	// Roles returns a role by its name, nil if its permissions aren't known.
+	// If Roles is nil, none is known.
 	Roles func(name string) *Role
 	// Deniable reports whether deny policies support a permission, given in the
-	// form of [PermissionFQDN]. A nil Deniable means that they support all.
+	// form of [PermissionFQDN]. If nil, they support all.
 	Deniable func(permission string) bool
 }
 
@@ -84,6 +84,8 @@ type run struct {
 	e     *Evaluator
 	req   *Request
 	attrs *attributes
+	// hash is that of the permission, for roles.
+	hash uint64
 	// perm is the permission in parts, once split.
 	perm     permission
 	split    bool
@@ -92,6 +94,8 @@ type run struct {
 
 	// end is the end of the grants found.
 	end End
+	// claims are what allow left open.
+	claims []claim
 
 	// mode says what happens to what isn't known.
 	mode  mode
@@ -104,130 +108,5 @@ func newRun(e *Evaluator, req *Request) run {
 	if req.Subject == nil {
 		req.Subject = NewSubject(Identity{}, nil)
 	}
-	return run{e: e, req: req}
-}
-
-// allow says whether the allow policies grant the permission.
-func (r *run) allow() Answer {
-	result := No
-	s := r.req.Subject
-	for i := range r.req.Levels {
-		p := r.req.Levels[i].Allow
-		if p == nil {
-			result = result.or(r.ask(atomKey{kind: atomPolicy, n: i}, nil))
-			continue
-		}
-		for k := range s.keys {
-			for _, b := range p.bindingsOf(s.keys[k].member) {
-				v := r.binding(i, &p.bindings[b])
-				if v == Yes && r.grants(&p.bindings[b], result) {
-					return Yes
-				}
-				result = result.or(v)
-			}
-		}
-	}
-	if result == Yes {
-		return Yes
-	}
-	for i := range r.req.Levels {
-		p := r.req.Levels[i].Allow
-		if p == nil || (s.certain && !p.other) {
-			continue
-		}
-		result = result.or(r.open(i, p))
-	}
-	return result
-}
-
-// grants notes the end of a grant, and reports whether looking for further ones
-// is idle, because none can outlast it.
-func (r *run) grants(b *binding, before Answer) bool {
-	end := End{Kind: EndNever}
-	if b.cond != nil {
-		end = b.cond.end
-	}
-	if before == Yes {
-		end = r.end.later(end)
-	}
-	r.end = end
-	return end.Kind == EndNever
-}
-
-// open says whether the bindings grant the permission to members that may
-// contain the subject.
-func (r *run) open(level int, p *AllowPolicy) Answer {
-	s := r.req.Subject
-	refs := p.refs[:p.open]
-	if s.id.Member.kind == KindOther {
-		refs = p.refs
-	}
-	result := No
-	for i := range refs {
-		roots := s.roots(refs[i].member)
-		if len(roots) == 0 {
-			continue
-		}
-		if _, ok := s.key(refs[i].member); ok {
-			continue
-		}
-		for _, b := range refs[i].bindings {
-			if v := r.binding(level, &p.bindings[b]); v != No {
-				result = result.or(v.and(r.any(roots, level, false)))
-			}
-		}
-	}
-	return result
-}
-
-// binding says whether a binding grants the permission to its members. What is
-// certain is looked at before anything is asked.
-func (r *run) binding(level int, b *binding) Answer {
-	role := r.roleOf(b).Grants(r.req.Permission)
-	if role == No {
-		return No
-	}
-	cond := Yes
-	if b.cond != nil {
-		out, _ := b.cond.eval(r.attributes())
-		if cond = out.allows(); cond == No {
-			return No
-		}
-	}
-	if role == Maybe {
-		role = r.ask(atomKey{kind: atomRole, a: b.role, n: level}, b)
-	}
-	if cond == Maybe {
-		cond = r.ask(atomKey{kind: atomCondition, a: b.cond.text, n: level}, b)
-	}
-	if b.hidden {
-		cond = cond.and(r.ask(atomKey{kind: atomHidden, a: b.full, n: level}, b))
-	}
-	return role.and(cond)
-}
-
-func (r *run) roleOf(b *binding) *Role {
-	if r.e.Roles == nil {
-		return nil
-	}
-	return r.e.Roles(b.role)
-}
-
-func (r *run) attributes() *attributes {
-	if r.attrs == nil {
-		r.attrs = &attributes{time: r.req.Time, resource: r.req.Resource}
-	}
-	return r.attrs
-}
-
-// any says whether one of the sets contains the subject.
-func (r *run) any(roots []Member, level int, deny bool) Answer {
-	if r.mode == modeDecide && len(roots) > 0 {
-		return Maybe
-	}
-	result := No
-	for _, root := range roots {
-		result = result.or(r.ask(atomKey{kind: atomMember, a: root.id, n: level, deny: deny}, root))
-	}
-	return result
+	return run{e: e, req: req, hash: hashOf(req.Permission)}
 }

@@ -1,6 +1,6 @@
 package access
 
-// deny says whether the deny policies deny the permission.
+// deny reports whether the deny policies deny the permission.
 func (r *run) deny() Answer {
 	if !r.split {
 		r.perm, r.canDeny = splitPermission(r.req.Permission)
@@ -14,7 +14,7 @@ func (r *run) deny() Answer {
 		d := r.req.Levels[i].Deny
 		if d == nil {
 			if r.isDeniable() {
-				result = result.or(r.ask(atomKey{kind: atomDenyPolicies, n: i}, nil))
+				result = result.or(r.ask(atomKey{kind: atomDenyPolicies, n: i}, about{}))
 			}
 			continue
 		}
@@ -38,7 +38,7 @@ func (r *run) isDeniable() bool {
 	return r.deniable == Yes
 }
 
-// rule says whether a deny rule denies the permission to the subject. What is
+// rule reports whether a deny rule denies the permission to the subject. What is
 // certain is looked at before anything is asked.
 func (r *run) rule(level int, rule *denyRule) Answer {
 	if !rule.denies(r.perm) || !r.isDeniable() || r.named(&rule.excepted) {
@@ -64,7 +64,7 @@ func (r *run) rule(level int, rule *denyRule) Answer {
 		}
 	}
 	if v != No && cond == Maybe {
-		cond = r.ask(atomKey{kind: atomCondition, a: rule.cond.text, n: level, deny: true}, rule)
+		cond = r.ask(atomKey{kind: atomCondition, a: rule.cond.text, n: level, deny: true}, about{rule: rule})
 	}
 	return v.and(cond)
 }
@@ -84,7 +84,7 @@ func (r *run) named(p *principals) bool {
 	return false
 }
 
-// among says whether one of the principals, none of which is named as a key of
+// among reports whether one of the principals, none of which is named as a key of
 // the subject, contains it.
 func (r *run) among(level int, p *principals) Answer {
 	s := r.req.Subject
@@ -98,7 +98,7 @@ func (r *run) among(level int, p *principals) Answer {
 	return result
 }
 
-// deniesPart says whether the rule denies the permission to the subject, a set:
+// deniesPart reports whether the rule denies the permission to the subject, a set:
 // to all of it or to a part. An exception for a part of those denied doesn't
 // help the set; one that contains all of them does.
 func (r *run) deniesPart(level int, rule *denyRule) Answer {
@@ -123,7 +123,7 @@ func (r *run) deniesPart(level int, rule *denyRule) Answer {
 	return result
 }
 
-// contains says whether m contains the subject.
+// contains reports whether m contains the subject.
 func (r *run) contains(level int, m Member) Answer {
 	s := r.req.Subject
 	if _, ok := s.key(m); ok {
@@ -132,24 +132,25 @@ func (r *run) contains(level int, m Member) Answer {
 	return r.any(s.roots(m), level, true)
 }
 
-// partly says whether a part of the subject, a set, is in p.
+// partly reports whether a part of the subject, a set, is in p.
 func (r *run) partly(level int, p Member) Answer {
 	v := r.req.Subject.overlap(p)
 	if v == Maybe {
-		v = r.ask(atomKey{kind: atomPart, a: p.id, n: level, deny: true}, p)
+		v = r.ask(atomKey{kind: atomPart, a: p.id, n: level, deny: true}, about{set: &p})
 	}
 	return v
 }
 
-// containsInner says whether m contains another principal or set than the
+// containsInner reports whether m contains another principal or set than the
 // subject.
 func (r *run) containsInner(level int, m Member, inner *Subject) Answer {
 	if _, ok := inner.key(m); ok {
 		return Yes
 	}
 	result := No
-	for _, root := range inner.roots(m) {
-		result = result.or(r.ask(atomKey{kind: atomInner, a: root.id, b: inner.id.Member.id, n: level, deny: true}, root))
+	roots := inner.roots(m)
+	for i := range roots {
+		result = result.or(r.ask(atomKey{kind: atomInner, a: roots[i].id, b: inner.id.Member.id, n: level, deny: true}, about{set: &roots[i]}))
 	}
 	return result
 }

@@ -152,7 +152,7 @@ func federatedRows() []row {
 		{name: "federated is in allUsers", doc: pagePrincipals + "#all-authenticated-users", says: "To include users from all identity providers, use allUsers.",
 			as: subject, account: to(accountUser, "allUsers"), want: Granted},
 		{name: "federated isn't in Google groups", doc: pagePrincipals + "#google-groups", says: "A Google group contains Google Accounts and service accounts.",
-			as: subject, dir: NoDirectory{}, account: to(accountUser, "group:secret@example.com"), want: Denied},
+			as: subject, dir: noDirectory{}, account: to(accountUser, "group:secret@example.com"), want: Denied},
 		{name: "pod by its subject", doc: pageIdentifiers + "#v1", says: "Pods that use a Kubernetes service account: subject/ns/NAMESPACE/sa/ACCOUNT.",
 			as: pod, account: to(accountUser, pod), want: Granted},
 		{name: "pod by the legacy form", doc: pageIdentifiers + "#v1", says: "Legacy format of the same: serviceAccount:PROJECT_ID.svc.id.goog[NAMESPACE/ACCOUNT].",

@@ -86,7 +86,7 @@ func tableRoles() map[string]*Role {
 // tableDirectory knows everything.
 func tableDirectory() *Roster {
 	alice, runner := User("alice@example.com"), ServiceAccount("runner@p.iam.gserviceaccount.com")
-	customer, _ := ParsePrincipal("principalSet://goog/cloudIdentityCustomerId/C01Abc35")
+	customer, _ := parsePrincipal("principalSet://goog/cloudIdentityCustomerId/C01Abc35")
 	domain, _ := ParseMember("domain:example.com")
 	return NewRoster(
 		Set{Member: Group("devs@example.com"), Members: []Member{alice, runner}},
@@ -144,7 +144,7 @@ func (r row) run(t *testing.T) {
 	if r.as != "" {
 		m, err := ParseMember(r.as)
 		if err != nil {
-			m, err = ParsePrincipal(r.as)
+			m, err = parsePrincipal(r.as)
 		}
 		require.NoError(t, err)
 		id.Member = m

@@ -30,7 +30,7 @@ var undeniable = map[string][]string{
 	},
 }
 
-// Deniable says whether deny policies support a permission, in the form of
+// Deniable reports whether deny policies support a permission, in the form of
 // [PermissionFQDN]: others are not denied, even if a permission group would
 // contain them.
 //

@@ -103,7 +103,7 @@ func (d *DenyPolicies) patterns(texts []string) []pattern {
 	for _, text := range texts {
 		p, ok := parsePattern(text)
 		if !ok {
-			d.errs = append(d.errs, &PermissionError{Permission: text})
+			d.errs = append(d.errs, &permissionError{Permission: text})
 		}
 		p.text = text
 		patterns = append(patterns, p)
@@ -112,37 +112,17 @@ func (d *DenyPolicies) patterns(texts []string) []pattern {
 }
 
 // Err returns what keeps parts of the policies from being evaluated: errors of
-// type *[MemberError], *[PermissionError] and *[ConditionError], joined. IAM
+// type *[memberError], *[permissionError] and *[ConditionError], joined. IAM
 // refuses such a policy, except for conditions on tags, which only this package
 // doesn't support.
 func (d *DenyPolicies) Err() error { return errors.Join(d.errs...) }
-
-// Sets returns the distinct sets that the rules name, for a caller that has to
-// find out about memberships.
-func (d *DenyPolicies) Sets() []Member {
-	var sets []Member
-	seen := map[string]bool{}
-	for _, p := range d.policies {
-		for _, r := range p.rules {
-			for _, list := range [][]Member{r.denied.members, r.excepted.members} {
-				for _, m := range list {
-					if m.IsSet() && !seen[m.id] {
-						seen[m.id] = true
-						sets = append(sets, m)
-					}
-				}
-			}
-		}
-	}
-	return sets
-}
 
 // denies reports whether the rule is about the permission.
 func (r *denyRule) denies(p permission) bool {
 	return anyMatches(r.deniedPatterns, p) && !anyMatches(r.exceptGroups, p)
 }
 
-// Denies says whether a rule is about a permission, in either form, whoever has
+// Denies reports whether a rule is about a permission, in either form, whoever has
 // it.
 func (r DenyRule) Denies(name string) bool {
 	d := &DenyPolicies{}

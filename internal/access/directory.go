@@ -8,15 +8,15 @@ package access
 // It is asked once for each [Subject], and for other members only if a deny
 // rule has to be compared with a set.
 type Directory interface {
-	// Sets returns what is known of the sets that contain m, directly or
+	// setsOf returns what is known of the sets that contain m, directly or
 	// through other sets. For a set it returns the sets that contain all of m.
-	Sets(m Member) Sets
+	setsOf(m Member) sets
 }
 
-// Sets is what a [Directory] knows of the sets that contain a principal.
-type Sets struct {
+// sets is what a [Directory] knows of the sets that contain a principal.
+type sets struct {
 	// In are the sets that certainly contain it.
-	In []Containment
+	In []containment
 	// Unknown returns, for a set that isn't among In, the sets whose members
 	// would have to be known to tell whether it contains the principal: the set
 	// itself, or sets nested in it. It returns nothing if the set certainly
@@ -25,8 +25,8 @@ type Sets struct {
 	Unknown func(set Member) []Member
 }
 
-// Containment is a set that contains a principal.
-type Containment struct {
+// containment is a set that contains a principal.
+type containment struct {
 	// Set is the set.
 	Set Member
 	// Via is the chain of sets from Set to the principal, without both: Set
@@ -35,14 +35,14 @@ type Containment struct {
 	Via []Member
 }
 
-// NoDirectory is a [Directory] that knows nothing: whether a principal is in a
+// noDirectory is a [Directory] that knows nothing: whether a principal is in a
 // group or in a resource container's set is Unknown. A nil Directory is the
 // same.
-type NoDirectory struct{}
+type noDirectory struct{}
 
-// Sets implements [Directory].
-func (NoDirectory) Sets(m Member) Sets {
-	return Sets{Unknown: func(set Member) []Member {
+// setsOf implements [Directory].
+func (noDirectory) setsOf(m Member) sets {
+	return sets{Unknown: func(set Member) []Member {
 		// A domain's users are told by their email addresses; that they could
 		// also have secondary domains is for a directory to say.
 		if set.kind == KindDomain && (m.kind == KindUser || m.kind == KindDomain) {

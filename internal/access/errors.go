@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// MemberError reports a member or principal identifier that IAM doesn't have.
-type MemberError struct {
+// memberError reports a member or principal identifier that IAM doesn't have.
+type memberError struct {
 	// Member is the identifier as it was given.
 	Member string
 	// Reason says what is wrong with it.
@@ -14,7 +14,7 @@ type MemberError struct {
 }
 
 // Error implements error.
-func (e *MemberError) Error() string {
+func (e *memberError) Error() string {
 	return fmt.Sprintf("member %q: %s", e.Member, e.Reason)
 }
 
@@ -41,15 +41,15 @@ func (e *ConditionError) Error() string {
 // Unwrap returns the compiler's error.
 func (e *ConditionError) Unwrap() error { return e.Err }
 
-// PermissionError reports a permission name of a deny rule that isn't
+// permissionError reports a permission name of a deny rule that isn't
 // SERVICE_FQDN/RESOURCE.VERB nor a permission group.
-type PermissionError struct {
+type permissionError struct {
 	// Permission is the name as it was given.
 	Permission string
 }
 
 // Error implements error.
-func (e *PermissionError) Error() string {
+func (e *permissionError) Error() string {
 	return fmt.Sprintf("permission %q: not of the form SERVICE_FQDN/RESOURCE.VERB, SERVICE_FQDN/RESOURCE.*, SERVICE_FQDN/*.VERB or SERVICE_FQDN/*.*", e.Permission)
 }
 

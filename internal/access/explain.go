@@ -3,10 +3,10 @@ package access
 // Explanation is a decision with everything that led to it.
 type Explanation struct {
 	Decision
-	// Allow says whether the allow policies grant the permission, Deny whether
+	// Allow reports whether the allow policies grant the permission, Deny whether
 	// the deny policies deny it.
 	Allow, Deny Answer
-	// Deniable says whether deny policies support the permission.
+	// Deniable reports whether deny policies support the permission.
 	Deniable bool
 	// Levels are the levels of the request, with all of their bindings and
 	// rules.
@@ -59,11 +59,11 @@ type Denial struct {
 // LevelExplanation explains a level of the hierarchy.
 type LevelExplanation struct {
 	Resource string
-	// Readable says that the allow policy is known, Allow what it grants.
+	// Readable reports whether the allow policy is known, Allow what it grants.
 	Readable bool
 	Allow    Answer
 	Bindings []BindingExplanation
-	// DenyReadable says that the deny policies are known, Deny what they deny.
+	// DenyReadable reports whether the deny policies are known, Deny what they deny.
 	DenyReadable bool
 	Deny         Answer
 	DenyPolicies []DenyPolicyExplanation
@@ -74,7 +74,7 @@ type BindingExplanation struct {
 	// Index is the binding's index in its policy.
 	Index int
 	// Role is the role as written in the binding, RoleState its state, and
-	// Permission says whether it lists the permission.
+	// Permission reports whether it lists the permission.
 	Role       string
 	RoleState  RoleState
 	Permission Answer
@@ -83,17 +83,17 @@ type BindingExplanation struct {
 	Membership Answer
 	// Condition is nil for a binding without a condition.
 	Condition *ConditionExplanation
-	// Access says whether the binding grants the permission to the subject.
+	// Access reports whether the binding grants the permission to the subject.
 	Access Answer
 }
 
-// MemberExplanation says whether a member matches the subject.
+// MemberExplanation reports whether a member matches the subject.
 type MemberExplanation struct {
 	Member  Member
 	Matched Answer
 	// Via is the chain of sets from Member to the subject, without both.
 	Via []Member
-	// Part says that it matches a part of the subject, which is a set.
+	// Part reports whether it matches a part of the subject, which is a set.
 	Part bool
 	// Unreadable are the sets whose members would have to be known, if Matched
 	// is Maybe.
@@ -117,7 +117,7 @@ type ConditionExplanation struct {
 // DenyPolicyExplanation explains a deny policy.
 type DenyPolicyExplanation struct {
 	Name string
-	// Denied says whether it denies the permission to the subject.
+	// Denied reports whether it denies the permission to the subject.
 	Denied Answer
 	Rules  []DenyRuleExplanation
 }
@@ -139,11 +139,11 @@ type DenyRuleExplanation struct {
 	Exception           Answer
 	// Condition is nil for a rule without a condition.
 	Condition *ConditionExplanation
-	// Denied says whether the rule denies the permission to the subject.
+	// Denied reports whether the rule denies the permission to the subject.
 	Denied Answer
 }
 
-// PermissionMatch says whether a permission or permission group of a deny rule
+// PermissionMatch reports whether a permission or permission group of a deny rule
 // matches.
 type PermissionMatch struct {
 	Permission string

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// errHidden says why the condition of a binding isn't evaluated.
+// errHidden returns why the condition of a binding isn't evaluated.
 func errHidden() error {
 	return errors.New("the policy was read as version 1, which doesn't show conditions")
 }
@@ -35,10 +35,13 @@ func (r *run) explainLevel(level int) LevelExplanation {
 }
 
 func (r *run) explainBinding(level, index int, b *binding) BindingExplanation {
-	role := r.roleOf(b)
+	role := r.roleOf(b.role)
 	x := BindingExplanation{
-		Index: index, Role: b.full, RoleState: role.State(), Permission: role.Lists(r.req.Permission),
+		Index: index, Role: b.full, Permission: role.lists(r.req.Permission, r.hash),
 		Members: r.explainMembers(b.members), Condition: r.explainCondition(b.expr, b.cond, false),
+	}
+	if role != nil {
+		x.RoleState = role.state
 	}
 	if b.hidden && x.Condition == nil {
 		x.Condition = &ConditionExplanation{Err: errHidden()}
@@ -56,7 +59,7 @@ func (r *run) explainMembers(members []Member) []MemberExplanation {
 	return out
 }
 
-// explain says whether m is the subject or contains it.
+// explain reports whether m is the subject or contains it.
 func (s *Subject) explain(m Member) MemberExplanation {
 	x := MemberExplanation{Member: m, Matched: No}
 	if k, ok := s.key(m); ok {

@@ -43,7 +43,7 @@ func FuzzParseMember(f *testing.F) {
 			if got := sub.explain(m).Matched; (got == Yes) != (m.kind != KindDeleted) {
 				t.Fatalf("%q: matches itself: %v", s, got)
 			}
-			if got := sub.explain(AllUsers()).Matched; (got == Yes) != (m.kind != KindDeleted) {
+			if got := sub.explain(allUsers()).Matched; (got == Yes) != (m.kind != KindDeleted) {
 				t.Fatalf("%q: is in allUsers: %v", s, got)
 			}
 			sub.overlap(m)
@@ -68,21 +68,21 @@ func FuzzCondition(f *testing.F) {
 			t.Fatal("no condition")
 		}
 		res, now := Resource{Name: name, Type: "t", Service: "s"}, time.Unix(unix%4_000_000_000, 0).UTC()
-		v, evalErr := cond.Evaluate(res, now)
+		v, evalErr := evaluate(cond, res, now)
 		if err == nil && v == Maybe {
 			t.Fatalf("%q compiles and has no value: %v", expression, evalErr)
 		}
 		if v == Maybe && evalErr == nil {
 			t.Fatalf("%q: unknown without a reason", expression)
 		}
-		if again, _ := cond.Evaluate(res, now); again != v {
+		if again, _ := evaluate(cond, res, now); again != v {
 			t.Fatalf("%q: %v, then %v", expression, v, again)
 		}
-		if end := cond.End(); v == Yes && end.Kind == EndAt {
+		if end := cond.end; v == Yes && end.Kind == EndAt {
 			if end.At.Before(now) {
 				t.Fatalf("%q: holds at %v after its end %v", expression, now, end.At)
 			}
-			if later, _ := cond.Evaluate(res, end.At.Add(time.Second)); later == Yes {
+			if later, _ := evaluate(cond, res, end.At.Add(time.Second)); later == Yes {
 				t.Fatalf("%q: holds after its end %v", expression, end.At)
 			}
 		}

@@ -67,13 +67,13 @@ func (a *AllowPolicy) CheckLimits() error {
 // checkConditional refuses a condition where IAM doesn't take one.
 func (b *binding) checkConditional() []error {
 	var errs []error
-	switch b.role {
+	switch b.role.name {
 	case "roles/owner", "roles/editor", "roles/viewer":
-		errs = append(errs, &LimitError{Limit: "a basic role can't be granted with a condition", Subject: b.role})
+		errs = append(errs, &LimitError{Limit: "a basic role can't be granted with a condition", Subject: b.role.name})
 	}
 	for _, m := range b.members {
 		if m.kind == KindAllUsers || m.kind == KindAllAuthenticatedUsers {
-			errs = append(errs, &LimitError{Limit: "a role can't be granted to " + m.id + " with a condition", Subject: b.role})
+			errs = append(errs, &LimitError{Limit: "a role can't be granted to " + m.id + " with a condition", Subject: b.role.name})
 		}
 	}
 	return errs

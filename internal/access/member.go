@@ -108,22 +108,14 @@ func (m Member) Email() string {
 	return ""
 }
 
-// UID returns the unique ID that a deleted member carries, else "".
-func (m Member) UID() string {
-	if m.kind == KindDeleted {
-		return m.name
-	}
-	return ""
-}
-
 // IsSet reports whether the member stands for many principals.
 func (m Member) IsSet() bool {
 	return m.kind >= KindGroup && m.kind <= KindServiceAgents
 }
 
-// Deleted returns the form that IAM rewrites m to when it is deleted: the
+// deleted returns the form that IAM rewrites m to when it is deleted: the
 // prefix deleted: and, if uid isn't empty, the suffix ?uid=UID.
-func (m Member) Deleted(uid string) Member {
+func (m Member) deleted(uid string) Member {
 	id := "deleted:" + m.id
 	if uid != "" {
 		id += "?uid=" + uid
@@ -134,11 +126,11 @@ func (m Member) Deleted(uid string) Member {
 // Anonymous returns the caller without credentials.
 func Anonymous() Member { return Member{kind: KindAnonymous, id: "anonymous"} }
 
-// AllUsers returns allUsers.
-func AllUsers() Member { return Member{kind: KindAllUsers, id: "allUsers"} }
+// allUsers returns allUsers.
+func allUsers() Member { return Member{kind: KindAllUsers, id: "allUsers"} }
 
-// AllAuthenticatedUsers returns allAuthenticatedUsers.
-func AllAuthenticatedUsers() Member {
+// allAuthenticatedUsers returns allAuthenticatedUsers.
+func allAuthenticatedUsers() Member {
 	return Member{kind: KindAllAuthenticatedUsers, id: "allAuthenticatedUsers"}
 }
 

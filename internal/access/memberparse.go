@@ -24,15 +24,6 @@ func ParseMember(s string) (Member, error) {
 	return m, nil
 }
 
-// ParsePrincipal parses a principal of a deny rule (IAM v2).
-func ParsePrincipal(s string) (Member, error) {
-	m, err := parseMember(s, v2)
-	if err != nil {
-		return Member{}, err
-	}
-	return m, nil
-}
-
 // parseMember returns a member of KindOther with an error, so that a policy
 // that was read can be kept although part of it isn't understood.
 func parseMember(s string, syn syntax) (Member, error) {
@@ -50,9 +41,9 @@ func parseMember(s string, syn syntax) (Member, error) {
 	}
 	switch s {
 	case "allUsers":
-		return AllUsers(), nil
+		return allUsers(), nil
 	case "allAuthenticatedUsers":
-		return AllAuthenticatedUsers(), nil
+		return allAuthenticatedUsers(), nil
 	}
 	prefix, rest, ok := strings.Cut(s, ":")
 	if !ok {
@@ -145,7 +136,7 @@ func parseSet(s, rest string, syn syntax) (Member, error) {
 			return Member{kind: KindCustomer, id: s, value: id}, nil
 		}
 		if rest == "goog/public:all" {
-			return AllUsers(), nil
+			return allUsers(), nil
 		}
 	}
 	if container, ok := strings.CutPrefix(rest, resourceManager+"/"); ok {
@@ -229,7 +220,7 @@ func parseDeleted(s, rest string, syn syntax) (Member, error) {
 	default:
 		return bad(s, "no such kind of deleted member")
 	}
-	return inner.Deleted(uid), nil
+	return inner.deleted(uid), nil
 }
 
 // cutPool cuts iam.googleapis.com/…/POOL/REST in two.
@@ -265,7 +256,7 @@ func isAttribute(name string) bool {
 }
 
 func bad(s, reason string) (Member, error) {
-	return other(s), &MemberError{Member: s, Reason: reason}
+	return other(s), &memberError{Member: s, Reason: reason}
 }
 
 // lower folds the letter case of an email address or a domain.

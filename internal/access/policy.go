@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 )
@@ -28,6 +29,8 @@ type AllowPolicy struct {
 	// contain a subject that they don't name.
 	refs []memberRef
 	open int
+	// openRoles are the distinct roles of the bindings with open members.
+	openRoles []roleUse
 	// other says that there are members of KindOther.
 	other bool
 	// index finds a ref by the member's id.
@@ -36,8 +39,9 @@ type AllowPolicy struct {
 }
 
 type binding struct {
-	// role is the name to look up, full is the name as written.
-	role, full string
+	// role is the role to look up, full is its name as written.
+	role *roleName
+	full string
 	// hidden says that the binding has a condition that the policy doesn't
 	// show, because the policy was read as version 1.
 	hidden  bool
@@ -52,6 +56,20 @@ type memberRef struct {
 	bindings []int32
 }
 
+// roleUse is a role with the places of open members in its bindings, in order.
+type roleUse struct {
+	role   *roleName
+	places []place
+}
+
+// place is where a member stands in a policy: its index in refs, and that of a
+// binding that has it.
+type place struct{ ref, binding int32 }
+
+func (p place) compare(o place) int {
+	return cmp.Or(cmp.Compare(p.ref, o.ref), cmp.Compare(p.binding, o.binding))
+}
+
 // hiddenCondition is what IAM appends, with a hash, to the role of a conditional
 // binding in a policy that is read as version 1.
 const hiddenCondition = "_withcond_"
@@ -59,11 +77,17 @@ const hiddenCondition = "_withcond_"
 // Allow compiles an allow policy. The result is usable even if its Err isn't
 // nil: what couldn't be compiled makes decisions that depend on it Unknown.
 func (c *Compiler) Allow(p Policy) *AllowPolicy {
-	a := &AllowPolicy{bindings: make([]binding, len(p.Bindings)), index: map[string]int32{}}
+	members := 0
+	for _, in := range p.Bindings {
+		members += len(in.Members)
+	}
+	a := &AllowPolicy{bindings: make([]binding, len(p.Bindings)), index: make(map[string]int32, members)}
 	for i, in := range p.Bindings {
 		b := &a.bindings[i]
 		b.full, b.expr = in.Role, in.Condition
-		b.role, _, b.hidden = strings.Cut(in.Role, hiddenCondition)
+		var name string
+		name, _, b.hidden = strings.Cut(in.Role, hiddenCondition)
+		b.role = c.role(name)
 		if in.Condition != nil {
 			b.cond = c.condition(in.Condition.Expression)
 			if b.cond.err != nil {
@@ -97,6 +121,25 @@ func (a *AllowPolicy) makeIndex() {
 			a.open = len(a.refs)
 		}
 	}
+	a.useRoles()
+}
+
+// useRoles collects the roles of open members.
+func (a *AllowPolicy) useRoles() {
+	index := map[*roleName]int{}
+	for i := range a.refs[:a.open] {
+		for _, n := range a.refs[i].bindings {
+			role := a.bindings[n].role
+			at, ok := index[role]
+			if !ok {
+				at = len(a.openRoles)
+				index[role] = at
+				a.openRoles = append(a.openRoles, roleUse{role: role})
+			}
+			use := &a.openRoles[at]
+			use.places = append(use.places, place{int32(i), n})
+		}
+	}
 }
 
 func (a *AllowPolicy) refer(m Member, binding int32) {
@@ -124,21 +167,9 @@ func isOpen(k Kind) bool {
 }
 
 // Err returns what keeps parts of the policy from being evaluated: errors of
-// type *[MemberError] and *[ConditionError], joined. IAM refuses such a policy,
+// type *[memberError] and *[ConditionError], joined. IAM refuses such a policy,
 // except for conditions on attributes that only this package doesn't support.
 func (a *AllowPolicy) Err() error { return errors.Join(a.errs...) }
-
-// Sets returns the distinct sets that the policy grants roles to, for a caller
-// that has to find out about memberships.
-func (a *AllowPolicy) Sets() []Member {
-	var sets []Member
-	for _, r := range a.refs[:a.open] {
-		if r.member.IsSet() {
-			sets = append(sets, r.member)
-		}
-	}
-	return sets
-}
 
 // bindingsOf returns the bindings that name m.
 func (a *AllowPolicy) bindingsOf(m Member) []int32 {

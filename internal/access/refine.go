@@ -53,15 +53,22 @@ func (k atomKey) same(o atomKey) bool {
 	return true
 }
 
-// atom is a question with what to say about it: a *binding, a *denyRule or a
-// Member.
+// atom is a question with what to say about it.
 type atom struct {
-	key   atomKey
-	about any
+	key atomKey
+	about
+}
+
+// about is what a question is about: one of these, or nothing if it is about a
+// policy.
+type about struct {
+	binding *binding
+	rule    *denyRule
+	set     *Member
 }
 
 // ask answers a question that has no certain answer.
-func (r *run) ask(key atomKey, about any) Answer {
+func (r *run) ask(key atomKey, what about) Answer {
 	if r.mode == modeDecide {
 		return Maybe
 	}
@@ -74,7 +81,7 @@ func (r *run) ask(key atomKey, about any) Answer {
 		}
 	}
 	if r.mode == modeRecord {
-		r.atoms = append(r.atoms, atom{key, about})
+		r.atoms = append(r.atoms, atom{key, what})
 	}
 	return Maybe
 }
@@ -97,10 +104,15 @@ type refinement struct {
 // it, whether or not the group's members can be read.
 //
 // Unless all are asked for, it stops at the first two assignments that differ.
+// If nothing may deny, there always are two: what is open grants in the one in
+// which all is true, and doesn't in the one in which nothing is.
 func (r *run) refine(allow, deny Answer, all bool) refinement {
+	if !all && deny == No {
+		return refinement{}
+	}
 	rec := run{e: r.e, req: r.req, attrs: r.attrs, mode: modeRecord}
 	if allow == Maybe {
-		rec.allow()
+		rec.settle(r.claims)
 	}
 	granting := len(rec.atoms)
 	if deny == Maybe {
@@ -114,7 +126,7 @@ func (r *run) refine(allow, deny Answer, all bool) refinement {
 		t := run{e: r.e, req: r.req, attrs: rec.attrs, mode: modeAssume, atoms: f.atoms, assumed: uint64(assumed)}
 		a, d := allow, deny
 		if a == Maybe {
-			a = t.allow()
+			a = t.settle(r.claims)
 		}
 		if d == Maybe {
 			d = t.deny()
@@ -123,8 +135,7 @@ func (r *run) refine(allow, deny Answer, all bool) refinement {
 	}
 	if !all {
 		// The likeliest to differ: nothing is true, and all that grants is.
-		f.outcomes = []Outcome{try(0), try(1<<granting - 1)}
-		if f.outcome() == Unknown {
+		if first := try(0); first == Unknown || first != try(1<<granting-1) {
 			return f
 		}
 	}
@@ -193,18 +204,17 @@ func (a atom) cause(levels []Level) Cause {
 		c.Err = errHidden()
 	case atomMember, atomInner, atomPart:
 		c.Kind, c.Part = CauseSet, a.key.kind == atomPart
-		c.Set, _ = a.about.(Member)
+		c.Set = *a.set
 		if c.Set.kind == KindOther {
 			c.Kind = CauseMember
 		}
 	case atomCondition:
 		c.Kind = CauseCondition
 		var cond *Condition
-		switch about := a.about.(type) {
-		case *binding:
-			c.Role, c.Condition, cond = about.full, *about.expr, about.cond
-		case *denyRule:
-			c.Condition, cond = *about.expr, about.cond
+		if a.rule != nil {
+			c.Condition, cond = *a.rule.expr, a.rule.cond
+		} else {
+			c.Role, c.Condition, cond = a.binding.full, *a.binding.expr, a.binding.cond
 		}
 		if cond.err != nil {
 			c.Attributes, c.Err = cond.err.Attributes, cond.err

@@ -128,7 +128,7 @@ func (s *Subject) mayHave(m Member) bool {
 	return false
 }
 
-// overlap says whether some principals of the subject, a set that p doesn't
+// overlap reports whether some principals of the subject, a set that p doesn't
 // contain, are among p. If that isn't known, the answer is Maybe.
 func (s *Subject) overlap(p Member) Answer {
 	self := s.id.Member

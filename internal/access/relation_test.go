@@ -88,7 +88,7 @@ func TestMatches(t *testing.T) {
 			t.Parallel()
 			s := NewSubject(Identity{Member: parse(t, tt.subject)}, nil)
 			assert.Equal(t, tt.want, s.explain(parse(t, tt.member)).Matched)
-			assert.Equal(t, parse(t, tt.subject), s.Identity().Member)
+			assert.Equal(t, parse(t, tt.subject), s.id.Member)
 		})
 	}
 }

@@ -1,8 +1,12 @@
 package access
 
-import "fmt"
+import (
+	"fmt"
+	"hash/maphash"
+	"math/bits"
+)
 
-// RoleState says whether a role can grant anything.
+// RoleState reports whether a role can grant anything.
 type RoleState uint8
 
 // The states of a role.
@@ -40,44 +44,91 @@ func (s RoleState) MarshalText() ([]byte, error) { return []byte(s.String()), ni
 // Role is a set of permissions, ready to be asked. It is immutable. The nil
 // Role is one whose permissions aren't known.
 type Role struct {
-	state       RoleState
-	permissions map[string]struct{}
+	state RoleState
+	// permissions is a hash table with open addressing: its length is a power
+	// of two, and no more than half of it is taken. A map would hash the name
+	// in question again for each role, of which a decision asks hundreds.
+	permissions []string
+	// filter has a bit set for each permission, by the first bits of its hash:
+	// most roles don't have the one in question, and this tells it of those
+	// with some dozens without a look into the table.
+	filter [4]uint64
 }
+
+// seed is that of all tables, so that one hash serves all roles.
+var seed = maphash.MakeSeed() //nolint:gochecknoglobals // never changes
+
+func hashOf(permission string) uint64 { return maphash.String(seed, permission) }
 
 // NewRole returns a role with the permissions in the form in which roles list
 // them (iam.serviceAccounts.actAs).
 func NewRole(state RoleState, permissions ...string) *Role {
-	r := &Role{state: state, permissions: make(map[string]struct{}, len(permissions))}
+	r := &Role{state: state, permissions: make([]string, 1<<bits.Len(uint(2*len(permissions))))}
 	for _, p := range permissions {
-		r.permissions[p] = struct{}{}
+		hash := hashOf(p)
+		r.permissions[r.find(p, hash)] = p
+		r.filter[hash>>62] |= 1 << (hash >> 56 & 63)
 	}
 	return r
 }
 
-// State returns the role's state; RoleUnknown of nil.
-func (r *Role) State() RoleState {
-	if r == nil {
-		return RoleUnknown
+// find returns the place of a permission: where it is, or where it would be.
+func (r *Role) find(permission string, hash uint64) int {
+	mask := len(r.permissions) - 1
+	at := int(hash) & mask
+	for r.permissions[at] != "" && r.permissions[at] != permission {
+		at = (at + 1) & mask
 	}
-	return r.state
+	return at
 }
 
-// Lists says whether the permission is among those of the role, whatever its
+// lists reports whether the permission is among those of the role, whatever its
 // state.
-func (r *Role) Lists(permission string) Answer {
-	if r.State() == RoleUnknown {
+func (r *Role) lists(permission string, hash uint64) Answer {
+	if r == nil || r.state == RoleUnknown {
 		return Maybe
 	}
-	_, ok := r.permissions[permission]
-	return answer(ok)
-}
-
-// Grants says whether a binding of the role grants the permission: a disabled
-// or deleted role grants nothing.
-func (r *Role) Grants(permission string) Answer {
-	switch r.State() {
-	case RoleDisabled, RoleDeleted:
+	if r.filter[hash>>62]&(1<<(hash>>56&63)) == 0 {
 		return No
 	}
-	return r.Lists(permission)
+	return answer(permission != "" && r.permissions[r.find(permission, hash)] == permission)
 }
+
+// grants reports whether a binding of the role grants the permission: a
+// disabled or deleted role grants nothing.
+func (r *Role) grants(permission string, hash uint64) Answer {
+	if r != nil && (r.state == RoleDisabled || r.state == RoleDeleted) {
+		return No
+	}
+	return r.lists(permission, hash)
+}
+
+// roleName is the name of a role. A compiler has one for each, so that policies
+// that it compiled can be compared by it.
+type roleName struct {
+	name string
+	id   uint32
+}
+
+// role returns the one roleName of a name.
+func (c *Compiler) role(name string) *roleName {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.roles[name]; r != nil {
+		return r
+	}
+	if len(c.roles) >= maxRoles {
+		// The same name then has two: a decision asks for it once more.
+		clear(c.roles)
+	}
+	r := &roleName{name: name, id: uint32(len(c.roles))}
+	c.roles[name] = r
+	return r
+}
+
+// roleMemo remembers roles during one decision. It may forget one for another.
+type roleMemo [128]*roleName
+
+func (m *roleMemo) has(r *roleName) bool { return m[r.id%uint32(len(m))] == r }
+
+func (m *roleMemo) add(r *roleName) { m[r.id%uint32(len(m))] = r }

@@ -8,7 +8,7 @@ type Set struct {
 	Member Member
 	// Members are its direct members.
 	Members []Member
-	// Unreadable says that not all of its members are known. Those that are
+	// Unreadable reports that not all of its members are known. Those that are
 	// count.
 	Unreadable bool
 }
@@ -60,9 +60,9 @@ func newRoster(open bool, sets []Set) *Roster {
 	return r
 }
 
-// Sets implements [Directory].
-func (r *Roster) Sets(m Member) Sets {
-	s := Sets{In: r.above(m)}
+// setsOf implements [Directory].
+func (r *Roster) setsOf(m Member) sets {
+	s := sets{In: r.above(m)}
 	if !r.open && len(r.blind) == 0 {
 		return s
 	}
@@ -87,14 +87,14 @@ func (r *Roster) Sets(m Member) Sets {
 
 // above returns all sets that contain m, nearest first, each once and with one
 // of its shortest chains.
-func (r *Roster) above(m Member) []Containment {
-	var found []Containment
+func (r *Roster) above(m Member) []containment {
+	var found []containment
 	seen := map[string]bool{m.id: true}
 	add := func(sets []Member, via []Member) {
 		for _, set := range sets {
 			if !seen[set.id] {
 				seen[set.id] = true
-				found = append(found, Containment{Set: set, Via: via})
+				found = append(found, containment{Set: set, Via: via})
 			}
 		}
 	}

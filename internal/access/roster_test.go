@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func containments(s Sets) map[string][]Member {
+func containments(s sets) map[string][]Member {
 	out := map[string][]Member{}
 	for _, c := range s.In {
 		out[c.Set.String()] = c.Via
@@ -25,13 +25,13 @@ func TestRosterChains(t *testing.T) {
 		Set{Member: a, Members: []Member{c}}, // given twice, and a ring
 		Set{Member: d, Members: []Member{domainOf(u)}},
 	)
-	s := r.Sets(u)
+	s := r.setsOf(u)
 	assert.Nil(t, s.Unknown)
 	assert.Equal(t, map[string][]Member{
 		"group:a@x.y": nil, "group:b@x.y": {a}, "group:c@x.y": {b, a}, "domain:x.y": nil, "group:d@x.y": {domainOf(u)},
 	}, containments(s))
-	assert.Equal(t, map[string][]Member{"group:c@x.y": nil, "group:a@x.y": {c}}, containments(r.Sets(b)))
-	assert.Empty(t, r.Sets(ServiceAccount("s@x.y")).In)
+	assert.Equal(t, map[string][]Member{"group:c@x.y": nil, "group:a@x.y": {c}}, containments(r.setsOf(b)))
+	assert.Empty(t, r.setsOf(ServiceAccount("s@x.y")).In)
 }
 
 func TestRosterUnknown(t *testing.T) {
@@ -44,13 +44,13 @@ func TestRosterUnknown(t *testing.T) {
 		{Member: c, Members: []Member{u}, Unreadable: true},
 		{Member: d, Members: []Member{Group("unlisted@x.y")}},
 	}
-	closed := NewRoster(sets...).Sets(u)
+	closed := NewRoster(sets...).setsOf(u)
 	assert.Equal(t, []Member{a}, closed.Unknown(a))
 	assert.Equal(t, []Member{a}, closed.Unknown(b), "because of the nested one")
 	assert.Empty(t, closed.Unknown(c), "the members that are known count")
 	assert.Empty(t, closed.Unknown(d))
 	assert.Empty(t, closed.Unknown(Group("other@x.y")))
-	open := NewOpenRoster(sets...).Sets(u)
+	open := NewOpenRoster(sets...).setsOf(u)
 	assert.Equal(t, []Member{a}, open.Unknown(b))
 	assert.Equal(t, []Member{Group("unlisted@x.y")}, open.Unknown(d))
 	assert.Equal(t, []Member{Group("other@x.y")}, open.Unknown(Group("other@x.y")))

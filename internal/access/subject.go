@@ -25,7 +25,7 @@ type Identity struct {
 	// Groups are the groups of an identity of a pool, as its provider maps
 	// them.
 	Groups []string
-	// Complete says that Attributes and Groups are all that it has. Otherwise
+	// Complete reports that Attributes and Groups are all that it has. Otherwise
 	// whether a set by an attribute or group that isn't named contains it is
 	// Unknown.
 	Complete bool
@@ -50,14 +50,14 @@ type key struct {
 	via    []Member
 }
 
-// NewSubject looks the identity up in the directory. A nil directory is
-// [NoDirectory].
+// NewSubject looks the identity up in the directory. If dir is
+// nil, nothing is known of sets.
 func NewSubject(id Identity, dir Directory) *Subject {
 	if dir == nil {
-		dir = NoDirectory{}
+		dir = noDirectory{}
 	}
 	s := &Subject{id: id, dir: dir}
-	sets := dir.Sets(id.Member)
+	sets := dir.setsOf(id.Member)
 	s.unknown = sets.Unknown
 	m := id.Member
 	if m.kind == KindDeleted {
@@ -69,17 +69,17 @@ func NewSubject(id Identity, dir Directory) *Subject {
 		s.add(m)
 	}
 	if id.UID != "" && m.Email() != "" {
-		s.add(m.Deleted(id.UID))
+		s.add(m.deleted(id.UID))
 	}
 	for _, c := range sets.In {
 		s.keys = append(s.keys, key{member: c.Set, via: c.Via})
 	}
 	s.addImplied(m)
 	if isGoogleAccount(m.kind) {
-		s.add(AllAuthenticatedUsers())
+		s.add(allAuthenticatedUsers())
 	}
 	if m.kind != KindAllUsers {
-		s.add(AllUsers())
+		s.add(allUsers())
 	}
 	switch {
 	case m.kind == KindAnonymous, m.kind == KindAllUsers, m.kind == KindAllAuthenticatedUsers:
@@ -91,9 +91,6 @@ func NewSubject(id Identity, dir Directory) *Subject {
 	}
 	return s
 }
-
-// Identity returns what the subject was made from.
-func (s *Subject) Identity() Identity { return s.id }
 
 func (s *Subject) add(m Member) { s.keys = append(s.keys, key{member: m}) }
 
