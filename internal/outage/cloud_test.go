@@ -51,6 +51,15 @@ func addService(b *fake.Backend, sa identity.ServiceAccount) {
 	b.AddJSON(shopName, []byte(`{"labels": {"team": "web"}, "template": {"serviceAccount": "`+sa.Email()+`", "containers": [`+container+`]}}`))
 }
 
+// workloads seeds one of each kind, all of which run as an account.
+func workloads(sa identity.ServiceAccount) func(*world) {
+	return func(b *world) {
+		addJob(b.Backend, sa)
+		addService(b.Backend, sa)
+		addPool(b.Backend, sa)
+	}
+}
+
 func addPool(b *fake.Backend, sa identity.ServiceAccount) {
 	b.AddJSON(poolName, []byte(`{"template": {"revision": "queue-named", "serviceAccount": "`+sa.Email()+`", "containers": [`+container+`]}}`))
 }

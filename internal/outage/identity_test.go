@@ -13,20 +13,9 @@ import (
 	"github.com/runidentity/runidentity/internal/outage"
 )
 
-func operations() []*operation {
-	return slicesOf(identityOperations())
-}
-
-func slicesOf(lists ...[]*operation) (all []*operation) {
-	for _, list := range lists {
-		all = append(all, list...)
-	}
-	return all
-}
-
 // withIdentity runs something with a client of package identity.
-func withIdentity(run func(context.Context, *identity.Client) outcome) func(context.Context, *fake.Backend) outcome {
-	return func(ctx context.Context, b *fake.Backend) outcome {
+func withIdentity(run func(context.Context, *identity.Client) outcome) action {
+	return func(ctx context.Context, b *world) outcome {
 		client, err := identity.NewClient(ctx, b.ClientOptions(fake.Admin)...)
 		if err != nil {
 			return outcome{claim: notDone, err: err}
@@ -63,26 +52,26 @@ func ofChange(change identity.Change, err error) outcome {
 	return o
 }
 
-func attach(w identity.Workload, sa identity.ServiceAccount, opts ...identity.Option) func(context.Context, *fake.Backend) outcome {
+func attach(w identity.Workload, sa identity.ServiceAccount, opts ...identity.Option) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
 		return ofChange(c.Attach(ctx, w, sa, opts...))
 	})
 }
 
-func detach(w identity.Workload, opts ...identity.Option) func(context.Context, *fake.Backend) outcome {
+func detach(w identity.Workload, opts ...identity.Option) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
 		return ofChange(c.Detach(ctx, w, opts...))
 	})
 }
 
-func get(w identity.Workload, opts ...identity.Option) func(context.Context, *fake.Backend) outcome {
+func get(w identity.Workload, opts ...identity.Option) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
 		a, err := c.Get(ctx, w, opts...)
 		return outcome{claim: claimOf(err), value: fmt.Sprintf("%s, default %s, other %s", a.ServiceAccount, a.Default, a.ServingOther), err: err}
 	})
 }
 
-func createJob(opts ...identity.Option) func(context.Context, *fake.Backend) outcome {
+func createJob(opts ...identity.Option) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
 		return ofChange(c.CreateJob(ctx, identity.MustParseWorkload(newJob), runner, &run.GoogleCloudRunV2Job{
 			Labels: map[string]string{"team": "web"},
@@ -94,7 +83,7 @@ func createJob(opts ...identity.Option) func(context.Context, *fake.Backend) out
 }
 
 // createAgain creates a job that may be there already.
-func createAgain(ctx context.Context, b *fake.Backend) outcome {
+func createAgain(ctx context.Context, b *world) outcome {
 	o := createJob()(ctx, b)
 	if errors.Is(o.err, identity.ErrAlreadyExists) {
 		o.err = nil
@@ -102,7 +91,7 @@ func createAgain(ctx context.Context, b *fake.Backend) outcome {
 	return o
 }
 
-func execute(opts ...identity.Option) func(context.Context, *fake.Backend) outcome {
+func execute(opts ...identity.Option) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
 		e, err := c.Execute(ctx, identity.MustParseWorkload(jobName), opts...)
 		o := outcome{claim: claimOf(err), err: err}
@@ -118,7 +107,7 @@ func execute(opts ...identity.Option) func(context.Context, *fake.Backend) outco
 // always is for what is not to be done again.
 func always(error) bool { return true }
 
-func ensure(sa identity.ServiceAccount) func(context.Context, *fake.Backend) outcome {
+func ensure(sa identity.ServiceAccount) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
 		a, err := c.EnsureServiceAccount(ctx, identity.AccountSpec{ServiceAccount: sa, DisplayName: "Runner"})
 		o := outcome{claim: claimOf(err), err: err}
@@ -133,13 +122,6 @@ func ensure(sa identity.ServiceAccount) func(context.Context, *fake.Backend) out
 
 func identityOperations() []*operation {
 	job, shop, pool := identity.MustParseWorkload(jobName), identity.MustParseWorkload(shopName), identity.MustParseWorkload(poolName)
-	workloads := func(sa identity.ServiceAccount) func(*fake.Backend) {
-		return func(b *fake.Backend) {
-			addJob(b, sa)
-			addService(b, sa)
-			addPool(b, sa)
-		}
-	}
 	compute := identity.DefaultServiceAccount(number)
 	return []*operation{
 		{name: "get job", seed: workloads(before), run: get(job), foreign: foreignWorkloads(runner)},
