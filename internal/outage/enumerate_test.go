@@ -122,6 +122,7 @@ func (op *operation) observe(t *testing.T, strikes ...outage.Strike) (o observat
 		o.outcome = attempt(ctx, op.run, b)
 		o.took, o.calls = time.Since(began), w.Calls()
 		w.Close()
+		time.Sleep(time.Minute) // operations have ended
 		o.state = stateOf(b.Backend)
 		if op.between != nil {
 			o.between = op.between(b, o.outcome)
@@ -134,6 +135,7 @@ func (op *operation) observe(t *testing.T, strikes ...outage.Strike) (o observat
 			again = op.run
 		}
 		o.second = attempt(later, again, b)
+		time.Sleep(time.Minute)
 		o.last = stateOf(b.Backend)
 	})
 	return o

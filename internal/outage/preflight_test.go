@@ -152,7 +152,6 @@ func withAccount(disabled bool, granted ...string) func(*world) {
 	}
 }
 
-// missing lacks an account and a grant on the job.
 func preflightOperations() []*operation {
 	const jobFull = "//run.googleapis.com/" + jobName
 	onAccount, onJob := grantOn(accountFull(runner), "roles/iam.serviceAccountUser"), grantOn(jobFull, "roles/run.developer")
@@ -164,6 +163,7 @@ func preflightOperations() []*operation {
 		Policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F123456789012/denypolicies/freeze", Rule: 0,
 		Permission: "iam.serviceAccounts.actAs", Member: dev,
 	}
+	agent := preflight.CreateAgent{Project: "123456789012", Service: "run.googleapis.com"}
 	foreign := foreignIAM()
 	nothing := func(*world) {}
 	return []*operation{
@@ -173,8 +173,10 @@ func preflightOperations() []*operation {
 		{name: "fix: grant, in place", seed: withAccount(false, "roles/iam.serviceAccountUser"), run: fix(onAdded), foreign: foreign},
 		{name: "fix: enable API", seed: disabled("run.googleapis.com"), run: fix(enable), foreign: foreign},
 		{name: "fix: enable API, in place", seed: nothing, run: fix(enable), foreign: foreign},
-		{name: "fix: create agent", seed: disabled("run.googleapis.com"), run: fix(preflight.CreateAgent{Project: "123456789012", Service: "run.googleapis.com"}), foreign: foreign},
-		{name: "fix: create agent, in place", seed: nothing, run: fix(preflight.CreateAgent{Project: "123456789012", Service: "run.googleapis.com"}), foreign: foreign},
+		// Nothing that may be read tells whether an agent is there, and an operation
+		// doesn't say what it is about.
+		{name: "fix: create agent", seed: disabled("run.googleapis.com"), run: fix(agent), foreign: foreign, believes: []string{"another's operation"}},
+		{name: "fix: create agent, in place", seed: nothing, run: fix(agent), foreign: foreign},
 		{name: "fix: create account", seed: nothing, run: fix(create), foreign: foreign},
 		{name: "fix: create account, in place", seed: withAccount(false), run: fix(create), foreign: foreign},
 		{name: "fix: enable account", seed: withAccount(true), run: fix(preflight.EnableAccount{Account: added, Project: "web-prod"}), foreign: foreign},
