@@ -11,6 +11,7 @@ import (
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -31,7 +32,9 @@ type AccountSpec struct {
 // An Account is a service account as IAM knows it.
 type Account struct {
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
-	// Created says whether it was created now.
+	// Created says whether it was created now. If the answer to the creation got
+	// lost, it says so of an account that was missing before and has the display
+	// name and description that were asked for.
 	Created bool `json:"created"`
 	// Project is the id of the project that it is in.
 	Project string `json:"project"`
@@ -48,7 +51,8 @@ const goodReads = 3
 // missing, once it is reliably visible: several reads in a row find it.
 // A grant that names it may still take a minute or more to be effective. If it
 // was created and then not seen in time, the Account says so beside the error,
-// which is an [*UnfinishedError] if ctx ended.
+// which is an [*UnfinishedError], as is that about a creation whose outcome is not
+// known.
 //
 // An account that is there and disabled is left so: the error wraps
 // [ErrAccountDisabled]. Creating an account under the address of a deleted one
@@ -76,12 +80,11 @@ func (c *Client) ensure(ctx context.Context, spec AccountSpec) (Account, error) 
 	if len(id) < 6 || len(id) > 30 || id[0] < 'a' || id[0] > 'z' {
 		return Account{}, fmt.Errorf("account id %q: it must begin with a letter and have 6 to 30 characters, such as %q", id, "nightly-runner")
 	}
-	name := "projects/" + project + "/serviceAccounts/" + sa.Email()
-	found, err := c.account(ctx, name)
+	found, err := c.account(ctx, sa, project)
 	if err == nil {
 		// It may have been made a moment ago, by someone else or by a run of
 		// this program that was cut short.
-		if err := c.awaitAccount(ctx, name, spec.Wait, goodReads-1); err != nil {
+		if err := c.awaitAccount(ctx, sa, project, spec.Wait, goodReads-1); err != nil {
 			return Account{}, err
 		}
 		return describe(sa, found, false)
@@ -89,21 +92,37 @@ func (c *Client) ensure(ctx context.Context, spec AccountSpec) (Account, error) 
 	if !hasCode(err, http.StatusNotFound) {
 		return Account{}, err
 	}
-	created, err := c.createAccount(ctx, project, id, spec)
-	if err != nil && !hasCode(err, http.StatusConflict) {
-		return Account{}, err
-	}
+	created, lost, err := c.createAccount(ctx, project, id, spec)
 	if err == nil {
 		a, flaw := describe(sa, created, true)
-		return a, errors.Join(flaw, unfinished(ctx, "", c.awaitAccount(ctx, name, spec.Wait, goodReads)))
+		return a, errors.Join(flaw, unfinished("", c.awaitAccount(ctx, sa, project, spec.Wait, goodReads)))
 	}
-	if err := c.awaitAccount(ctx, name, spec.Wait, goodReads); err != nil {
+	exists := errors.Is(refusal.Wrap(err), refusal.ErrAlreadyExists)
+	if !lost && !exists {
 		return Account{}, err
 	}
-	if found, err = c.account(ctx, name); err != nil {
-		return Account{}, err
+	found, readErr := c.taken(ctx, spec, project, exists)
+	switch {
+	case readErr != nil && lost:
+		return Account{}, &UnfinishedError{Err: errors.Join(err, readErr)}
+	case readErr != nil:
+		return Account{}, readErr
 	}
-	return describe(sa, found, false)
+	return describe(sa, found, lost && found.DisplayName == spec.DisplayName && found.Description == spec.Description)
+}
+
+// taken reads the account that a creation found there, or left there if its answer
+// got lost. Unless it is known to exist it is not waited for.
+func (c *Client) taken(ctx context.Context, spec AccountSpec, project string, exists bool) (*iam.ServiceAccount, error) {
+	if !exists {
+		if _, err := c.account(ctx, spec.ServiceAccount, project); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.awaitAccount(ctx, spec.ServiceAccount, project, spec.Wait, goodReads); err != nil {
+		return nil, err
+	}
+	return c.account(ctx, spec.ServiceAccount, project)
 }
 
 func describe(sa ServiceAccount, a *iam.ServiceAccount, created bool) (Account, error) {
@@ -114,26 +133,42 @@ func describe(sa ServiceAccount, a *iam.ServiceAccount, created bool) (Account, 
 	return Account{ServiceAccount: sa, Created: created, Project: a.ProjectId, UniqueID: a.UniqueId}, nil
 }
 
-func (c *Client) account(ctx context.Context, name string) (*iam.ServiceAccount, error) {
+func (c *Client) account(ctx context.Context, sa ServiceAccount, project string) (*iam.ServiceAccount, error) {
 	return retry.Do(ctx, func() (*iam.ServiceAccount, error) {
-		return c.iam.Projects.ServiceAccounts.Get(name).Context(ctx).Do()
+		a, err := c.iam.Projects.ServiceAccounts.Get("projects/" + project + "/serviceAccounts/" + sa.Email()).Context(ctx).Do()
+		if err == nil {
+			err = checkAccount(a, sa)
+		}
+		return a, err
 	})
 }
 
 // createAccount creates the account. A creation whose answer got lost is made
-// again: if it had succeeded, the second one conflicts.
-func (c *Client) createAccount(ctx context.Context, project, id string, spec AccountSpec) (*iam.ServiceAccount, error) {
-	return retry.Do(ctx, func() (*iam.ServiceAccount, error) {
-		return c.iam.Projects.ServiceAccounts.Create("projects/"+project, &iam.CreateServiceAccountRequest{
+// again: if it had succeeded, the second one conflicts. lost says that one that
+// is told to have failed may have succeeded.
+func (c *Client) createAccount(ctx context.Context, project, id string, spec AccountSpec) (created *iam.ServiceAccount, lost bool, err error) {
+	var backoff retry.Backoff
+	for {
+		a, err := c.iam.Projects.ServiceAccounts.Create("projects/"+project, &iam.CreateServiceAccountRequest{
 			AccountId:      id,
 			ServiceAccount: &iam.ServiceAccount{DisplayName: spec.DisplayName, Description: spec.Description},
 		}).Context(ctx).Do()
-	})
+		if err == nil {
+			err = checkAccount(a, spec.ServiceAccount)
+		}
+		if err == nil {
+			return a, false, nil
+		}
+		lost = lost || retry.Ambiguous(err)
+		if final := backoff.Wait(ctx, err); final != nil {
+			return nil, lost, final
+		}
+	}
 }
 
 // awaitAccount waits until that many reads in a row find the account. The
 // first of them follow at once; after one that does not, they are spread out.
-func (c *Client) awaitAccount(ctx context.Context, name string, wait time.Duration, reads int) error {
+func (c *Client) awaitAccount(ctx context.Context, sa ServiceAccount, project string, wait time.Duration, reads int) error {
 	if wait <= 0 {
 		wait = 2 * time.Minute
 	}
@@ -142,7 +177,7 @@ func (c *Client) awaitAccount(ctx context.Context, name string, wait time.Durati
 	var backoff retry.Backoff
 	missed := false
 	for good := 0; good < reads; {
-		_, err := c.account(ctx, name)
+		_, err := c.account(ctx, sa, project)
 		switch {
 		case err == nil:
 			good++

@@ -68,8 +68,9 @@ func TestEnsureServiceAccount(t *testing.T) {
 			calls: []string{"get", "create", "get", "get", "get", "get"},
 		},
 		"the answer to the creation got lost": {
-			cloud: func(b *fake.Backend) { b.Inject(createAccount, fake.Fault{DropAfter: true, Times: 1}) },
-			calls: []string{"get", "create", "create", "get", "get", "get", "get"},
+			cloud:   func(b *fake.Backend) { b.Inject(createAccount, fake.Fault{DropAfter: true, Times: 1}) },
+			created: true,
+			calls:   []string{"get", "create", "create", "get", "get", "get", "get"},
 		},
 	}
 	for name, tt := range tests {

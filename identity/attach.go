@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -192,13 +191,13 @@ func (c *Client) confirm(ctx context.Context, change *Change, d *document, o opt
 		}
 		settled, err := c.poll(ctx, change.Workload, d.Generation)
 		if err != nil {
-			return unfinished(ctx, "", err)
+			return unfinished("", err)
 		}
 		d = settled
 		change.After, change.NewGeneration = d.raw, int64(d.Generation)
 		now, err := d.account(change.Workload.Kind)
 		if err != nil || now != change.Old {
-			return fmt.Errorf("%w: it runs as %s now", ErrConflict, cmp.Or(now.Email(), defaultIdentity))
+			return fmt.Errorf("%w: it runs as %s now", ErrConflict, d.named(change.Workload.Kind))
 		}
 	}
 	change.ReceivesTraffic = receivesTraffic(change.Workload, d, true)
@@ -228,7 +227,7 @@ func (ch *Change) record(wr *write, answer *operation) error {
 	}
 	var err error
 	if ch.New, err = d.account(ch.Workload.Kind); err != nil {
-		return err
+		return fmt.Errorf("%w: it runs as %s now", ErrConflict, d.named(ch.Workload.Kind))
 	}
 	ch.After, ch.NewGeneration = d.raw, int64(d.Generation)
 	ch.ReceivesTraffic = receivesTraffic(ch.Workload, d, false)
@@ -256,12 +255,9 @@ func (c *Client) conclude(ctx context.Context, change *Change, answer *operation
 		return err
 	}
 	now, err := d.account(change.Workload.Kind)
-	if err != nil {
-		return err
-	}
 	change.New, change.NewGeneration = now, max(change.NewGeneration, int64(d.Generation))
-	if to.reached(change.Workload, now) == No {
-		return fmt.Errorf("%w: it runs as %s now", ErrConflict, cmp.Or(now.Email(), defaultIdentity))
+	if err != nil || to.reached(change.Workload, now) == No {
+		return fmt.Errorf("%w: it runs as %s now", ErrConflict, d.named(change.Workload.Kind))
 	}
 	change.Done = true
 	return nil

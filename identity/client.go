@@ -32,7 +32,7 @@ func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error
 		return nil, fmt.Errorf("connect to Cloud Run: %w", err)
 	}
 	iamOpts := append(append([]option.ClientOption{}, opts...), option.WithEndpoint(""))
-	service, err := iam.NewService(ctx, iamOpts...)
+	service, err := rest.Service("iam", iam.NewService)(ctx, iamOpts...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to IAM: %w", err)
 	}
@@ -48,6 +48,10 @@ func (c *Client) do(ctx context.Context, verb, name string, query url.Values, bo
 // get reads a resource, again as long as that may help.
 func (c *Client) get(ctx context.Context, name string) ([]byte, error) {
 	return retry.Do(ctx, func() ([]byte, error) {
-		return c.do(ctx, http.MethodGet, name, nil, nil)
+		raw, err := c.do(ctx, http.MethodGet, name, nil, nil)
+		if err == nil {
+			err = checkName(raw, name)
+		}
+		return raw, err
 	})
 }

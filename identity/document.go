@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"google.golang.org/api/run/v2"
 
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -20,6 +22,7 @@ import (
 type document struct {
 	raw []byte
 
+	Name               string    `json:"name"`
 	Etag               string    `json:"etag"`
 	Generation         integer   `json:"generation"`
 	ObservedGeneration integer   `json:"observedGeneration"`
@@ -66,7 +69,7 @@ func (c condition) failure(operation string) error {
 			break
 		}
 	}
-	return &OperationError{Operation: operation, Reason: reason, Message: c.Message}
+	return operationError(operation, reason, c.Message)
 }
 
 // traffic is a share of a service's requests or a worker pool's instances.
@@ -142,6 +145,11 @@ func (d *document) template(k Kind) taskTemplate {
 // none, which means the project's default.
 func (d *document) account(k Kind) (ServiceAccount, error) {
 	return accountOf(d.template(k).ServiceAccount)
+}
+
+// named is the workload's identity in errors, also if it is no service account's.
+func (d *document) named(k Kind) string {
+	return cmp.Or(rest.Harmless(d.template(k).ServiceAccount), defaultIdentity)
 }
 
 func accountOf(email string) (ServiceAccount, error) {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,6 +74,9 @@ func (c *Client) execute(ctx context.Context, w Workload, opts []Option) (Execut
 	if err := unmarshal(raw, op); err != nil {
 		return Execution{}, fmt.Errorf("%w: %w", ErrMayHaveStarted, err)
 	}
+	if err := checkOperation(op.Name, w); err != nil {
+		return Execution{}, fmt.Errorf("%w: %w", ErrMayHaveStarted, err)
+	}
 	e := Execution{Workload: w, Operation: op.Name}
 	if err := e.record(op.Metadata); err != nil {
 		return e, fmt.Errorf("%w: %w", ErrMayHaveStarted, err)
@@ -81,7 +85,7 @@ func (c *Client) execute(ctx context.Context, w Workload, opts []Option) (Execut
 		return e, nil
 	}
 	err = c.awaitExecution(ctx, op, &e)
-	return e, unfinished(ctx, op.Name, err)
+	return e, unfinished(op.Name, err)
 }
 
 // runOnce starts an execution, and asks again only if none has started.
@@ -103,7 +107,7 @@ func (c *Client) runOnce(ctx context.Context, w Workload, body []byte) ([]byte, 
 
 // awaitExecution waits until the execution has ended, and records how.
 func (c *Client) awaitExecution(ctx context.Context, op *operation, e *Execution) error {
-	final, failed := c.awaitOperation(ctx, op)
+	final, failed := c.awaitOperation(ctx, op, e.Name)
 	if failed != nil {
 		if _, ended := errors.AsType[*OperationError](failed); !ended {
 			return failed
@@ -113,9 +117,12 @@ func (c *Client) awaitExecution(ctx context.Context, op *operation, e *Execution
 	var err error
 	var backoff retry.Backoff
 	for {
+		if final == nil && e.Name == "" {
+			return cmp.Or(failed, errors.New("the server doesn't name the execution"))
+		}
 		if final == nil {
 			if final, err = c.get(ctx, e.Name); err != nil {
-				return fmt.Errorf("read %s: %w", e.Name, refusal.Wrap(err))
+				return cmp.Or(failed, fmt.Errorf("read %s: %w", e.Name, refusal.Wrap(err)))
 			}
 		}
 		var x struct {
@@ -161,6 +168,9 @@ func (e *Execution) record(raw []byte) error {
 	}
 	if err := unmarshal(raw, &x); err != nil {
 		return err
+	}
+	if id := lastSegment(x.Name); id == "" || !sameName(x.Name, e.Workload.Name()+"/executions/"+id) {
+		return misdirected(x.Name, "an execution of "+e.Workload.Name())
 	}
 	// An execution that has started is told of, whatever it runs as.
 	e.ServiceAccount, _ = ParseServiceAccount(x.Template.ServiceAccount)

@@ -91,16 +91,21 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 	}
 	parent := strings.TrimSuffix(w.Name(), "/"+w.ID)
 	pace := newPace(o)
-	lost := false
+	// As in a write: a POST may have been carried out, or may be yet.
+	lost, underway := false, false
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil && underway {
+			return nil, &UnfinishedError{Err: err}
+		} else if err != nil {
 			return nil, err
 		}
-		raw, err := c.do(ctx, http.MethodPost, parent, query, body)
+		answer, err := c.post(ctx, w, parent, query, body)
 		if err == nil {
-			return parseOperation(raw)
+			return answer, nil
 		}
-		lost = lost || retry.Ambiguous(err) && !o.validateOnly
+		if retry.Ambiguous(err) && !o.validateOnly {
+			lost, underway = true, underway || !answered(err)
+		}
 		err = refusal.Wrap(err)
 		// That the name is taken may tell that the lost answer was of success.
 		final := pace.wait(ctx, err, lost && errors.Is(err, ErrAlreadyExists))
@@ -112,6 +117,8 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 		}
 		there, readErr := c.read(ctx, w)
 		switch {
+		case errors.Is(readErr, ErrNotFound) && final != nil && underway:
+			return nil, &UnfinishedError{Err: final}
 		case errors.Is(readErr, ErrNotFound) && final != nil:
 			return nil, final
 		case errors.Is(readErr, ErrNotFound):
@@ -123,6 +130,15 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 		}
 		return &operation{resource: there, looked: true}, nil
 	}
+}
+
+// post makes one POST.
+func (c *Client) post(ctx context.Context, w Workload, parent string, query url.Values, body []byte) (*operation, error) {
+	raw, err := c.do(ctx, http.MethodPost, parent, query, body)
+	if err != nil {
+		return nil, err
+	}
+	return parseOperation(raw, w)
 }
 
 // holds says whether a resource says all that a message asked for.

@@ -44,6 +44,22 @@ func through(t *testing.T, b *fake.Backend, do func(http.RoundTripper, *http.Req
 	return c
 }
 
+// answerWaits makes the next calls of operations.wait answer with the name that
+// they asked for and these members beside it.
+func answerWaits(b *fake.Backend, times int, members string) {
+	b.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			name, isWait := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/v2/"), ":wait")
+			if !isWait || times == 0 {
+				next.ServeHTTP(w, r)
+				return
+			}
+			times--
+			_, _ = fmt.Fprintf(w, `{"name":%q,%s}`, name, members)
+		})
+	})
+}
+
 // answering is an answer without a body.
 func answering(status int, header http.Header) *http.Response {
 	return &http.Response{StatusCode: status, Body: http.NoBody, Header: header}
@@ -237,7 +253,7 @@ func TestOperationThatHasFailedAlready(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newCloud(t)
-			b.Inject(patchJob, fake.Fault{Status: 200, Body: `{"name":"o","done":true,"error":{"code":7,"message":"Permission 'iam.serviceaccounts.actAs' denied"}}`})
+			b.Inject(patchJob, fake.Fault{Status: 200, Body: `{"name":"projects/web-prod/locations/europe-west1/operations/o","done":true,"error":{"code":7,"message":"Permission 'iam.serviceaccounts.actAs' denied"}}`})
 			change, err := newClient(t, b).Attach(t.Context(), nightly, runner, opts...)
 			require.ErrorIs(t, err, identity.ErrActAsDenied)
 			assert.False(t, change.Done)
@@ -246,7 +262,7 @@ func TestOperationThatHasFailedAlready(t *testing.T) {
 	t.Run("an answer without the workload", func(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
-		b.Inject(patchJob, fake.Fault{Status: 200, Body: `{"name":"o"}`})
+		b.Inject(patchJob, fake.Fault{Status: 200, Body: `{"name":"projects/web-prod/locations/europe-west1/operations/o"}`})
 		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.NoWait())
 		require.NoError(t, err)
 		assert.Equal(t, runner, change.New)
@@ -382,7 +398,7 @@ func TestWaits(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(waitMethod, fake.Fault{Status: 501})
-			stale := `{"generation":"2","observedGeneration":"1","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}`
+			stale := `{"name":"` + nightly.Name() + `","generation":"2","observedGeneration":"1","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}`
 			b.Inject(getJob, fake.Fault{Skip: 1, Times: 3, Status: 200, Body: stale})
 			change, err := newClient(t, b).Attach(t.Context(), nightly, runner)
 			require.NoError(t, err)
@@ -469,7 +485,7 @@ func TestIdentityThatIsNoServiceAccount(t *testing.T) {
 func TestExecutionOfWhichTheOperationFails(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
-	b.Inject(waitMethod, fake.Fault{Status: 200, Body: `{"name":"o","done":true,"error":{"code":2,"message":"Task failed with exit code 1"}}`})
+	answerWaits(b, 1, `"done":true,"error":{"code":2,"message":"Task failed with exit code 1"}`)
 	e, err := newClient(t, b).Execute(t.Context(), nightly, identity.WaitForCompletion())
 	assert.Equal(t, "UNKNOWN", asError[*identity.OperationError](t, err).Reason)
 	assert.True(t, e.Done)
@@ -509,8 +525,8 @@ func TestServing(t *testing.T) {
 	t.Run("the default by another name", func(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
-		b.Inject(getService, fake.Fault{Status: 200, Body: `{"template":{},` + latest})
-		b.Inject(getRevision, fake.Fault{Status: 200, Body: `{"serviceAccount":"` + defaultEmail + `"}`})
+		b.Inject(getService, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `","template":{},` + latest})
+		b.Inject(getRevision, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `/revisions/r1","serviceAccount":"` + defaultEmail + `"}`})
 		c := newClient(t, b)
 		a, err := c.Get(t.Context(), shop, identity.ReadRevisions(), identity.ProjectNumber(123456789012))
 		require.NoError(t, err)
@@ -522,7 +538,7 @@ func TestServing(t *testing.T) {
 	t.Run("no traffic is told of", func(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
-		b.Inject(getService, fake.Fault{Status: 200, Body: `{"template":{"serviceAccount":"` + runnerEmail + `"},"latestReadyRevision":"r","latestCreatedRevision":"r"}`})
+		b.Inject(getService, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `","template":{"serviceAccount":"` + runnerEmail + `"},"latestReadyRevision":"r","latestCreatedRevision":"r"}`})
 		c := newClient(t, b)
 		change, err := c.Attach(t.Context(), shop, runner)
 		require.NoError(t, err)

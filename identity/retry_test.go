@@ -75,10 +75,10 @@ func TestAttachThroughBadWeather(t *testing.T) {
 		},
 		"operation done without a response": {
 			weather: func(b *fake.Backend) {
-				b.Inject(waitMethod, fake.Fault{Status: 200, Body: `{"name":"o","done":true}`})
+				answerWaits(b, 1, `"done":true`)
 			},
 			patches: 1,
-			calls:   []string{"get", "patch", "wait", "get"},
+			calls:   []string{"get", "patch", "get"},
 		},
 		"wait answers 501": {
 			weather: func(b *fake.Backend) { b.Inject(waitMethod, fake.Fault{Status: 501}) },
@@ -106,10 +106,10 @@ func TestAttachThroughBadWeather(t *testing.T) {
 		},
 		"wait returns early": {
 			weather: func(b *fake.Backend) {
-				b.Inject(waitMethod, fake.Fault{Status: 200, Body: `{"name":"o"}`, Times: 2})
+				answerWaits(b, 2, `"done":false`)
 			},
 			patches: 1,
-			calls:   []string{"get", "patch", "wait", "wait", "wait"},
+			calls:   []string{"get", "patch", "wait"},
 		},
 		"the first read fails": {
 			weather: func(b *fake.Backend) { b.Inject(getJob, fake.Fault{Status: 500, Times: 1}) },
@@ -281,8 +281,8 @@ func TestOperationThatFails(t *testing.T) {
 func TestOperationErrorOfTheServer(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
-	b.Inject(waitMethod, fake.Fault{Status: 200, Body: `{"name":"o","done":true,"error":{"code":7,
-		"message":"Permission 'iam.serviceaccounts.actAs' denied on service account runner@data-prod.iam.gserviceaccount.com (or it may not exist)."}}`})
+	answerWaits(b, 1, `"done":true,"error":{"code":7,
+		"message":"Permission 'iam.serviceaccounts.actAs' denied on service account runner@data-prod.iam.gserviceaccount.com (or it may not exist)."}`)
 	_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
 	failed := asError[*identity.OperationError](t, err)
 	assert.Equal(t, "PERMISSION_DENIED", failed.Reason)
@@ -306,13 +306,12 @@ func TestRefusalsAreToldApart(t *testing.T) {
 		body   string
 		want   error
 	}{
-		"act as":           {403, actAsBody, identity.ErrActAsDenied},
-		"act as, newer":    {403, `{"error":{"message":"Permission 'iam.serviceAccounts.actAs' denied"}}`, identity.ErrActAsDenied},
-		"the agent":        {403, agentBody, identity.ErrAgentTokenDenied},
-		"another 403":      {403, `{"error":{"message":"Permission 'run.jobs.update' denied"}}`, nil},
-		"gone meanwhile":   {404, "", identity.ErrNotFound},
-		"a failed etag":    {412, "", identity.ErrConflict},
-		"a body of no use": {403, "<html>", nil},
+		"act as":         {403, actAsBody, identity.ErrActAsDenied},
+		"act as, newer":  {403, `{"error":{"message":"Permission 'iam.serviceAccounts.actAs' denied"}}`, identity.ErrActAsDenied},
+		"the agent":      {403, agentBody, identity.ErrAgentTokenDenied},
+		"another 403":    {403, `{"error":{"message":"Permission 'run.jobs.update' denied"}}`, nil},
+		"gone meanwhile": {404, "", identity.ErrNotFound},
+		"a failed etag":  {412, "", identity.ErrConflict},
 	}
 	all := []error{identity.ErrActAsDenied, identity.ErrAgentTokenDenied, identity.ErrNotFound, identity.ErrConflict}
 	for name, tt := range tests {

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/api/googleapi"
 
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -40,14 +41,21 @@ func (op *operation) failure() error {
 	if op.Error == nil {
 		return nil
 	}
-	return &OperationError{Operation: op.Name, Reason: codeName(op.Error.Code), Message: op.Error.Message}
+	return operationError(op.Name, codeName(op.Error.Code), op.Error.Message)
 }
 
-// parseOperation reads the answer to a write, of which the metadata is the
-// workload.
-func parseOperation(raw []byte) (*operation, error) {
+func operationError(operation, reason, message string) error {
+	return &OperationError{Operation: operation, Reason: rest.Harmless(reason), Message: rest.Harmless(message)}
+}
+
+// parseOperation reads the answer to a write of a workload, which is its
+// metadata.
+func parseOperation(raw []byte, w Workload) (*operation, error) {
 	op := new(operation)
 	if err := unmarshal(raw, op); err != nil {
+		return nil, err
+	}
+	if err := checkOperation(op.Name, w); err != nil {
 		return nil, err
 	}
 	state := op.Metadata
@@ -57,25 +65,20 @@ func parseOperation(raw []byte) (*operation, error) {
 	if len(state) == 0 || string(state) == "null" {
 		return op, nil
 	}
+	if err := checkName(state, w.Name()); err != nil {
+		return nil, err
+	}
 	var err error
 	op.resource, err = parseTyped(state)
 	return op, err
 }
 
-// unmarshal reads an answer.
-func unmarshal(raw []byte, v any) error {
-	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%w: %w", retry.ErrGarbled, err)
-	}
-	return nil
-}
-
 // await returns the workload when its change to a generation has settled, and
 // an [*OperationError] if the change failed.
 func (c *Client) await(ctx context.Context, w Workload, op *operation, generation int64) (*document, error) {
-	final, err := c.awaitOperation(ctx, op)
+	final, err := c.awaitOperation(ctx, op, w.Name())
 	if err != nil {
-		return nil, unfinished(ctx, op.Name, err)
+		return nil, unfinished(op.Name, err)
 	}
 	var d *document
 	if final != nil {
@@ -84,25 +87,25 @@ func (c *Client) await(ctx context.Context, w Workload, op *operation, generatio
 		d, err = c.poll(ctx, w, integer(generation))
 	}
 	if err != nil {
-		return nil, unfinished(ctx, op.Name, err)
+		return nil, unfinished(op.Name, err)
 	}
 	return d, d.TerminalCondition.failure(op.Name)
 }
 
-// unfinished marks an error, if there is one, as one that leaves the outcome open, if ctx has
-// ended.
-func unfinished(ctx context.Context, operation string, err error) error {
-	// A pause that would outlast the deadline ends before it.
-	if err != nil && (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
-		return &UnfinishedError{Operation: operation, Err: err}
+// unfinished marks an error of waiting for what was accepted, if there is one: it
+// leaves the outcome open, unless it is the outcome.
+func unfinished(operation string, err error) error {
+	if _, ended := errors.AsType[*OperationError](err); err == nil || ended {
+		return err
 	}
-	return err
+	return &UnfinishedError{Operation: operation, Err: err}
 }
 
-// awaitOperation returns the response of an operation when it is done. It
-// returns nil where the resource itself has to be looked at: the operation may
-// not be waited for, is not known, or was done without a response.
-func (c *Client) awaitOperation(ctx context.Context, op *operation) (json.RawMessage, error) {
+// awaitOperation returns the response of an operation when it is done, which is
+// the resource of that name, if the name is known. It returns nil where the
+// resource itself has to be looked at: the operation may not be waited for, is
+// not known, or was done without a response.
+func (c *Client) awaitOperation(ctx context.Context, op *operation, resource string) (json.RawMessage, error) {
 	if op.Name == "" {
 		return nil, nil
 	}
@@ -118,6 +121,10 @@ func (c *Client) awaitOperation(ctx context.Context, op *operation) (json.RawMes
 		if cannotWait(err) {
 			return nil, nil
 		}
+		next := new(operation)
+		if err == nil {
+			err = next.parseWait(raw, op.Name, resource)
+		}
 		if err != nil {
 			if err := failures.Wait(ctx, err); err != nil {
 				return nil, fmt.Errorf("wait for %s: %w", op.Name, err)
@@ -125,12 +132,7 @@ func (c *Client) awaitOperation(ctx context.Context, op *operation) (json.RawMes
 			continue
 		}
 		failures = retry.Backoff{}
-		name := op.Name
-		op = &operation{}
-		if err := unmarshal(raw, op); err != nil {
-			return nil, fmt.Errorf("wait for %s: %w", name, err)
-		}
-		op.Name = name
+		op = next
 		if !op.Done && time.Since(began) < timeout {
 			if err := early.Pause(ctx, errors.New("the operation is still under way")); err != nil {
 				return nil, err
@@ -140,10 +142,27 @@ func (c *Client) awaitOperation(ctx context.Context, op *operation) (json.RawMes
 	if err := op.failure(); err != nil {
 		return nil, err
 	}
-	if len(op.Response) == 0 || string(op.Response) == "null" {
+	if !op.hasResponse() {
 		return nil, nil
 	}
 	return op.Response, nil
+}
+
+func (op *operation) hasResponse() bool { return len(op.Response) > 0 && string(op.Response) != "null" }
+
+// parseWait reads the answer to operations.wait.
+func (op *operation) parseWait(raw []byte, name, resource string) error {
+	if err := checkName(raw, name); err != nil {
+		return err
+	}
+	if err := unmarshal(raw, op); err != nil {
+		return err
+	}
+	op.Name = name
+	if op.Done && op.hasResponse() && resource != "" {
+		return checkName(op.Response, resource)
+	}
+	return nil
 }
 
 // cannotWait says whether an operation can't be waited for here: the method is

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"github.com/runidentity/runidentity/internal/refusal"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -34,10 +35,10 @@ func (wr *write) run(ctx context.Context) (*operation, error) {
 	pace := newPace(wr.options)
 	for {
 		if wr.read.agentIdentity(wr.workload.Kind) {
-			return nil, ErrAgentIdentity
+			return nil, wr.open(ErrAgentIdentity)
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, wr.open(err)
 		}
 		answer, err := wr.send(ctx)
 		if err == nil {
@@ -56,18 +57,22 @@ func (wr *write) run(ctx context.Context) (*operation, error) {
 		switch {
 		case answer != nil:
 			return answer, nil
-		case errors.Is(readErr, ErrConflict):
-			return nil, readErr
 		case readErr != nil && wr.lost:
 			return nil, &UnfinishedError{Err: errors.Join(readErr, err)}
 		case readErr != nil:
 			return nil, readErr
-		case final != nil && wr.underway:
-			return nil, &UnfinishedError{Err: final}
 		case final != nil:
-			return nil, final
+			return nil, wr.open(final)
 		}
 	}
+}
+
+// open is an error that ends the change after a read found it not applied.
+func (wr *write) open(err error) error {
+	if wr.underway {
+		return &UnfinishedError{Err: err}
+	}
+	return err
 }
 
 // pace spaces the attempts of a write.
@@ -100,11 +105,11 @@ func (p *pace) wait(ctx context.Context, err error, again bool) error {
 }
 
 // answered says whether a failed request was answered by the service itself,
-// which is done with it then: not by a connection that broke, nor by a gateway
-// that got no answer.
+// which is done with it then and says why: not by a connection that broke, nor
+// by a gateway that got no answer.
 func answered(err error) bool {
 	g, ok := errors.AsType[*googleapi.Error](err)
-	return ok && (g.Code == http.StatusServiceUnavailable || g.Code == http.StatusInternalServerError)
+	return ok && g.Message != "" && (g.Code == http.StatusServiceUnavailable || g.Code == http.StatusInternalServerError)
 }
 
 // look reads the workload after a PATCH that failed with an error: it may have
@@ -124,7 +129,7 @@ func (wr *write) look(ctx context.Context, failed error) (*operation, error) {
 		return &operation{resource: d, looked: true, notOurs: !wr.lost}, nil
 	}
 	return nil, fmt.Errorf("%w: it ran as %s, and runs as %s now: %w", ErrConflict,
-		cmp.Or(wr.original, defaultIdentity), cmp.Or(d.template(wr.workload.Kind).ServiceAccount, defaultIdentity), failed)
+		cmp.Or(rest.Harmless(wr.original), defaultIdentity), d.named(wr.workload.Kind), failed)
 }
 
 // send makes one PATCH.
@@ -151,5 +156,5 @@ func (wr *write) send(ctx context.Context) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseOperation(raw)
+	return parseOperation(raw, wr.workload)
 }

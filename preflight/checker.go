@@ -16,6 +16,7 @@ import (
 	"google.golang.org/api/serviceusage/v1"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/settings"
 )
 
@@ -55,14 +56,14 @@ func NewChecker(ctx context.Context, opts ...option.ClientOption) (*Checker, err
 	}
 	c := new(Checker)
 	errs := []error{
-		connect(ctx, &c.Run, run.NewService, opts),
-		connect(ctx, &c.IAM, iam.NewService, opts),
-		connect(ctx, &c.DenyPolicies, iamv2.NewService, opts),
-		connect(ctx, &c.ResourceManager, crmv3.NewService, opts),
-		connect(ctx, &c.ResourceManagerV1, cloudresourcemanager.NewService, opts),
-		connect(ctx, &c.OrgPolicy, orgpolicy.NewService, opts),
-		connect(ctx, &c.ServiceUsage, serviceusage.NewService, opts),
-		connect(ctx, &c.Troubleshooter, policytroubleshooter.NewService, opts),
+		connect(ctx, &c.Run, rest.Service("run", run.NewService), opts),
+		connect(ctx, &c.IAM, rest.Service("iam", iam.NewService), opts),
+		connect(ctx, &c.DenyPolicies, rest.Service("iam", iamv2.NewService), opts),
+		connect(ctx, &c.ResourceManager, rest.Service("cloudresourcemanager", crmv3.NewService), opts),
+		connect(ctx, &c.ResourceManagerV1, rest.Service("cloudresourcemanager", cloudresourcemanager.NewService), opts),
+		connect(ctx, &c.OrgPolicy, rest.Service("orgpolicy", orgpolicy.NewService), opts),
+		connect(ctx, &c.ServiceUsage, rest.Service("serviceusage", serviceusage.NewService), opts),
+		connect(ctx, &c.Troubleshooter, rest.Service("policytroubleshooter", policytroubleshooter.NewService), opts),
 		connect(ctx, &c.Identity, identity.NewClient, opts),
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 	"github.com/runidentity/runidentity/internal/settings"
 )
@@ -54,11 +55,11 @@ func NewFixer(ctx context.Context, opts ...option.ClientOption) (*Fixer, error) 
 	err := errors.Join(
 		connect(ctx, &f.policies, allowpolicy.New, opts),
 		connect(ctx, &f.accounts, identity.NewClient, opts),
-		connect(ctx, &f.iam, iam.NewService, opts),
-		connect(ctx, &f.deny, iamv2.NewService, opts),
-		connect(ctx, &f.org, orgpolicy.NewService, opts),
-		connect(ctx, &f.usage, serviceusage.NewService, opts),
-		connect(ctx, &f.agents, usagebeta.NewService, opts),
+		connect(ctx, &f.iam, rest.Service("iam", iam.NewService), opts),
+		connect(ctx, &f.deny, rest.Service("iam", iamv2.NewService), opts),
+		connect(ctx, &f.org, rest.Service("orgpolicy", orgpolicy.NewService), opts),
+		connect(ctx, &f.usage, rest.Service("serviceusage", serviceusage.NewService), opts),
+		connect(ctx, &f.agents, rest.Service("serviceusage", usagebeta.NewService), opts),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("new fixer: %w", err)

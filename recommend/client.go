@@ -47,7 +47,7 @@ func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error
 	if c.policies, err = allowpolicy.New(ctx, opts...); err != nil {
 		return nil, err
 	}
-	if c.iam, err = iam.NewService(ctx, opts...); err != nil {
+	if c.iam, err = rest.Service("iam", iam.NewService)(ctx, opts...); err != nil {
 		return nil, fmt.Errorf("connect to IAM: %w", err)
 	}
 	return c, nil

@@ -7,9 +7,6 @@ package rest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -20,8 +17,6 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/api/option/internaloption"
 	htransport "google.golang.org/api/transport/http"
-
-	"github.com/runidentity/runidentity/internal/retry"
 )
 
 // A Client calls one API. It is safe for concurrent use.
@@ -31,7 +26,8 @@ type Client struct {
 }
 
 // New returns a client for the API of that name, such as "run", made of the
-// options as a generated client is.
+// options as a generated client is. All clients of this library's are made by it.
+// It changes a copy of the caller's http.Client.
 func New(ctx context.Context, api string, opts ...option.ClientOption) (*Client, error) {
 	all := append([]option.ClientOption{
 		internaloption.WithDefaultScopes("https://www.googleapis.com/auth/cloud-platform"),
@@ -43,12 +39,25 @@ func New(ctx context.Context, api string, opts ...option.ClientOption) (*Client,
 	if err != nil {
 		return nil, err
 	}
-	return &Client{HTTP: client, Base: strings.TrimSuffix(base, "/") + "/"}, nil
+	return &Client{HTTP: guarded(client), Base: strings.TrimSuffix(base, "/") + "/"}, nil
+}
+
+// Service returns the constructor of a generated client for the API of that name,
+// with the HTTP client that [New] makes: option.WithHTTPClient is used as it is
+// by the generated ones, and without it they make one that follows any redirect.
+func Service[S any](api string, dial func(context.Context, ...option.ClientOption) (*S, error)) func(context.Context, ...option.ClientOption) (*S, error) {
+	return func(ctx context.Context, opts ...option.ClientOption) (*S, error) {
+		client, err := New(ctx, api, opts...)
+		if err != nil {
+			return nil, err
+		}
+		return dial(ctx, option.WithHTTPClient(client.HTTP), option.WithEndpoint(client.Base))
+	}
 }
 
 // Do sends one request to a path below the base, with its version, and returns
-// the JSON of the answer. Its errors are those of the generated clients; one that
-// wraps [retry.ErrGarbled] is about an answer that can't be read.
+// the answer, a JSON object. Its errors are those of the generated clients; one that
+// wraps [retry.ErrGarbled] or [ErrForeign] is about an answer that says nothing.
 func (c *Client) Do(ctx context.Context, verb, path string, query url.Values, body []byte) ([]byte, error) {
 	all := url.Values{"alt": {"json"}, "prettyPrint": {"false"}}
 	maps.Copy(all, query)
@@ -72,12 +81,5 @@ func (c *Client) Do(ctx context.Context, verb, path string, query url.Values, bo
 	if err := googleapi.CheckResponse(res); err != nil {
 		return nil, err
 	}
-	answer, err := io.ReadAll(res.Body)
-	if err == nil && !json.Valid(answer) {
-		err = errors.New("it is no JSON")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", retry.ErrGarbled, err)
-	}
-	return answer, nil
+	return io.ReadAll(res.Body)
 }

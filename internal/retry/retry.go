@@ -141,8 +141,11 @@ func Ambiguous(err error) bool {
 	}
 	// Whatever else went wrong with a request, it may have been received,
 	// unless it is known not to have been sent.
-	u, ok := errors.AsType[*url.Error](err)
-	return ok && u.Op != "parse" && !unsent(u.Err)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Op != "parse" && !unsent(u.Err)
+	}
+	// The generated clients return the end of the context alone.
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // unsent says whether a request failed before it was sent: there was no
@@ -205,7 +208,8 @@ func isURLErrorAlone(err error) bool {
 	return !inner
 }
 
-// retryAfter reads the header of that name: seconds or a date.
+// retryAfter reads the header of that name: seconds or a date, which is by the
+// server's clock, not by the one here.
 func retryAfter(err error) (time.Duration, bool) {
 	g, ok := errors.AsType[*googleapi.Error](err)
 	if !ok {
@@ -216,7 +220,11 @@ func retryAfter(err error) (time.Duration, bool) {
 		return time.Duration(min(seconds, 1e9)) * time.Second, true
 	}
 	if date, err := http.ParseTime(value); err == nil {
-		return max(time.Until(date), 0), true
+		now, err := http.ParseTime(g.Header.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
+		return max(date.Sub(now), 0), true
 	}
 	return 0, false
 }

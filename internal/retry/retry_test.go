@@ -62,6 +62,9 @@ func TestTransientAndAmbiguous(t *testing.T) {
 		"anything else":           {errors.New("bad input"), false, false},
 		"the context's own end":   {sent(context.Canceled), false, true},
 		"the context's own limit": {sent(context.DeadlineExceeded), true, true},
+		"the context's end alone": {context.Canceled, false, true}, // of a generated client
+		"the limit alone":         {context.DeadlineExceeded, true, true},
+		"not connected in time":   {sent(&net.OpError{Op: "dial", Err: context.DeadlineExceeded}), true, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -154,6 +157,32 @@ func TestRetryAfter(t *testing.T) {
 				began := time.Now()
 				var b retry.Backoff
 				require.NoError(t, b.Wait(t.Context(), &googleapi.Error{Code: 429, Header: http.Header{"Retry-After": {value}}}))
+				assert.Equal(t, want, time.Since(began))
+			})
+		})
+	}
+}
+
+// A clock that is wrong here doesn't make the pause longer or shorter.
+func TestRetryAfterByTheServersClock(t *testing.T) {
+	t.Parallel()
+	for date, want := range map[string]time.Duration{
+		"Sat, 01 Jan 2000 00:05:00 GMT": 30 * time.Second, // five minutes ahead of the clock here
+		"Fri, 31 Dec 1999 23:55:00 GMT": 30 * time.Second,
+		"yesterday":                     5*time.Minute + 30*time.Second,
+	} {
+		t.Run(date, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				until := began.Add(5*time.Minute + 30*time.Second)
+				if sent, err := http.ParseTime(date); err == nil {
+					until = sent.Add(30 * time.Second)
+				}
+				var b retry.Backoff
+				require.NoError(t, b.Wait(t.Context(), &googleapi.Error{Code: 503, Header: http.Header{
+					"Retry-After": {until.UTC().Format(http.TimeFormat)}, "Date": {date},
+				}}))
 				assert.Equal(t, want, time.Since(began))
 			})
 		})
