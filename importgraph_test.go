@@ -33,8 +33,11 @@ var layers = []layer{
 	{dir: "identity/manifest", mayUse: []string{"identity", "internal"}, mustNotBuild: []dependency{testCode}},
 	{dir: "preflight", mayUse: []string{"identity", "internal"}, mustNotBuild: []dependency{testCode}},
 	{dir: "recommend", mayUse: []string{"identity", "internal"}, mustNotBuild: []dependency{testCode}},
-	{dir: "fake", mayUse: []string{"internal"}},
-	{dir: "examples", mayUse: []string{"identity", "identity/manifest", "preflight", "recommend", "fake", "internal"}},
+	{dir: "fake", mayUse: []string{"internal"}, mustNotBuild: []dependency{outages}},
+	{
+		dir: "examples", mayUse: []string{"identity", "identity/manifest", "preflight", "recommend", "fake", "internal"},
+		mustNotBuild: []dependency{outages},
+	},
 }
 
 // A dependency is a set of packages, of this module or not, with a name.
@@ -45,9 +48,10 @@ type dependency struct {
 
 var (
 	testCode = dependency{"the fake or a testing package", func(p string) bool {
-		return under(p, modulePath+"/fake") || under(p, "testing") || under(p, "github.com/stretchr/testify")
+		return under(p, modulePath+"/fake") || under(p, modulePath+"/internal/outage") || under(p, "testing") || under(p, "github.com/stretchr/testify")
 	}}
-	cel = dependency{"CEL", func(p string) bool {
+	outages = dependency{"what only tests use", func(p string) bool { return under(p, modulePath+"/internal/outage") }}
+	cel     = dependency{"CEL", func(p string) bool {
 		return under(p, "github.com/google/cel-go") || under(p, "cel.dev")
 	}}
 	yaml = dependency{"a YAML package", func(p string) bool {
