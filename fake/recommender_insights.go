@@ -10,9 +10,10 @@ import (
 // The states of recommendations and insights, and what one does to the other.
 
 func (c *call) markClaimed() ([]byte, error) {
-	// The method's description also allows SUCCEEDED and FAILED, the states'
-	// own descriptions do not: the stricter reading.
-	return c.markRecommendation("CLAIMED", "ACTIVE", "CLAIMED")
+	// The descriptions of the states SUCCEEDED and FAILED don't name CLAIMED, the
+	// method's own description allows it from both: what one of two pages allows
+	// is not refused.
+	return c.markRecommendation("CLAIMED", "ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED")
 }
 
 func (c *call) markSucceeded() ([]byte, error) {

@@ -109,7 +109,7 @@ func TestRecommendationStates(t *testing.T) {
 		to   string
 		from []string
 	}{
-		"markClaimed":   {"CLAIMED", []string{"ACTIVE", "CLAIMED"}},
+		"markClaimed":   {"CLAIMED", []string{"ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED"}},
 		"markSucceeded": {"SUCCEEDED", []string{"ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED"}},
 		"markFailed":    {"FAILED", []string{"ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED"}},
 		"markDismissed": {"DISMISSED", []string{"ACTIVE"}},

@@ -269,11 +269,11 @@ func (f *Fixer) attempt(ctx context.Context, fix Fix) (changed bool, err error) 
 }
 
 func (f *Fixer) grant(ctx context.Context, fix GrantRole) (bool, error) {
-	made, err := f.policies.Edit(ctx, fix.Resource, allowpolicy.Change{
+	edited, err := f.policies.Edit(ctx, fix.Resource, allowpolicy.Change{
 		Role: fix.Role, Member: fix.Member, Condition: allowpolicy.Condition(fix.Condition),
 	})
 	if errors.Is(err, allowpolicy.ErrOpen) {
 		err = mayBe(err)
 	}
-	return len(made) > 0, err
+	return len(edited.Made) > 0, err
 }

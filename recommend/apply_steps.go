@@ -22,7 +22,7 @@ func (s Step) change() allowpolicy.Change {
 	}
 }
 
-// isSo says whether things are as a step would make them.
+// isSo reports whether things are as a step would make them.
 func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 	switch s.Kind {
 	case CreateAccount:
@@ -34,11 +34,9 @@ func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 			return false, nil
 		}
 		return err == nil, err
-	case GrantRole:
-		return c.policies.Has(ctx, s.Resource, s.change())
-	case RemoveBinding:
-		has, err := c.policies.Has(ctx, s.Resource, s.change())
-		return !has, err
+	case GrantRole, RemoveBinding:
+		pending, err := c.policies.Pending(ctx, s.Resource, s.change())
+		return err == nil && len(pending) == 0, err
 	case Attach:
 		a, err := c.identity.Get(ctx, s.Workload)
 		if err == nil && a.ServiceAccount != s.Account && a.ServiceAccount != s.Before { // to which an undo would go back
@@ -52,72 +50,64 @@ func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 // newAccountTakes is how long an account that was just made may take to be seen.
 const newAccountTakes = 3 * time.Minute
 
-// carryOut makes things as a step says.
-func (c *Client) carryOut(ctx context.Context, s Step) error {
-	var err error
-	switch s.Kind {
-	case CreateAccount:
-		_, err = c.identity.EnsureServiceAccount(ctx, identity.AccountSpec{
+// carryOut makes things as a step says, unless it is one that attaches. It
+// reports whether that made a difference, and whether the server's own answer
+// said so. With again, a policy is written even if that makes none.
+func (c *Client) carryOut(ctx context.Context, s Step, again bool) (made, sure bool, err error) {
+	if s.Kind == CreateAccount {
+		a, err := c.identity.EnsureServiceAccount(ctx, identity.AccountSpec{
 			ServiceAccount: s.Account, Wait: newAccountTakes, Description: "Identity of a Cloud Run workload",
 		})
-	case GrantRole, RemoveBinding:
-		last := time.Now().Add(newAccountTakes)
-		var backoff retry.Backoff
-		for {
-			_, err = c.policies.Edit(ctx, s.Resource, s.change())
-			if !errors.Is(err, allowpolicy.ErrNoSuchMember) {
-				return err
-			}
-			// An account that was just made.
-			if err := backoff.PauseUntil(ctx, last, err); err != nil {
-				return err
+		return a.Created, a.Created, err
+	}
+	edit := c.policies.Edit
+	if again {
+		edit = c.policies.Rewrite
+	}
+	last := time.Now().Add(newAccountTakes)
+	var backoff retry.Backoff
+	for {
+		result, err := edit(ctx, s.Resource, s.change())
+		if errors.Is(err, allowpolicy.ErrNoSuchMember) { // an account that was just made
+			err = backoff.PauseUntil(ctx, last, err)
+			if err == nil {
+				continue
 			}
 		}
-	case Attach:
-		_, err = c.identity.Attach(ctx, s.Workload, s.Account, identity.WaitForAccount(newAccountTakes))
-	default:
-		err = fmt.Errorf("a step of kind %q isn't known", s.Kind)
+		return len(result.Made) > 0, result.Sure, err
 	}
-	return err
 }
 
-// takeBack undoes a step.
+// takeBack removes a role that was granted.
 func (c *Client) takeBack(ctx context.Context, s Step) error {
-	var err error
-	switch s.Kind {
-	case GrantRole, RemoveBinding:
-		change := s.change()
-		change.Remove = !change.Remove
-		_, err = c.policies.Edit(ctx, s.Resource, change)
-	case Attach:
-		_, err = c.identity.Attach(ctx, s.Workload, s.Before)
-	case CreateAccount:
-	}
+	change := s.change()
+	change.Remove = true
+	_, err := c.policies.Edit(ctx, s.Resource, change)
 	return err
 }
 
 // test makes the recommendation's own tests: that things are as it was computed
 // for.
-func (a *application) test(ctx context.Context) error {
-	if r := a.now; r.Action == ReplaceRole {
-		has, err := a.c.policies.Has(ctx, r.Resource, allowpolicy.Change{
+func (c *Client) test(ctx context.Context, p Plan, r Recommendation) error {
+	if r.Action == ReplaceRole {
+		has, err := c.policies.Pending(ctx, r.Resource, allowpolicy.Change{
 			Remove: true, Role: r.Role, Member: r.Member, Condition: allowpolicy.Condition{Expression: r.Condition},
 		})
 		if err != nil {
 			return err
 		}
-		if !has { // other roles instead of nothing would be more access
+		if len(has) == 0 { // other roles instead of nothing would be more access
 			return fmt.Errorf("%w: %s doesn't have %s on %s any more", ErrBlocked, r.Member, r.Role, r.Resource)
 		}
 	}
-	for _, op := range a.now.tests {
+	for _, op := range r.tests {
 		if op.hasMatcher || op.value.text() == "" {
 			return fmt.Errorf("the recommendation has a test of %q that this package can't make: apply it by hand", op.path)
 		}
 		switch op.path {
 		case pathIdentity:
-			w := a.now.Service
-			attached, err := a.c.identity.Get(ctx, w)
+			w := r.Service
+			attached, err := c.identity.Get(ctx, w)
 			if err != nil {
 				return fmt.Errorf("the recommendation's test of the identity of %s: %w", w, err)
 			}
@@ -125,7 +115,7 @@ func (a *application) test(ctx context.Context) error {
 				return fmt.Errorf("%w: it was computed for the identity %s, and %s has %s", ErrBlocked, op.value.text(), w.ID, got)
 			}
 		case pathEtag:
-			etag, err := a.c.policies.Etag(ctx, op.resource)
+			etag, err := c.policies.Etag(ctx, op.resource)
 			if err != nil {
 				return fmt.Errorf("the recommendation's test of a policy's etag: %w", err)
 			}
@@ -136,11 +126,11 @@ func (a *application) test(ctx context.Context) error {
 			return fmt.Errorf("the recommendation has a test of %q that this package can't make: apply it by hand", op.path)
 		}
 	}
-	for _, s := range a.plan.Steps {
+	for _, s := range p.Steps {
 		if s.Kind != Attach {
 			continue
 		}
-		if _, err := a.c.isSo(ctx, s); err != nil {
+		if _, err := c.isSo(ctx, s); err != nil {
 			return err
 		}
 	}

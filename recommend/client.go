@@ -90,11 +90,41 @@ func (c *Client) Get(ctx context.Context, name string) (Recommendation, error) {
 	if err := checkName(name); err != nil {
 		return Recommendation{}, fmt.Errorf("get %q: %w", name, err)
 	}
-	raw, err := retry.Do(ctx, func() ([]byte, error) { return c.do(ctx, http.MethodGet, name, nil, nil) })
+	r, err := retry.Do(ctx, func() (Recommendation, error) { return c.answer(ctx, http.MethodGet, name, "", nil) })
 	if err != nil {
-		return Recommendation{}, fmt.Errorf("get %s: %w", name, told(err))
+		return Recommendation{}, fmt.Errorf("get %s: %w", name, err)
 	}
-	return DecodeRecommendation(raw)
+	return r, nil
+}
+
+// answer makes a call about a recommendation, whose answer has to be it.
+func (c *Client) answer(ctx context.Context, verb, name, method string, body []byte) (Recommendation, error) {
+	path := name
+	if method != "" {
+		path += ":" + method
+	}
+	raw, err := c.do(ctx, verb, path, nil, body)
+	if err != nil {
+		return Recommendation{}, told(err)
+	}
+	r, err := DecodeRecommendation(raw)
+	switch {
+	case err != nil:
+		return r, fmt.Errorf("%w: %w", retry.ErrGarbled, err)
+	case !sameName(r.Name, name), r.Etag == "", r.State == "":
+		return r, fmt.Errorf("%w: it isn't %s", retry.ErrGarbled, name)
+	}
+	return r, nil
+}
+
+// sameName compares two full names. A project has a number and an id, and the API
+// answers with the number.
+func sameName(a, b string) bool {
+	_, a, _ = strings.Cut(a, "/")
+	_, b, _ = strings.Cut(b, "/")
+	_, restA, _ := strings.Cut(a, "/")
+	_, restB, _ := strings.Cut(b, "/")
+	return restA == restB && restA != ""
 }
 
 var recommendationName = regexp.MustCompile(`^[a-zA-Z]+/[^/?#%\s]+/locations/[^/?#%\s]+/recommenders/[^/?#%\s]+/recommendations/[^/?#%\s]+$`)

@@ -78,7 +78,7 @@ func ownIdentity(service, now string) string {
 
 // newCloud is a cloud with a job and a service, and recommendations about what
 // they run as.
-func newCloud(t *testing.T) *fake.Backend {
+func newCloud(t testing.TB) *fake.Backend {
 	t.Helper()
 	b := fake.NewBackend()
 	t.Cleanup(b.Close)
@@ -103,14 +103,14 @@ func newCloud(t *testing.T) *fake.Backend {
 	return b
 }
 
-func newClient(t *testing.T, b *fake.Backend) *recommend.Client {
+func newClient(t testing.TB, b *fake.Backend) *recommend.Client {
 	t.Helper()
 	c, err := recommend.NewClient(t.Context(), b.ClientOptions(bot)...)
 	require.NoError(t, err)
 	return c
 }
 
-func get(t *testing.T, c *recommend.Client, name string) recommend.Recommendation {
+func get(t testing.TB, c *recommend.Client, name string) recommend.Recommendation {
 	t.Helper()
 	r, err := c.Get(t.Context(), name)
 	require.NoError(t, err)

@@ -42,6 +42,36 @@ type Step struct {
 	ConditionTitle string `json:"conditionTitle,omitempty"`
 }
 
+// validate refuses a step that lacks something.
+func (s Step) validate() error {
+	switch s.Kind {
+	case CreateAccount:
+		if s.Account.Kind() != identity.AccountUserManaged {
+			return fmt.Errorf("account %q: it must be a user-managed one, such as %q", s.Account, "shop@web-prod.iam.gserviceaccount.com")
+		}
+	case Attach:
+		if s.Account.IsZero() || s.Before.IsZero() || s.Account == s.Before {
+			return fmt.Errorf("account %q, before %q: it takes two accounts, the new one and the one to go back to", s.Account, s.Before)
+		}
+		return s.Workload.Validate()
+	case GrantRole, RemoveBinding:
+		if !strings.Contains(s.Role, "roles/") || s.Member == "" {
+			return fmt.Errorf("role %q, member %q: it takes both, such as %q and %q", s.Role, s.Member, "roles/run.invoker", "user:dev@example.com")
+		}
+		if !allowpolicy.Supports(s.Resource) {
+			return unsupported(s.Resource)
+		}
+	default:
+		return fmt.Errorf("kind %q: it isn't known", s.Kind)
+	}
+	return nil
+}
+
+func unsupported(resource string) error {
+	return fmt.Errorf("resource %q: it must be the full name of a project, folder, organization, service account or Cloud Run workload, such as %q",
+		resource, "//cloudresourcemanager.googleapis.com/projects/data-prod")
+}
+
 // A Grant is a role on a resource.
 type Grant struct {
 	Role     string `json:"role"`
@@ -232,8 +262,7 @@ func (p *draft) newIdentity(r Recommendation, c Choices) error {
 	}
 	for _, g := range c.Grants {
 		if !allowpolicy.Supports(g.Resource) {
-			return fmt.Errorf("grant of %s on %q: it must be the full name of a project, folder, organization, service account or Cloud Run workload, such as %q",
-				g.Role, g.Resource, "//cloudresourcemanager.googleapis.com/projects/data-prod")
+			return fmt.Errorf("grant of %s: %w", g.Role, unsupported(g.Resource))
 		}
 	}
 	if len(c.Grants) == 0 {

@@ -59,6 +59,23 @@ func (s Step) Gcloud() string {
 	return "# " + render.Line(s.String()) + ": gcloud has no command for it"
 }
 
+// undoCommand is a gcloud command that takes the step back.
+func (s Step) undoCommand() string {
+	switch s.Kind {
+	case CreateAccount:
+		project, _ := s.Account.Project()
+		return render.Command("gcloud", "iam", "service-accounts", "delete", s.Account.Email(), "--project="+project)
+	case GrantRole:
+		return s.binding("remove-iam-policy-binding")
+	case Attach:
+		s.Account = s.Before
+		return s.Gcloud()
+	case RemoveBinding:
+		return s.binding("add-iam-policy-binding")
+	}
+	return ""
+}
+
 func (s Step) binding(verb string) string {
 	name := short(s.Resource)
 	parts := strings.Split(name, "/")
@@ -89,8 +106,12 @@ func (s Step) binding(verb string) string {
 func (p Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plan for %s\n  %s\n", render.Line(p.Recommendation), p.Action)
+	blocked := p.Err() != nil
 	for i, s := range p.Steps {
-		fmt.Fprintf(&b, "  %d. %s\n     %s\n     %s\n", i+1, render.Line(s.String()), render.Line(s.Reason), render.Line(s.Gcloud()))
+		fmt.Fprintf(&b, "  %d. %s\n     %s\n", i+1, render.Line(s.String()), render.Line(s.Reason))
+		if !blocked {
+			fmt.Fprintf(&b, "     %s\n", render.Line(s.Gcloud()))
+		}
 	}
 	if len(p.Steps) == 0 {
 		b.WriteString("  nothing to do\n")
@@ -108,9 +129,13 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// Gcloud are the commands of all steps, a line each.
+// Gcloud returns the commands of all steps, a line each, or nothing if the plan
+// must not be applied.
 func (p Plan) Gcloud() string {
 	var b strings.Builder
+	if p.Err() != nil {
+		return ""
+	}
 	for _, s := range p.Steps {
 		b.WriteString(render.Line(s.Gcloud()) + "\n")
 	}

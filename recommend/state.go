@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 
+	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -35,7 +36,8 @@ func checkMetadata(metadata map[string]string) error {
 // Claim says that someone is about to apply a recommendation, which Google then
 // no longer changes. The metadata replaces what is there. It returns the
 // recommendation as it is then. The error wraps [ErrConflict] if the
-// recommendation changed since it was read.
+// recommendation changed since it was read, and is an
+// [*identity.UnfinishedError] if the answer got lost: the claim may hold.
 func (c *Client) Claim(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
 	return c.mark(ctx, r, "markClaimed", Claimed, metadata)
 }
@@ -88,20 +90,27 @@ func (c *Client) markOnce(ctx context.Context, r Recommendation, verb string, st
 	}
 	var failures retry.Backoff
 	for open := false; ; {
-		raw, err := c.do(ctx, http.MethodPost, r.Name+":"+verb, nil, body)
-		if err == nil {
-			return DecodeRecommendation(raw)
+		now, err := c.answer(ctx, http.MethodPost, r.Name, verb, body)
+		if err == nil && (now.State != state || !sameMetadata(now.Metadata, metadata)) {
+			err = fmt.Errorf("%w: it says %s %v", retry.ErrGarbled, now.State, now.Metadata)
 		}
-		err = told(err)
+		if err == nil {
+			return now, nil
+		}
+		open = open || retry.Ambiguous(err)
 		if open && failedFor(err, http.StatusConflict) {
 			// The attempt before may have been the one that changed the etag.
 			now, getErr := c.Get(ctx, r.Name)
 			if getErr == nil && now.State == state && sameMetadata(now.Metadata, metadata) {
 				return now, nil
 			}
+			if getErr == nil {
+				open = false // what was sent can't take effect any more
+			}
 		}
-		open = open || retry.Ambiguous(err)
-		if err := failures.Wait(ctx, err); err != nil {
+		if err := failures.Wait(ctx, err); err != nil && open {
+			return r, &identity.UnfinishedError{Err: err}
+		} else if err != nil {
 			return r, err
 		}
 	}

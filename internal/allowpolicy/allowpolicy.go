@@ -12,11 +12,11 @@ package allowpolicy
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"google.golang.org/api/googleapi"
@@ -70,98 +70,19 @@ type Change struct {
 	Condition Condition
 }
 
-// ErrNoSuchMember is wrapped when the server says that the member of a change
-// does not exist, which may also mean: not yet.
-var ErrNoSuchMember = errors.New("the member doesn't exist, or isn't visible yet")
-
-var (
-	// ErrOpen is wrapped when it is not known whether the policy was written.
-	ErrOpen = errors.New("the policy may have been written all the same")
-	// ErrImpossible is wrapped when a change can't be made, whatever the server
-	// says.
-	ErrImpossible = errors.New("the policy can't be changed so")
-)
-
-// maxConflicts is how often a change is made again because someone else wrote
-// in between.
-const maxConflicts = 40
-
-// Edit makes changes to the allow policy of a resource, named in full
-// ("//iam.googleapis.com/projects/p/serviceAccounts/e"). It returns those that
-// made a difference; if none does, nothing is written. An error leaves the
-// policy as it was, unless it wraps [ErrOpen].
-func (c *Client) Edit(ctx context.Context, resource string, changes ...Change) ([]Change, error) {
-	done, err := c.edit(ctx, resource, changes)
-	if err != nil {
-		return nil, fmt.Errorf("change the allow policy of %s: %w", resource, err)
-	}
-	return done, nil
-}
-
-func (c *Client) edit(ctx context.Context, resource string, changes []Change) (done []Change, err error) {
+// Pending returns those of the changes that the allow policy of a resource
+// doesn't show: bindings to add that it lacks, and bindings to remove that it
+// has.
+func (c *Client) Pending(ctx context.Context, resource string, changes ...Change) ([]Change, error) {
 	a, name, err := c.find(resource)
 	if err != nil {
 		return nil, err
 	}
-	for _, change := range changes {
-		if change.Role == "" || !strings.Contains(change.Member, ":") && !strings.HasPrefix(change.Member, "all") {
-			return nil, fmt.Errorf(`role %q, member %q: a change needs both, such as "roles/run.invoker" and "user:dev@example.com"`, change.Role, change.Member)
-		}
-	}
-	var tried []Change // what an attempt whose outcome is open would have changed
-	defer func() {
-		if err != nil && tried != nil {
-			err = fmt.Errorf("%w: %w", ErrOpen, err)
-		}
-	}()
-	var failures, conflicts retry.Backoff
-	for attempt := 1; ; attempt++ {
-		p, err := a.get(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		made, err := p.apply(changes)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrImpossible, err)
-		}
-		if len(made) == 0 {
-			return tried, nil
-		}
-		err = a.set(ctx, name, p)
-		switch {
-		case err == nil:
-			return made, nil
-		case hasCode(err, http.StatusConflict), p.isOutdated(err, made):
-			if attempt >= maxConflicts {
-				return nil, fmt.Errorf("others wrote it %d times in between: %w", attempt, err)
-			}
-			err = conflicts.Pause(ctx, err)
-		case hasCode(err, http.StatusBadRequest) && namesMissing(err, made):
-			return nil, fmt.Errorf("%w: %w", ErrNoSuchMember, err)
-		default:
-			if retry.Ambiguous(err) {
-				tried = made
-			}
-			err = failures.Wait(ctx, err)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
-// Has says whether the allow policy of a resource has the binding that a change
-// is about.
-func (c *Client) Has(ctx context.Context, resource string, change Change) (bool, error) {
-	a, name, err := c.find(resource)
-	if err != nil {
-		return false, err
-	}
 	p, err := a.get(ctx, name)
 	if err != nil {
-		return false, fmt.Errorf("read the allow policy of %s: %w", resource, err)
+		return nil, fmt.Errorf("read the allow policy of %s: %w", resource, err)
 	}
-	return p.has(change), nil
+	return slices.DeleteFunc(slices.Clone(changes), p.shows), nil
 }
 
 // Etag returns the etag of a resource's allow policy.
@@ -174,12 +95,10 @@ func (c *Client) Etag(ctx context.Context, resource string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the allow policy of %s: %w", resource, err)
 	}
-	var etag string
-	err = json.Unmarshal(p.fields["etag"], &etag)
-	return etag, err
+	return p.etag, nil
 }
 
-// Supports says whether a resource, named in full, is one whose allow policy a
+// Supports reports whether a resource, named in full, is one whose allow policy a
 // Client can change.
 func Supports(resource string) bool {
 	_, _, err := (&Client{apis: map[string]api{"cloudresourcemanager.googleapis.com": {}, "iam.googleapis.com": {}, "run.googleapis.com": {}}}).find(resource)
@@ -224,14 +143,29 @@ func (a api) get(ctx context.Context, name string) (*policy, error) {
 	})
 }
 
-// set writes the policy of a resource.
-func (a api) set(ctx context.Context, name string, p *policy) error {
+// set writes the policy of a resource. The answer has to be the policy with the
+// changes: anything else leaves open whether it was written.
+func (a api) set(ctx context.Context, name string, p *policy, changes []Change) error {
 	body, err := p.request()
 	if err != nil {
 		return err
 	}
-	_, err = a.rest.Do(ctx, http.MethodPost, a.version+name+":setIamPolicy", nil, body)
-	return err
+	raw, err := a.rest.Do(ctx, http.MethodPost, a.version+name+":setIamPolicy", nil, body)
+	if err != nil {
+		return err
+	}
+	answer, err := parse(raw)
+	if err == nil && !containsAll(changes, answer.shows) {
+		err = errors.New("it isn't the policy that was sent")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", retry.ErrGarbled, err)
+	}
+	return nil
+}
+
+func containsAll[T any](all []T, is func(T) bool) bool {
+	return !slices.ContainsFunc(all, func(v T) bool { return !is(v) })
 }
 
 func hasCode(err error, code int) bool {
@@ -239,7 +173,7 @@ func hasCode(err error, code int) bool {
 	return ok && g.Code == code
 }
 
-// names says whether a message has an id, and not as a part of a longer one.
+// names reports whether a message has an id, and not as a part of a longer one.
 func names(message, id string) bool {
 	part := func(c byte) bool {
 		return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '@'
@@ -260,7 +194,7 @@ func names(message, id string) bool {
 	return false
 }
 
-// namesMissing says whether the server complains about a member of the changes.
+// namesMissing reports whether the server complains about a member of the changes.
 func namesMissing(err error, changes []Change) bool {
 	g, ok := errors.AsType[*googleapi.Error](err)
 	if !ok || !strings.Contains(g.Message, "does not exist") {

@@ -20,6 +20,7 @@ const maxPrincipals = 1500
 // A policy is an allow policy as JSON, of which the bindings' members are
 // understood.
 type policy struct {
+	etag     string
 	fields   map[string]json.RawMessage
 	bindings []*binding
 }
@@ -35,6 +36,11 @@ func parse(raw []byte) (*policy, error) {
 	p := &policy{}
 	if err := json.Unmarshal(raw, &p.fields); err != nil {
 		return nil, err
+	}
+	// Every policy has one, an empty one too. What comes without isn't a policy,
+	// and written back without it would undo the changes of others.
+	if json.Unmarshal(p.fields["etag"], &p.etag) != nil || p.etag == "" {
+		return nil, errors.New("the server sent no etag, so that it is no allow policy")
 	}
 	var list []map[string]json.RawMessage
 	if text := p.fields["bindings"]; text != nil {
@@ -66,10 +72,6 @@ func parse(raw []byte) (*policy, error) {
 
 // apply makes the changes and returns those that made a difference.
 func (p *policy) apply(changes []Change) ([]Change, error) {
-	var etag string
-	if json.Unmarshal(p.fields["etag"], &etag) != nil || etag == "" {
-		return nil, errors.New("the server sent no etag, and without one a write would undo those of others")
-	}
 	var made []Change
 	for _, c := range changes {
 		if c.Remove && p.remove(c) || !c.Remove && p.add(c) {
@@ -86,16 +88,16 @@ func (p *policy) apply(changes []Change) ([]Change, error) {
 	return made, nil
 }
 
-// is says whether a change is about this binding.
+// is reports whether a change is about this binding.
 func (b *binding) is(c Change) bool {
 	return b.role == c.Role && b.condition.Expression == c.Condition.Expression &&
 		(c.Condition.Expression == "" || b.condition.Title == c.Condition.Title || c.Remove && c.Condition.Title == "")
 }
 
-// has says whether a member has a role, with or without a condition.
-func (p *policy) has(c Change) bool {
-	c.Remove = true // any title will do if none is given
-	return slices.ContainsFunc(p.bindings, func(b *binding) bool { return b.is(c) && b.index(c.Member) >= 0 })
+// shows reports whether the policy is as the change would make it.
+func (p *policy) shows(c Change) bool {
+	has := slices.ContainsFunc(p.bindings, func(b *binding) bool { return b.is(c) && b.index(c.Member) >= 0 })
+	return has != c.Remove
 }
 
 func (p *policy) add(c Change) bool {
@@ -151,7 +153,7 @@ func (b *binding) index(member string) int {
 	})
 }
 
-// isOutdated says whether a write was refused because of a member that was
+// isOutdated reports whether a write was refused because of a member that was
 // deleted since the policy was read: IAM renames such members, and takes the old
 // name for a mistake.
 func (p *policy) isOutdated(err error, made []Change) bool {
