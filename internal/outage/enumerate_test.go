@@ -93,7 +93,7 @@ func claimOf(err error) claim {
 // limit is how long a run may take.
 const limit = 15 * time.Minute
 
-// a run is what was observed of one.
+// An observation is what was seen of an operation.
 type observation struct {
 	outcome outcome
 	took    time.Duration
@@ -190,13 +190,6 @@ func (op *operation) judge(before string, clean, o observation) error {
 	return nil
 }
 
-// A cell is an operation with what goes wrong.
-type cell struct {
-	op      *operation
-	strikes []outage.Strike
-	name    string
-}
-
 // nameOf names a cell by the calls that are hit as a run without faults makes them.
 func nameOf(op *operation, calls []outage.Call, strikes ...outage.Strike) string {
 	parts := []string{op.name}
@@ -218,18 +211,15 @@ func nameOf(op *operation, calls []outage.Call, strikes ...outage.Strike) string
 // madeUp is the id of an operation, or the end of a revision's name.
 var madeUp = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}|-0000\d-[a-z0-9]+`)
 
-// strikesOn returns each fault at each call, once and for ever.
-func (op *operation) strikesOn(calls int) (all []outage.Strike) {
-	faults := append(outage.Faults(), op.foreign...)
-	for call := range calls {
-		for _, f := range faults {
-			if slices.Contains(op.believes, f.Name) {
-				continue
-			}
-			all = append(all, outage.Strike{Call: call + 1, Fault: f})
-			if f.Lasts() {
-				all = append(all, outage.Strike{Call: call + 1, Fault: f, Forever: true})
-			}
+// strikesOn returns each fault at a call, once and for ever.
+func (op *operation) strikesOn(call int) (all []outage.Strike) {
+	for _, f := range slices.Concat(outage.Faults(), op.foreign) {
+		if slices.Contains(op.believes, f.Name) {
+			continue
+		}
+		all = append(all, outage.Strike{Call: call, Fault: f})
+		if f.Lasts() {
+			all = append(all, outage.Strike{Call: call, Fault: f, Forever: true})
 		}
 	}
 	return all
@@ -247,10 +237,15 @@ type totals struct {
 	operations, cells, wrong, known int
 }
 
-func (n *totals) add(cells, wrong, known int) {
+func (n *totals) addOperation() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.operations++
+}
+
+func (n *totals) add(cells, wrong, known int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.cells, n.wrong, n.known = n.cells+cells, n.wrong+wrong, n.known+known
 }
 
@@ -280,57 +275,56 @@ func TestEnumerate(t *testing.T) {
 	}
 }
 
+// enumerate tries each call's cells beside those of the others.
 func (op *operation) enumerate(t *testing.T, matching func(string) bool, wrong map[string]bool, n *totals) {
 	t.Helper()
 	before := op.untouched(t)
 	clean := op.observe(t)
 	require.NoError(t, clean.outcome.err)
 	require.NoError(t, op.judge(before, clean, clean))
-	var cells, found, expected, shown int
-	try := func(name string, strikes ...outage.Strike) {
-		if !matching(name) || thinned(cells) {
-			cells++
-			return
-		}
-		cells++
-		err := op.judge(before, clean, op.observe(t, strikes...))
-		switch {
-		case err == nil && wrong[name]:
-			t.Errorf("%s: is right now; take it off the list", name)
-		case err != nil && wrong[name]:
-			found++
-			expected++
-		case err != nil:
-			found++
-			if shown++; shown <= *show {
-				assert.Fail(t, "WRONG "+name, "%v", err)
-			} else {
-				t.Errorf("WRONG %s", name)
+	n.addOperation()
+	for call := range clean.calls {
+		t.Run(fmt.Sprintf("call %d", call+1), func(t *testing.T) {
+			t.Parallel()
+			var cells, found, expected int
+			try := func(strikes ...outage.Strike) {
+				name := nameOf(op, clean.calls, strikes...)
+				if cells++; !matching(name) || thinned(cells) {
+					return
+				}
+				err := op.judge(before, clean, op.observe(t, strikes...))
+				if err != nil {
+					found++
+				}
+				switch {
+				case err == nil && wrong[name]:
+					t.Errorf("%s: is right now; take it off the list", name)
+				case err != nil && wrong[name]:
+					expected++
+				case err != nil && found <= *show:
+					assert.Fail(t, "WRONG "+name, "%v", err)
+				case err != nil:
+					t.Errorf("WRONG %s", name)
+				}
 			}
-		}
+			for _, s := range op.strikesOn(call + 1) {
+				try(s)
+				if *pairs && clean.state != before && !s.Forever && s.Fault.Lasts() {
+					op.pairsOf(t, s, try)
+				}
+			}
+			n.add(cells, found, expected)
+		})
 	}
-	for _, s := range op.strikesOn(len(clean.calls)) {
-		try(nameOf(op, clean.calls, s), s)
-	}
-	if *pairs && clean.state != before {
-		op.enumeratePairs(t, clean, try)
-	}
-	n.add(cells, found, expected)
 }
 
-// enumeratePairs tries each two faults, the second at one of the calls that are
-// made after the first.
-func (op *operation) enumeratePairs(t *testing.T, clean observation, try func(string, ...outage.Strike)) {
+// pairsOf tries a fault with each other at one of the calls that are made after it.
+func (op *operation) pairsOf(t *testing.T, first outage.Strike, try func(...outage.Strike)) {
 	t.Helper()
-	for _, a := range op.strikesOn(len(clean.calls)) {
-		if a.Forever || !a.Fault.Lasts() {
-			continue
-		}
-		made := len(op.observe(t, a).calls)
-		for _, s := range op.strikesOn(made) {
-			if s.Call > a.Call {
-				try(nameOf(op, clean.calls, a, s), a, s)
-			}
+	made := op.observe(t, first).calls
+	for call := first.Call + 1; call <= len(made); call++ {
+		for _, second := range op.strikesOn(call) {
+			try(first, second)
 		}
 	}
 }
