@@ -16,7 +16,8 @@
 // files, changing nothing else, and with -apply it creates or replaces the
 // workloads with what the files say, as gcloud run jobs replace does. The JSON is an
 // object with manifests, a list of file, line and preflight or error, and applied,
-// a [manifest.Applied], or notApplied, why not.
+// a [manifest.Applied], or notApplied, why not. notReady says why what was written,
+// or may have been if there is no applied, isn't known to be ready.
 //
 // The demo has an account that nobody prepared. The first line shows what is
 // missing and how to fix it, the second fixes it:

@@ -24,8 +24,10 @@ type declared struct {
 	// Preflight is what was checked; nil if Error says why not.
 	Preflight *preflight.Report `json:"preflight,omitempty"`
 	Error     string            `json:"error,omitempty"`
-	// Applied is what became of it with -apply; NotApplied, why nothing did.
+	// Applied is what became of it with -apply. NotReady says why what was written,
+	// or may have been, isn't known to be ready; NotApplied, why nothing was.
 	Applied    *manifest.Applied `json:"applied,omitempty"`
+	NotReady   string            `json:"notReady,omitempty"`
 	NotApplied string            `json:"notApplied,omitempty"`
 
 	target preflight.Target
@@ -91,11 +93,20 @@ func applyManifests(ctx context.Context, c *cloud, files map[string]*manifest.Fi
 		patient, cancel := context.WithTimeout(ctx, patience)
 		applied, err := c.manifests.Apply(patient, files[d.File], d.index, manifest.Order{})
 		cancel()
-		if err != nil {
-			d.NotApplied = err.Error()
-			return fmt.Errorf("%d of %d workloads were applied: %w", i, len(all), err)
+		_, open := errors.AsType[*identity.UnfinishedError](err)
+		switch {
+		case err == nil:
+			d.Applied = &applied
+			continue
+		case applied.Generation > 0:
+			d.Applied, d.NotReady = &applied, err.Error()
+			return fmt.Errorf("%d of %d workloads were applied, of which the last isn't known to be ready: %w", i+1, len(all), err)
+		case open:
+			d.NotReady = err.Error()
+			return fmt.Errorf("%d of %d workloads were applied, and perhaps one more: %w", i, len(all), err)
 		}
-		d.Applied = &applied
+		d.NotApplied = err.Error()
+		return fmt.Errorf("%d of %d workloads were applied: %w", i, len(all), err)
 	}
 	return nil
 }
@@ -169,6 +180,12 @@ func printDeclared(w io.Writer, all []*declared, asJSON bool) error {
 		switch {
 		case d.NotApplied != "":
 			fmt.Fprintf(w, "  not applied: %s\n", d.NotApplied)
+		case d.NotReady != "" && d.Applied == nil:
+			fmt.Fprintf(w, "  perhaps applied: %s\n", d.NotReady)
+		case d.NotReady != "" && d.Applied.Created:
+			fmt.Fprintf(w, "  created as %v, not known to be ready: %s\n", d.Applied.New, d.NotReady)
+		case d.NotReady != "":
+			fmt.Fprintf(w, "  replaced in generation %d, not known to be ready: %v -> %v: %s\n", d.Applied.Generation, d.Applied.Old, d.Applied.New, d.NotReady)
 		case d.Applied != nil && d.Applied.Created:
 			fmt.Fprintf(w, "  created as %v, ready\n", d.Applied.New)
 		case d.Applied != nil:
