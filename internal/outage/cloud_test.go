@@ -51,13 +51,17 @@ func addService(b *fake.Backend, sa identity.ServiceAccount) {
 	b.AddJSON(shopName, []byte(`{"labels": {"team": "web"}, "template": {"serviceAccount": "`+sa.Email()+`", "containers": [`+container+`]}}`))
 }
 
-// workloads seeds one of each kind, all of which run as an account.
-func workloads(sa identity.ServiceAccount) func(*world) {
-	return func(b *world) {
-		addJob(b.Backend, sa)
-		addService(b.Backend, sa)
-		addPool(b.Backend, sa)
-	}
+// withJob, withService and withPool seed a workload that runs as an account.
+func withJob(sa identity.ServiceAccount) func(*world) {
+	return func(b *world) { addJob(b.Backend, sa) }
+}
+
+func withService(sa identity.ServiceAccount) func(*world) {
+	return func(b *world) { addService(b.Backend, sa) }
+}
+
+func withPool(sa identity.ServiceAccount) func(*world) {
+	return func(b *world) { addPool(b.Backend, sa) }
 }
 
 func addPool(b *fake.Backend, sa identity.ServiceAccount) {

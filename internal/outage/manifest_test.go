@@ -107,13 +107,13 @@ func manifestOperations() []*operation {
 	freshShop := identity.Service("web-prod", "europe-west1", "front")
 	foreign := foreignManifests()
 	return []*operation{
-		{name: "export job", seed: workloads(before), run: export(job), foreign: foreign},
-		{name: "export service", seed: workloads(before), run: export(shop), foreign: foreign},
-		{name: "apply manifest, create job", seed: workloads(before), run: apply(fresh, manifest.Order{}), foreign: foreign},
-		{name: "apply manifest, create service", seed: workloads(before), run: apply(freshShop, manifest.Order{}), foreign: foreign},
-		{name: "apply manifest, replace job", seed: workloads(before), run: apply(job, manifest.Order{}), foreign: foreign},
-		{name: "apply manifest, replace service", seed: workloads(before), run: apply(shop, manifest.Order{}), foreign: foreign},
-		{name: "apply manifest, no wait", seed: workloads(before), run: apply(job, manifest.Order{NoWait: true}), again: applyAgain(job), foreign: foreign},
-		{name: "apply manifest, dry run", seed: workloads(before), run: apply(job, manifest.Order{DryRun: true}), foreign: foreign},
+		{name: "export job", seed: withJob(before), run: export(job), foreign: foreign},
+		{name: "export service", seed: withService(before), run: export(shop), foreign: foreign},
+		{name: "apply manifest, create job", seed: withJob(before), run: apply(fresh, manifest.Order{}), foreign: foreign},
+		{name: "apply manifest, create service", seed: withService(before), run: apply(freshShop, manifest.Order{}), foreign: foreign},
+		{name: "apply manifest, replace job", seed: withJob(before), run: apply(job, manifest.Order{}), foreign: foreign},
+		{name: "apply manifest, replace service", seed: withService(before), run: apply(shop, manifest.Order{}), foreign: foreign},
+		{name: "apply manifest, no wait", seed: withJob(before), run: apply(job, manifest.Order{NoWait: true}), again: applyAgain(job), foreign: foreign},
+		{name: "apply manifest, dry run", seed: withJob(before), run: apply(job, manifest.Order{DryRun: true}), foreign: foreign},
 	}
 }

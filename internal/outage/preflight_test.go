@@ -177,7 +177,7 @@ func preflightOperations() []*operation {
 	unreadable := []string{"403", "403 says 503"}
 	return []*operation{
 		{name: "fix: grant on account", seed: nothing, run: fix(onAccount), foreign: foreign},
-		{name: "fix: grant on job", seed: workloads(before), run: fix(onJob), foreign: foreign},
+		{name: "fix: grant on job", seed: withJob(before), run: fix(onJob), foreign: foreign},
 		{name: "fix: grant on project", seed: nothing, run: fix(onProject), foreign: foreign},
 		{name: "fix: grant, in place", seed: withAccount(false, "roles/iam.serviceAccountUser"), run: fix(onAdded), foreign: foreign},
 		{name: "fix: enable API", seed: disabled("run.googleapis.com"), run: fix(enable), foreign: foreign},
@@ -193,10 +193,10 @@ func preflightOperations() []*operation {
 		{name: "fix: allow cross-project, no policy", seed: nothing, run: fix(preflight.AllowCrossProject{Project: "web-prod"}), foreign: foreign},
 		{name: "fix: allow cross-project, enforced", seed: enforced, run: fix(preflight.AllowCrossProject{Project: "web-prod"}), foreign: foreign},
 		{name: "fix: exempt from deny", seed: denied, run: fix(exempt), foreign: foreign},
-		{name: "fix: several", seed: workloads(before), run: fix(onJob, create, onAdded, onProject), between: stepsAreTrue(workloads(before)), foreign: foreign},
+		{name: "fix: several", seed: withJob(before), run: fix(onJob, create, onAdded, onProject), between: stepsAreTrue(withJob(before)), foreign: foreign},
 		// A job that the server says isn't there is created, which takes other grants.
 		{
-			name: "repair", seed: workloads(before), run: repair, between: stepsAreTrue(workloads(before)), foreign: foreign,
+			name: "repair", seed: withJob(before), run: repair, between: stepsAreTrue(withJob(before)), foreign: foreign,
 			believes: []string{"404", "404 says 200"},
 		},
 	}
