@@ -140,7 +140,7 @@ type operation struct {
 	name    string
 	done    bool
 	failure error // with which it ended
-	// ours says that the answer shows what the operation is about.
+	// ours says that the answer shows that it is the operation that was started.
 	ours bool
 }
 
@@ -181,5 +181,11 @@ func (f *Fixer) await(ctx context.Context, call func(name string) (operation, er
 			return true, err
 		}
 	}
-	return op.failure == nil || !op.ours, op.failure
+	switch {
+	case op.failure != nil:
+		return !op.ours, op.failure
+	case !op.ours:
+		return true, fmt.Errorf("%w: the operation %s doesn't say what it did", retry.ErrGarbled, op.name)
+	}
+	return true, nil
 }

@@ -69,7 +69,9 @@ func (f *Fixer) createAgent(fix CreateAgent) change {
 				if op.Error != nil {
 					v1.Error = &serviceusage.Status{Code: op.Error.Code, Message: op.Error.Message}
 				}
-				return usageOperation(fix.Service, v1), nil
+				out := usageOperation(fix.Service, v1)
+				out.ours = out.ours || out.failure == nil // of what was made, the response names an address at most
+				return out, nil
 			})
 		},
 	}

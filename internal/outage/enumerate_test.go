@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	pairs = flag.Bool("outage.pairs", false, "enumerate pairs of faults too, for each operation that writes")
+	pairs = flag.Bool("outage.pairs", false, "enumerate pairs of faults too, of one of each kind, for each operation that writes")
 	only  = flag.String("outage.only", "", "enumerate the cells that match this regular expression")
 	skip  = flag.String("outage.skip", "^$", "leave out the cells that match this regular expression")
 	show  = flag.Int("outage.show", 10, "how many wrong cells of an operation are shown")
@@ -211,9 +211,9 @@ func nameOf(op *operation, calls []outage.Call, strikes ...outage.Strike) string
 // madeUp is the id of an operation, or the end of a revision's name.
 var madeUp = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}|-0000\d-[a-z0-9]+`)
 
-// strikesOn returns each fault at a call, once and for ever.
-func (op *operation) strikesOn(call int) (all []outage.Strike) {
-	for _, f := range slices.Concat(outage.Faults(), op.foreign) {
+// strikesOn returns each of these faults at a call, once and for ever.
+func (op *operation) strikesOn(call int, faults ...outage.Fault) (all []outage.Strike) {
+	for _, f := range slices.Concat(faults, op.foreign) {
 		if slices.Contains(op.believes, f.Name) {
 			continue
 		}
@@ -286,12 +286,13 @@ func (op *operation) enumerate(t *testing.T, matching func(string) bool, wrong m
 	for call := range clean.calls {
 		t.Run(fmt.Sprintf("call %d", call+1), func(t *testing.T) {
 			t.Parallel()
-			var cells, found, expected int
+			var named, cells, found, expected int
 			try := func(strikes ...outage.Strike) {
 				name := nameOf(op, clean.calls, strikes...)
-				if cells++; !matching(name) || thinned(cells) {
+				if named++; !matching(name) || thinned(named) {
 					return
 				}
+				cells++
 				err := op.judge(before, clean, op.observe(t, strikes...))
 				if err != nil {
 					found++
@@ -307,10 +308,14 @@ func (op *operation) enumerate(t *testing.T, matching func(string) bool, wrong m
 					t.Errorf("WRONG %s", name)
 				}
 			}
-			for _, s := range op.strikesOn(call + 1) {
+			for _, s := range op.strikesOn(call+1, outage.Faults()...) {
 				try(s)
-				if *pairs && clean.state != before && !s.Forever && s.Fault.Lasts() {
-					op.pairsOf(t, s, try)
+			}
+			if *pairs && clean.state != before {
+				for _, s := range op.strikesOn(call+1, outage.Representatives()...) {
+					if !s.Forever && s.Fault.Lasts() {
+						op.pairsOf(t, s, try)
+					}
 				}
 			}
 			n.add(cells, found, expected)
@@ -323,7 +328,7 @@ func (op *operation) pairsOf(t *testing.T, first outage.Strike, try func(...outa
 	t.Helper()
 	made := op.observe(t, first).calls
 	for call := first.Call + 1; call <= len(made); call++ {
-		for _, second := range op.strikesOn(call) {
+		for _, second := range op.strikesOn(call, outage.Representatives()...) {
 			try(first, second)
 		}
 	}

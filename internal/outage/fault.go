@@ -3,6 +3,7 @@ package outage
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -138,6 +139,15 @@ func Faults() []Fault {
 		faults = append(faults, Answer(fmt.Sprint(code, " html"), code, page))
 	}
 	return faults
+}
+
+// Representatives returns one of each kind of [Faults]: for combinations of them.
+func Representatives() []Fault {
+	names := []string{
+		"drop before", "drop after", "drop, applied 2s later", "drop, applied 5m0s later", "truncate", "hang", "hang after", "kill before", "kill after",
+		"200 {}", "200 html", "401", "403", "404", "409", "429", "503", "503 after", "504, applied 2s later", "502 html",
+	}
+	return slices.DeleteFunc(Faults(), func(f Fault) bool { return !slices.Contains(names, f.Name) })
 }
 
 type status struct {

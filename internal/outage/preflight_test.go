@@ -173,7 +173,8 @@ func preflightOperations() []*operation {
 	agent := preflight.CreateAgent{Project: "123456789012", Service: "run.googleapis.com"}
 	foreign := foreignIAM()
 	nothing := func(*world) {}
-	// Who may not read what is in place makes it so once more.
+	// Who may not read what is in place makes it so once more, and has only the
+	// answer to that, which for an account is empty, to tell whether it is.
 	unreadable := []string{"403", "403 says 503"}
 	return []*operation{
 		{name: "fix: grant on account", seed: nothing, run: fix(onAccount), foreign: foreign},
@@ -188,7 +189,7 @@ func preflightOperations() []*operation {
 		{name: "fix: create agent, in place", seed: nothing, run: fix(agent), foreign: foreign},
 		{name: "fix: create account", seed: nothing, run: fix(create), foreign: foreign},
 		{name: "fix: create account, in place", seed: withAccount(false), run: fix(create), foreign: foreign},
-		{name: "fix: enable account", seed: withAccount(true), run: fix(preflight.EnableAccount{Account: added, Project: "web-prod"}), foreign: foreign},
+		{name: "fix: enable account", seed: withAccount(true), run: fix(preflight.EnableAccount{Account: added, Project: "web-prod"}), foreign: foreign, believes: unreadable},
 		{name: "fix: enable account, in place", seed: withAccount(false), run: fix(preflight.EnableAccount{Account: added, Project: "web-prod"}), foreign: foreign, believes: unreadable},
 		{name: "fix: allow cross-project, no policy", seed: nothing, run: fix(preflight.AllowCrossProject{Project: "web-prod"}), foreign: foreign},
 		{name: "fix: allow cross-project, enforced", seed: enforced, run: fix(preflight.AllowCrossProject{Project: "web-prod"}), foreign: foreign},

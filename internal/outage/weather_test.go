@@ -109,6 +109,7 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	assert.Greater(t, len(names), 45)
+	assert.Len(t, outage.Representatives(), 20)
 }
 
 func TestForeverAndClear(t *testing.T) {
