@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"google.golang.org/api/iam/v1"
@@ -28,7 +29,11 @@ func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 	case CreateAccount:
 		project, _ := s.Account.Project()
 		_, err := retry.Do(ctx, func() (*iam.ServiceAccount, error) {
-			return c.iam.Projects.ServiceAccounts.Get("projects/" + project + "/serviceAccounts/" + s.Account.Email()).Context(ctx).Do()
+			a, err := c.iam.Projects.ServiceAccounts.Get("projects/" + project + "/serviceAccounts/" + s.Account.Email()).Context(ctx).Do()
+			if err == nil && !strings.EqualFold(a.Email, s.Account.Email()) {
+				err = fmt.Errorf("%w: it isn't the account %s", retry.ErrGarbled, s.Account)
+			}
+			return a, err
 		})
 		if failedFor(err, http.StatusNotFound) {
 			return false, nil

@@ -24,7 +24,7 @@ import (
 var shopAccount = identity.MustParseServiceAccount("shop-runner@web-prod.iam.gserviceaccount.com")
 
 // ownPlan gives the service an account of its own, with two roles.
-func ownPlan(t *testing.T, c *recommend.Client) recommend.Plan {
+func ownPlan(t testing.TB, c *recommend.Client) recommend.Plan {
 	t.Helper()
 	p, err := recommend.NewPlan(get(t, c, webRun+"own"), recommend.Choices{
 		Account: shopAccount, Current: identity.MustParseServiceAccount(compute),
@@ -35,7 +35,7 @@ func ownPlan(t *testing.T, c *recommend.Client) recommend.Plan {
 }
 
 // replacePlan replaces a role of the job's account.
-func replacePlan(t *testing.T, c *recommend.Client) recommend.Plan {
+func replacePlan(t testing.TB, c *recommend.Client) recommend.Plan {
 	t.Helper()
 	p, err := recommend.NewPlan(get(t, c, webPolicy+"replace"), recommend.Choices{Remove: []string{"roles/editor"}})
 	require.NoError(t, err)
@@ -135,7 +135,7 @@ func mutates(c fake.Call) bool {
 // again: the same end, marked once.
 func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()
-	for name, plan := range map[string]func(*testing.T, *recommend.Client) recommend.Plan{webRun + "own": ownPlan, webPolicy + "replace": replacePlan} {
+	for name, plan := range map[string]func(testing.TB, *recommend.Client) recommend.Plan{webRun + "own": ownPlan, webPolicy + "replace": replacePlan} {
 		for _, after := range []bool{false, true} {
 			kill := 0
 			for finished := false; !finished; kill++ {

@@ -240,11 +240,13 @@ func (t *transaction) attach(ctx context.Context) error {
 func (t *transaction) move(ctx context.Context, i int) error {
 	s := t.plan.Steps[i]
 	so, err := t.c.isSo(ctx, s)
-	if errors.Is(err, ErrBlocked) {
-		t.set(i, markRefused)
+	switch {
+	case errors.Is(err, ErrBlocked):
+		if t.entry.marks[i] == markNone { // else an earlier run may have moved it
+			t.set(i, markRefused)
+		}
 		return err
-	}
-	if err != nil {
+	case err != nil:
 		return &lookError{err}
 	}
 	if !so {
