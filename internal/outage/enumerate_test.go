@@ -1,6 +1,7 @@
 package outage_test
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -154,6 +155,11 @@ func attempt(ctx context.Context, run action, b *world) (o outcome) {
 	return run(ctx, b)
 }
 
+// errNone stands for the error of what returned none.
+var errNone = errors.New("nothing is wrong")
+
+func orNone(err error) error { return cmp.Or(err, errNone) }
+
 // judge says what is wrong with what an operation did and said, given what it
 // does where nothing goes wrong.
 func (op *operation) judge(before string, clean, o observation) error {
@@ -165,16 +171,16 @@ func (op *operation) judge(before string, clean, o observation) error {
 		return fmt.Errorf("returned after %s, its context ended after %s", o.took, limit)
 	case say.claim == partly:
 		if o.between != nil {
-			return fmt.Errorf("%w (%s, error %v)", o.between, say.value, say.err)
+			return fmt.Errorf("%w (%s): said %w", o.between, say.value, orNone(say.err))
 		}
 	case o.state != before && o.state != clean.state:
-		return fmt.Errorf("neither none nor all of it was done: %s; said %v", difference(clean.state, o.state), say.err)
+		return fmt.Errorf("neither none nor all of it was done: %s: said %w", difference(clean.state, o.state), orNone(say.err))
 	case say.claim == done && o.state != clean.state:
-		return fmt.Errorf("says that it is done (%s, error %v), and it isn't: %s", say.value, say.err, difference(clean.state, o.state))
+		return fmt.Errorf("says that it is done (%s), and it isn't: %s: said %w", say.value, difference(clean.state, o.state), orNone(say.err))
 	case say.claim == notDone && o.state != before:
-		return fmt.Errorf("says %q, which means that nothing was done, and it is done: %s", say.err, difference(before, o.state))
+		return fmt.Errorf("says that nothing was done, and it is done: %s: said %w", difference(before, o.state), orNone(say.err))
 	case say.claim == maybe && !sent && clean.state != before:
-		return fmt.Errorf("says %q, and it has sent nothing that could have an effect", say.err)
+		return fmt.Errorf("says that it may be done, and has sent nothing that could have an effect: said %w", orNone(say.err))
 	case say.err == nil && say.value != clean.outcome.value:
 		return fmt.Errorf("says %q where %q is true", say.value, clean.outcome.value)
 	}
@@ -183,9 +189,9 @@ func (op *operation) judge(before string, clean, o observation) error {
 	}
 	switch {
 	case o.second.err != nil:
-		return fmt.Errorf("said %v; the second run fails: %w", o.outcome.err, o.second.err)
+		return fmt.Errorf("the second run fails: %w, the first said %w", o.second.err, orNone(o.outcome.err))
 	case o.last != clean.state && o.last != clean.last:
-		return fmt.Errorf("said %v; after the second run: %s", o.outcome.err, difference(clean.state, o.last))
+		return fmt.Errorf("after the second run: %s, the first said %w", difference(clean.state, o.last), orNone(o.outcome.err))
 	}
 	return nil
 }
@@ -289,7 +295,8 @@ func (op *operation) enumerate(t *testing.T, matching func(string) bool, wrong m
 			var named, cells, found, expected int
 			try := func(strikes ...outage.Strike) {
 				name := nameOf(op, clean.calls, strikes...)
-				if named++; !matching(name) || thinned(named) {
+				named++
+				if !matching(name) || thinned(named) {
 					return
 				}
 				cells++

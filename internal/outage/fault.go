@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -127,7 +128,7 @@ func Faults() []Fault {
 		Answer("409 exists", http.StatusConflict, google(http.StatusConflict, "ALREADY_EXISTS", "Requested entity already exists")),
 	}
 	for _, s := range statuses() {
-		faults = append(faults, Answer(fmt.Sprint(s.code), s.code, google(s.code, s.name, http.StatusText(s.code))))
+		faults = append(faults, Answer(strconv.Itoa(s.code), s.code, google(s.code, s.name, http.StatusText(s.code))))
 		if s.code >= http.StatusInternalServerError && s.code != http.StatusNotImplemented {
 			faults = append(faults, AnswerAfter(fmt.Sprint(s.code, " after"), s.code, google(s.code, s.name, http.StatusText(s.code))))
 		}

@@ -14,13 +14,13 @@ import (
 )
 
 // withIdentity runs something with a client of package identity.
-func withIdentity(run func(context.Context, *identity.Client) outcome) action {
+func withIdentity(do func(context.Context, *identity.Client) outcome) action {
 	return func(ctx context.Context, b *world) outcome {
 		client, err := identity.NewClient(ctx, b.ClientOptions(fake.Admin)...)
 		if err != nil {
 			return outcome{claim: notDone, err: err}
 		}
-		return run(ctx, client)
+		return do(ctx, client)
 	}
 }
 

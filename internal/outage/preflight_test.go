@@ -52,6 +52,7 @@ func claimOfStep(s preflight.Step) claim {
 		return done
 	case preflight.Failed, preflight.Untried, preflight.Left:
 		return notDone
+	case preflight.Unfinished:
 	}
 	return maybe
 }

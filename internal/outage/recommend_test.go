@@ -72,7 +72,7 @@ func refused(err error) bool {
 	return err != nil && !strings.Contains(err.Error(), "apply the plan again")
 }
 
-type marking func(*recommend.Client, context.Context, recommend.Recommendation) (recommend.Recommendation, error)
+type marking func(context.Context, *recommend.Client, recommend.Recommendation) (recommend.Recommendation, error)
 
 // mark reads the recommendation and changes its state.
 func mark(change marking) action {
@@ -85,24 +85,24 @@ func mark(change marking) action {
 		if err != nil {
 			return outcome{claim: notDone, err: err}
 		}
-		r, err = change(client, ctx, r)
+		r, err = change(ctx, client, r)
 		return outcome{claim: claimOf(err), value: fmt.Sprint(r.State, r.Metadata), err: err}
 	}
 }
 
-func claimIt(c *recommend.Client, ctx context.Context, r recommend.Recommendation) (recommend.Recommendation, error) {
+func claimIt(ctx context.Context, c *recommend.Client, r recommend.Recommendation) (recommend.Recommendation, error) {
 	return c.Claim(ctx, r, map[string]string{"owner": owner})
 }
 
-func succeed(c *recommend.Client, ctx context.Context, r recommend.Recommendation) (recommend.Recommendation, error) {
+func succeed(ctx context.Context, c *recommend.Client, r recommend.Recommendation) (recommend.Recommendation, error) {
 	return c.Succeed(ctx, r, map[string]string{"owner": owner})
 }
 
-func failIt(c *recommend.Client, ctx context.Context, r recommend.Recommendation) (recommend.Recommendation, error) {
+func failIt(ctx context.Context, c *recommend.Client, r recommend.Recommendation) (recommend.Recommendation, error) {
 	return c.Fail(ctx, r, map[string]string{"owner": owner})
 }
 
-func dismiss(c *recommend.Client, ctx context.Context, r recommend.Recommendation) (recommend.Recommendation, error) {
+func dismiss(ctx context.Context, c *recommend.Client, r recommend.Recommendation) (recommend.Recommendation, error) {
 	return c.Dismiss(ctx, r)
 }
 
