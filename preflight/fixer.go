@@ -19,7 +19,6 @@ import (
 	usagebeta "google.golang.org/api/serviceusage/v1beta1"
 
 	"github.com/runidentity/runidentity/identity"
-	"github.com/runidentity/runidentity/internal/access"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
 	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
@@ -72,15 +71,21 @@ func NewFixer(ctx context.Context, opts ...option.ClientOption) (*Fixer, error) 
 type Outcome string
 
 const (
-	// Applied means that it was done.
+	// Applied means that it was done, or that it is so after a request of ours
+	// whose answer got lost.
 	Applied Outcome = "applied"
-	// Unneeded means that it was so already.
+	// Unneeded means that it was so already. Where that can't be read, for a
+	// [CreateAgent] or for want of a permission, it is Applied.
 	Unneeded Outcome = "unneeded"
-	// Left means that it was left out, as a dry run, or as [Fixer.Guardrails] isn't set.
+	// Left means skipped: [Fixer.DryRun] is set, or the fix changes a guardrail
+	// and [Fixer.Guardrails] isn't set.
 	Left Outcome = "left"
-	// Failed means that it was tried; the error says why it failed.
+	// Failed means that it was tried and is not done; the error says why.
 	Failed Outcome = "failed"
-	// Untried means that one before it failed.
+	// Unfinished means that it was tried and may be done, or may be done yet; the
+	// error says why that isn't known. Applying it again is safe.
+	Unfinished Outcome = "unfinished"
+	// Untried means that one before it was not done.
 	Untried Outcome = "untried"
 )
 
@@ -119,9 +124,10 @@ func (s *Step) UnmarshalJSON(text []byte) error {
 }
 
 // Apply applies fixes one after the other, in the order of [Fixes], and returns
-// what became of each. It ends with the first that fails; the error wraps the
-// server's, and the steps say what was done before. A fix for a deployer whose
-// name isn't known is refused before anything is done.
+// what became of each. It ends with the first that is not known to be done; the
+// error wraps the server's, and the steps say what was done before. The error is
+// an [*identity.UnfinishedError] if that fix may be done all the same. A fix for a
+// deployer whose name isn't known is refused before anything is done.
 func (f *Fixer) Apply(ctx context.Context, fixes ...Fix) ([]Step, error) {
 	for _, fix := range fixes {
 		err := errors.New("there is a nil fix among them")
@@ -144,35 +150,26 @@ func (f *Fixer) Apply(ctx context.Context, fixes ...Fix) ([]Step, error) {
 			steps[i].Outcome = Left
 			continue
 		}
-		changed, err := f.apply(ctx, fix)
-		if onNewAccount(fix, steps[:i]) && isMissing(err) {
-			changed, err = f.applyAgain(ctx, fix, isMissing)
+		unseen := func(error) bool { return false }
+		if onNewAccount(fix, steps[:i]) {
+			unseen = isMissing
 		}
+		outcome, err := f.apply(ctx, fix, unseen)
 		if agent, ok := missingAgent(fix, err); ok {
-			made, agentErr := f.apply(ctx, agent)
-			steps = slices.Insert(steps, i, Step{agent, outcomeOf(made, agentErr)})
+			made, agentErr := f.apply(ctx, agent, unseen)
+			steps = slices.Insert(steps, i, Step{agent, made})
 			i++
 			if agentErr != nil {
 				err = fmt.Errorf("%w; %s: %w", err, agent, agentErr)
 			} else {
-				changed, err = f.applyAgain(ctx, fix, func(err error) bool { return errors.Is(err, allowpolicy.ErrNoSuchMember) })
+				outcome, err = f.apply(ctx, fix, func(err error) bool { return errors.Is(err, allowpolicy.ErrNoSuchMember) })
 			}
 		}
-		if steps[i].Outcome = outcomeOf(changed, err); err != nil {
+		if steps[i].Outcome = outcome; err != nil {
 			return steps, fmt.Errorf("%s: %w", fix, err)
 		}
 	}
 	return steps, nil
-}
-
-func outcomeOf(changed bool, err error) Outcome {
-	switch {
-	case err != nil:
-		return Failed
-	case changed:
-		return Applied
-	}
-	return Unneeded
 }
 
 // missingAgent returns the fix that creates the Cloud Run service agent that a
@@ -205,22 +202,6 @@ func isMissing(err error) bool {
 	return hasCode(err, http.StatusNotFound) || hasCode(err, http.StatusForbidden)
 }
 
-// applyAgain applies a fix until it doesn't fail for something that was just made
-// and isn't seen yet.
-func (f *Fixer) applyAgain(ctx context.Context, fix Fix, unseen func(error) bool) (bool, error) {
-	last := time.Now().Add(f.patience())
-	var backoff retry.Backoff
-	for {
-		changed, err := f.apply(ctx, fix)
-		if !unseen(err) {
-			return changed, err
-		}
-		if err := backoff.PauseUntil(ctx, last, err); err != nil {
-			return false, err
-		}
-	}
-}
-
 func (f *Fixer) patience() time.Duration {
 	if f.Wait > 0 {
 		return f.Wait
@@ -228,181 +209,71 @@ func (f *Fixer) patience() time.Duration {
 	return 5 * time.Minute
 }
 
-// apply applies a fix and says whether that made a difference.
-func (f *Fixer) apply(ctx context.Context, fix Fix) (changed bool, err error) {
+// apply applies a fix, again for a while if it fails for something that was just
+// made and isn't seen yet.
+func (f *Fixer) apply(ctx context.Context, fix Fix, unseen func(error) bool) (Outcome, error) {
+	last := time.Now().Add(f.patience())
+	var backoff retry.Backoff
+	open := false // whether an attempt may have had its effect
+	for {
+		changed, err := f.attempt(ctx, fix)
+		var unfinished *identity.UnfinishedError
+		open = open || errors.As(err, &unfinished)
+		final := err
+		if unseen(err) {
+			if final = backoff.PauseUntil(ctx, last, err); final == nil {
+				continue
+			}
+		}
+		switch {
+		case final == nil && (changed || open), final != nil && changed:
+			return Applied, final
+		case final == nil:
+			return Unneeded, nil
+		case open:
+			return Unfinished, mayBe(final)
+		}
+		return Failed, final
+	}
+}
+
+// mayBe marks an error as one of a fix that may be done all the same.
+func mayBe(err error) error {
+	if _, ok := errors.AsType[*identity.UnfinishedError](err); ok {
+		return err
+	}
+	return &identity.UnfinishedError{Err: err}
+}
+
+// attempt applies a fix once and says whether that made a difference. An error that
+// is an [*identity.UnfinishedError] leaves open whether it did.
+func (f *Fixer) attempt(ctx context.Context, fix Fix) (changed bool, err error) {
 	switch fix := fix.(type) {
 	case GrantRole:
-		edited, err := f.policies.Edit(ctx, fix.Resource, allowpolicy.Change{
-			Role: fix.Role, Member: fix.Member, Condition: allowpolicy.Condition(fix.Condition),
-		})
-		return len(edited.Made) > 0, err
+		return f.grant(ctx, fix)
 	case EnableAPI:
-		err := f.enableAPI(ctx, fix)
-		return err == nil, err
+		return f.settle(ctx, f.enableAPI(fix))
 	case CreateAgent:
-		return true, f.createAgent(ctx, fix)
+		return f.settle(ctx, f.createAgent(fix))
 	case CreateAccount:
 		a, err := f.accounts.EnsureServiceAccount(ctx, identity.AccountSpec{ServiceAccount: fix.Account, Wait: f.patience()})
 		return a.Created, err
 	case EnableAccount:
-		_, err := retry.Do(ctx, func() (*iam.Empty, error) {
-			return f.iam.Projects.ServiceAccounts.Enable(accountIn(fix.Project, fix.Account).name, &iam.EnableServiceAccountRequest{}).Context(ctx).Do()
-		})
-		return true, err
+		return f.settle(ctx, f.enableAccount(fix))
 	case AllowCrossProject:
-		return f.allowCrossProject(ctx, fix)
+		return f.settle(ctx, f.allowCrossProject(fix))
 	case ExemptFromDeny:
-		return f.exempt(ctx, fix)
+		return f.settle(ctx, f.exempt(fix))
 	}
 	return false, fmt.Errorf("unknown fix %T", fix)
 }
 
-func (f *Fixer) enableAPI(ctx context.Context, fix EnableAPI) error {
-	return f.await(ctx, func(name string) (operation, error) {
-		call := f.usage.Operations.Get(name).Context(ctx).Do
-		if name == "" {
-			service := "projects/" + fix.Project + "/services/" + fix.Service
-			call = f.usage.Services.Enable(service, &serviceusage.EnableServiceRequest{}).Context(ctx).Do
-		}
-		op, err := call()
-		switch {
-		case err != nil:
-			return operation{}, err
-		case op.Error != nil:
-			return ended(op.Name, op.Error.Code, op.Error.Message), nil
-		}
-		return operation{name: op.Name, done: op.Done}, nil
+func (f *Fixer) grant(ctx context.Context, fix GrantRole) (bool, error) {
+	edited, err := f.policies.Edit(ctx, fix.Resource, allowpolicy.Change{
+		Role: fix.Role, Member: fix.Member, Condition: allowpolicy.Condition(fix.Condition),
 	})
-}
-
-func (f *Fixer) createAgent(ctx context.Context, fix CreateAgent) error {
-	return f.await(ctx, func(name string) (operation, error) {
-		call := f.agents.Operations.Get(name).Context(ctx).Do
-		if name == "" {
-			call = f.agents.Services.GenerateServiceIdentity("projects/" + fix.Project + "/services/" + fix.Service).Context(ctx).Do
-		}
-		op, err := call()
-		switch {
-		case err != nil:
-			return operation{}, err
-		case op.Error != nil:
-			return ended(op.Name, op.Error.Code, op.Error.Message), nil
-		}
-		return operation{name: op.Name, done: op.Done}, nil
-	})
-}
-
-// operation is a long-running operation of any API.
-type operation struct {
-	name    string
-	done    bool
-	failure error
-}
-
-// ended is an operation that failed.
-func ended(name string, code int64, message string) operation {
-	return operation{name, true, fmt.Errorf("the server ended %s with code %d: %s", name, code, message)}
-}
-
-// await starts an operation, with a call for no name, and waits until it has
-// ended, reading it by its name; for [Fixer.Wait] at most.
-func (f *Fixer) await(ctx context.Context, call func(name string) (operation, error)) error {
-	op, err := retry.Do(ctx, func() (operation, error) { return call("") })
-	last := time.Now().Add(f.patience())
-	var backoff retry.Backoff
-	for err == nil && !op.done {
-		if err = backoff.PauseUntil(ctx, last, errUnderWay); err == nil {
-			op, err = retry.Do(ctx, func() (operation, error) { return call(op.name) })
-		}
+	if errors.Is(err, allowpolicy.ErrOpen) {
+		err = mayBe(err)
 	}
-	if err != nil {
-		return err
-	}
-	return op.failure
-}
-
-var errUnderWay = errors.New("the operation is still under way")
-
-// maxConflicts is how often a policy is read and changed again because someone
-// else wrote it in between.
-const maxConflicts = 20
-
-func (f *Fixer) allowCrossProject(ctx context.Context, fix AllowCrossProject) (bool, error) {
-	parent := "projects/" + fix.Project
-	name := parent + "/policies/" + crossProjectConstraint
-	type policy = orgpolicy.GoogleCloudOrgpolicyV2Policy
-	off := []*orgpolicy.GoogleCloudOrgpolicyV2PolicySpecPolicyRule{{ForceSendFields: []string{"Enforce"}}}
-	var conflicts retry.Backoff
-	for attempt := 1; ; attempt++ {
-		p, err := retry.Do(ctx, func() (*policy, error) { return f.org.Projects.Policies.Get(name).Context(ctx).Do() })
-		absent := hasCode(err, http.StatusNotFound)
-		switch {
-		case absent:
-			_, err = retry.Do(ctx, func() (*policy, error) {
-				return f.org.Projects.Policies.Create(parent, &policy{
-					Name: name, Spec: &orgpolicy.GoogleCloudOrgpolicyV2PolicySpec{Rules: off},
-				}).Context(ctx).Do()
-			})
-		case err == nil:
-			if p.Spec == nil {
-				p.Spec = &orgpolicy.GoogleCloudOrgpolicyV2PolicySpec{Etag: p.Etag}
-			}
-			if len(p.Spec.Rules) == 1 && !p.Spec.Rules[0].Enforce && p.Spec.Rules[0].Condition == nil {
-				return false, nil
-			}
-			p.Spec.Rules, p.Spec.Reset, p.Spec.InheritFromParent = off, false, false
-			_, err = retry.Do(ctx, func() (*policy, error) {
-				return f.org.Projects.Policies.Patch(name, p).UpdateMask("policy.spec").Context(ctx).Do()
-			})
-		}
-		if !hasCode(err, http.StatusConflict) || attempt >= maxConflicts {
-			return err == nil, err
-		}
-		if err := conflicts.Pause(ctx, err); err != nil {
-			return false, err
-		}
-	}
-}
-
-func (f *Fixer) exempt(ctx context.Context, fix ExemptFromDeny) (bool, error) {
-	principal := denyPrincipal(fix.Member)
-	var conflicts retry.Backoff
-	for attempt := 1; ; attempt++ {
-		p, err := retry.Do(ctx, func() (*iamv2.GoogleIamV2Policy, error) { return f.deny.Policies.Get(fix.Policy).Context(ctx).Do() })
-		if err != nil {
-			return false, err
-		}
-		if fix.Rule < 0 || fix.Rule >= len(p.Rules) || p.Rules[fix.Rule].DenyRule == nil {
-			return false, fmt.Errorf("the policy has no rule %d any more: check again", fix.Rule)
-		}
-		rule := p.Rules[fix.Rule].DenyRule
-		about := access.DenyRule{DeniedPermissions: rule.DeniedPermissions, ExceptionPermissions: rule.ExceptionPermissions}
-		if fix.Permission != "" && !about.Denies(fix.Permission) {
-			return false, fmt.Errorf("rule %d of the policy doesn't deny %s any more: check again", fix.Rule, fix.Permission)
-		}
-		if slices.Contains(rule.ExceptionPrincipals, principal) {
-			return false, nil
-		}
-		rule.ExceptionPrincipals = append(rule.ExceptionPrincipals, principal)
-		err = f.await(ctx, func(name string) (operation, error) {
-			call := f.deny.Policies.Operations.Get(name).Context(ctx).Do
-			if name == "" {
-				call = f.deny.Policies.Update(p.Name, p).Context(ctx).Do
-			}
-			op, err := call()
-			switch {
-			case err != nil:
-				return operation{}, err
-			case op.Error != nil:
-				return ended(op.Name, op.Error.Code, op.Error.Message), nil
-			}
-			return operation{name: op.Name, done: op.Done}, nil
-		})
-		if !hasCode(err, http.StatusConflict) || attempt >= maxConflicts {
-			return err == nil, err
-		}
-		if err := conflicts.Pause(ctx, err); err != nil {
-			return false, err
-		}
-	}
+	return len(edited.Made) > 0, err
 }

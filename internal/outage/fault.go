@@ -3,6 +3,8 @@ package outage
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -126,7 +128,7 @@ func Faults() []Fault {
 		Answer("409 exists", http.StatusConflict, google(http.StatusConflict, "ALREADY_EXISTS", "Requested entity already exists")),
 	}
 	for _, s := range statuses() {
-		faults = append(faults, Answer(fmt.Sprint(s.code), s.code, google(s.code, s.name, http.StatusText(s.code))))
+		faults = append(faults, Answer(strconv.Itoa(s.code), s.code, google(s.code, s.name, http.StatusText(s.code))))
 		if s.code >= http.StatusInternalServerError && s.code != http.StatusNotImplemented {
 			faults = append(faults, AnswerAfter(fmt.Sprint(s.code, " after"), s.code, google(s.code, s.name, http.StatusText(s.code))))
 		}
@@ -138,6 +140,15 @@ func Faults() []Fault {
 		faults = append(faults, Answer(fmt.Sprint(code, " html"), code, page))
 	}
 	return faults
+}
+
+// Representatives returns one of each kind of [Faults]: for combinations of them.
+func Representatives() []Fault {
+	names := []string{
+		"drop before", "drop after", "drop, applied 2s later", "drop, applied 5m0s later", "truncate", "hang", "hang after", "kill before", "kill after",
+		"200 {}", "200 html", "401", "403", "404", "409", "429", "503", "503 after", "504, applied 2s later", "502 html",
+	}
+	return slices.DeleteFunc(Faults(), func(f Fault) bool { return !slices.Contains(names, f.Name) })
 }
 
 type status struct {

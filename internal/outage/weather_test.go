@@ -72,11 +72,11 @@ func TestFaults(t *testing.T) {
 			ctx, cancel := w.Begin(parent)
 			defer cancel()
 			began := time.Now()
-			status, body, err := create(ctx, b, "runner")
+			status, body, err := create(ctx, b, "walker")
 			took := time.Since(began)
-			now := exists(t, b, "runner")
+			now := exists(t, b, "walker")
 			w.Close()
-			assert.Equal(t, f.CarriesOut(), exists(t, b, "runner"), "%s: carried out", f)
+			assert.Equal(t, f.CarriesOut(), exists(t, b, "walker"), "%s: carried out", f)
 			assert.Equal(t, f.CarriesOut() && !strings.Contains(f.Name, "later"), now, "%s: carried out at once", f)
 			assert.Equal(t, f.CarriesOut(), w.Calls()[0].CarriedOut, "%s: noted", f)
 			switch {
@@ -101,7 +101,7 @@ func TestFaults(t *testing.T) {
 			default:
 				require.NoError(t, err, f.Name)
 				assert.Equal(t, f.Name[:3], strconv.Itoa(status))
-				assert.NotContains(t, body, "runner@", "%s: the backend's answer", f)
+				assert.NotContains(t, body, "walker@", "%s: the backend's answer", f)
 			}
 			status, _, err = create(t.Context(), b, "another")
 			require.NoError(t, err, "%s: the call after it", f)
@@ -109,6 +109,7 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	assert.Greater(t, len(names), 45)
+	assert.Len(t, outage.Representatives(), 20)
 }
 
 func TestForeverAndClear(t *testing.T) {
@@ -143,17 +144,17 @@ func TestPair(t *testing.T) {
 		b, w := under(outage.Strike{Call: 1, Fault: outage.DropLate(time.Hour)}, outage.Strike{Call: 2, Fault: outage.KillAfter()})
 		ctx, cancel := w.Begin(t.Context())
 		defer cancel()
-		_, _, err := create(ctx, b, "runner")
+		_, _, err := create(ctx, b, "walker")
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		_, _, err = create(ctx, b, "another")
 		require.ErrorIs(t, err, context.Canceled)
 		require.Error(t, ctx.Err())
-		assert.False(t, exists(t, b, "runner"))
+		assert.False(t, exists(t, b, "walker"))
 		assert.True(t, exists(t, b, "another"))
 		began := time.Now()
 		w.Close()
 		assert.Equal(t, time.Hour, time.Since(began), "it lands although the caller is gone")
-		assert.True(t, exists(t, b, "runner"))
+		assert.True(t, exists(t, b, "walker"))
 		assert.Equal(t, http.StatusOK, w.Calls()[0].Status)
 	})
 }
