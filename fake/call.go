@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -33,10 +34,10 @@ type Call struct {
 	Duration time.Duration
 }
 
-// call is a request on its way through the fake.
+// call is a request on its way through the fake. It has no way to the Backend:
+// what a handler needs of the cloud is in the state that it is handed.
 type call struct {
 	*route
-	b      *Backend
 	ctx    context.Context //nolint:containedctx // a call lasts as long as its context
 	params []string        // of the path, in order
 	query  url.Values
@@ -44,12 +45,22 @@ type call struct {
 	location string
 	caller   caller
 	body     []byte
-	now      time.Time
+	// message is the body as object returns it, flaw what is wrong with it.
+	message object
+	flaw    error
+	now     time.Time
+	delays  delays
 	// ends is set by a fault: the condition in which the call's operation
 	// shall end.
 	ends object
 	// fails is set by a fault: the error with which it shall end.
 	fails rawJSON
+	// then is set by a handler that can't answer yet: what answers after a wait.
+	then func(*call, *state) ([]byte, error)
+	wait time.Duration
+	// reports are what fails the test, if the backend has one: tested.
+	reports []string
+	tested  bool
 }
 
 // maxBody is the largest request body that is read.
@@ -73,14 +84,32 @@ func readBody(r *http.Request) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// object decodes the body and normalizes it as a message of the method's
-// request schema.
-func (c *call) object() (object, error) {
-	o, err := decodeObject(c.body)
-	if err != nil {
-		return nil, err
+// decodeMessage decodes the body, if there is one, and normalizes it as a message
+// of the method's request schema.
+func (c *call) decodeMessage() {
+	if len(c.body) == 0 {
+		return
 	}
-	return o, c.check().normalize(c.method.Request, o, "")
+	if c.message, c.flaw = decodeObject(c.body); c.flaw == nil {
+		c.flaw = c.check().normalize(c.method.Request, c.message, "")
+	}
+}
+
+// object returns the message in the body, which the handler may change, or the
+// API's error. What a handler refuses before it asks for the message, it refuses
+// whatever is wrong with that.
+func (c *call) object() (object, error) {
+	if c.message == nil && c.flaw == nil {
+		c.message = object{}
+	}
+	return c.message, c.flaw
+}
+
+// report notes what fails the test.
+func (c *call) report(format string, args ...any) {
+	if c.tested {
+		c.reports = append(c.reports, fmt.Sprintf(format, args...))
+	}
 }
 
 func (c *call) check() checker { return checker{c.api.Schemas} }

@@ -68,13 +68,11 @@ func unauthenticated() *statusError {
 
 // callerIsDead says whether the caller is a service account that is deleted or
 // disabled.
-func (c *call) callerIsDead() bool {
+func (c *call) callerIsDead(st *state) bool {
 	email, ok := strings.CutPrefix(c.caller.member, "serviceAccount:")
 	if !ok {
 		return false
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	a := c.b.accounts[email]
+	a := st.accounts[email]
 	return a != nil && (a.deleted || a.disabled)
 }

@@ -1,9 +1,7 @@
 package fake
 
 import (
-	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"google.golang.org/api/run/v2"
@@ -58,18 +56,6 @@ func QuotaExhausted() Fault {
 	return Fault{Status: http.StatusTooManyRequests, Body: string(e.body())}
 }
 
-// weather is what happens to calls before they are carried out.
-type weather struct {
-	faults     map[string][]*Fault
-	latency    map[string]time.Duration
-	operations map[string]time.Duration
-	// accounts and grants are how long new ones take to be seen everywhere.
-	accounts, grants time.Duration
-}
-
-// everyMethod stands for methods that have no setting of their own.
-const everyMethod = ""
-
 // Inject makes calls of a method go wrong. Of several faults, the first that
 // has not run out hits. The method is its discovery ID, such as
 // "run.projects.locations.jobs.patch"; Inject panics if there is none.
@@ -82,25 +68,20 @@ func (b *Backend) Inject(method string, f Fault) {
 	if f.Failure != nil {
 		f.Failure = &[]run.GoogleRpcStatus{*f.Failure}[0]
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.weather.faults == nil {
-		b.weather.faults = make(map[string][]*Fault)
-	}
-	b.weather.faults[method] = append(b.weather.faults[method], &f)
+	b.weather.inject(method, &f)
 }
 
 // SetLatency makes every call of the methods take that long, or of all methods
 // when none is named.
 func (b *Backend) SetLatency(d time.Duration, methods ...string) {
-	b.set(&b.weather.latency, d, methods)
+	b.weather.set(&b.weather.latency, d, methods)
 }
 
 // SetOperationTime makes the operations that the methods start take that
 // long, or those of all methods when none is named: 0, the default, means
 // that an operation is done when it is next looked at.
 func (b *Backend) SetOperationTime(d time.Duration, methods ...string) {
-	b.set(&b.weather.operations, d, methods)
+	b.weather.set(&b.weather.operations, d, methods)
 }
 
 // SetPropagation makes accounts and grants that are made from now on take
@@ -108,25 +89,7 @@ func (b *Backend) SetOperationTime(d time.Duration, methods ...string) {
 // and 404, beginning with 200, and Cloud Run answers as if it were not there.
 // Seeding is not delayed.
 func (b *Backend) SetPropagation(accounts, grants time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.weather.accounts, b.weather.grants = accounts, grants
-}
-
-func (b *Backend) set(times *map[string]time.Duration, d time.Duration, methods []string) {
-	if len(methods) == 0 {
-		methods = []string{everyMethod}
-	} else {
-		mustKnow(methods...)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if *times == nil {
-		*times = make(map[string]time.Duration)
-	}
-	for _, m := range methods {
-		(*times)[m] = d
-	}
+	b.weather.propagate(accounts, grants)
 }
 
 func mustKnow(methods ...string) {
@@ -137,50 +100,11 @@ func mustKnow(methods ...string) {
 	}
 }
 
-// weatherFor takes the fault that hits this call, if any.
-func (b *Backend) weatherFor(method string) (fault Fault, faulty bool, latency time.Duration) {
-	b.mu.RLock()
-	latency = setting(b.weather.latency, method)
-	calm := len(b.weather.faults[method]) == 0
-	b.mu.RUnlock()
-	if calm {
-		return Fault{}, false, latency
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	faults := b.weather.faults[method]
-	for i, f := range faults {
-		if f.Skip > 0 {
-			f.Skip--
-			continue
-		}
-		hit := *f
-		if f.Times == 1 {
-			b.weather.faults[method] = slices.Delete(slices.Clone(faults), i, i+1)
-		} else if f.Times > 1 {
-			f.Times--
-		}
-		return hit, true, latency
-	}
-	return Fault{}, false, latency
-}
-
-func setting(times map[string]time.Duration, method string) time.Duration {
-	if d, ok := times[method]; ok {
-		return d
-	}
-	return times[everyMethod]
-}
-
-// operationTime is how long an operation that the call starts takes. The
-// backend is locked.
-func (c *call) operationTime() time.Duration { return setting(c.b.weather.operations, c.method.ID) }
-
 // before applies the part of a fault that comes before the call is carried
 // out. It returns the answer or the error with which the call ends, or
 // neither.
 func (b *Backend) before(c *call, f Fault) (*answer, error) {
-	if err := b.pause(c.ctx, f.Delay); err != nil {
+	if err := b.lifetime.pause(c.ctx, f.Delay); err != nil {
 		return nil, err
 	}
 	if f.Condition != nil {
@@ -191,12 +115,7 @@ func (b *Backend) before(c *call, f Fault) (*answer, error) {
 	}
 	switch {
 	case f.Hang:
-		select {
-		case <-c.ctx.Done():
-			return nil, c.ctx.Err()
-		case <-b.done:
-			return nil, errDropped
-		}
+		return nil, b.lifetime.hang(c.ctx)
 	case f.DropBefore:
 		return nil, errDropped
 	case f.Status != 0:
@@ -207,21 +126,4 @@ func (b *Backend) before(c *call, f Fault) (*answer, error) {
 		return &answer{status: f.Status, header: f.Header, body: body}, nil
 	}
 	return nil, nil
-}
-
-// pause waits, or ends early with the caller or the backend.
-func (b *Backend) pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-b.done:
-		return errDropped
-	}
 }

@@ -34,10 +34,10 @@ type orgPolicy struct {
 const crossProjectConstraint = "iam.disableCrossProjectServiceAccountUsage"
 
 // enforced says whether a boolean constraint is enforced on a resource: by the
-// policy nearest to it, or by the constraint's default. The backend is locked.
-func (b *Backend) enforced(constraint string, n *node, byDefault bool) bool {
+// policy nearest to it, or by the constraint's default.
+func (st *state) enforced(constraint string, n *node, byDefault bool) bool {
 	for id := range n.ancestors {
-		p := b.orgPolicies.set[id][constraint]
+		p := st.orgPolicies.set[id][constraint]
 		switch {
 		case p == nil || p.spec == nil:
 		case p.spec["reset"] == true:
@@ -61,11 +61,11 @@ func rulesOf(spec object) []object {
 	return rules
 }
 
-// effectiveRules are the rules in force on a resource. The backend is locked.
+// effectiveRules are the rules in force on a resource.
 // https://cloud.google.com/resource-manager/docs/organization-policy/understanding-hierarchy
-func (b *Backend) effectiveRules(k *orgConstraint, n *node) []object {
+func (st *state) effectiveRules(k *orgConstraint, n *node) []object {
 	if !k.list {
-		return []object{{"enforce": b.enforced(k.id, n, k.deny)}}
+		return []object{{"enforce": st.enforced(k.id, n, k.deny)}}
 	}
 	// Rules are inherited from policies only: the constraint's default, which
 	// is no rule, is in force where no policy is. That much is inferred from
@@ -73,7 +73,7 @@ func (b *Backend) effectiveRules(k *orgConstraint, n *node) []object {
 	var rules []object
 	set := false
 	for id := range n.ancestors {
-		p := b.orgPolicies.set[id][k.id]
+		p := st.orgPolicies.set[id][k.id]
 		if p == nil || p.spec == nil {
 			continue
 		}
@@ -139,13 +139,13 @@ func appendNew(to []any, values any) []any {
 }
 
 // orgNode finds the project, folder or organization of a name such as
-// "projects/web-prod". The backend is locked.
-func (b *Backend) orgNode(name string) *node {
+// "projects/web-prod".
+func (st *state) orgNode(name string) *node {
 	id, ok := strings.CutPrefix(name, "projects/")
 	if !ok {
-		return b.parentNode(name)
+		return st.parentNode(name)
 	}
-	if p := b.projects[id]; p != nil && !p.deleted {
+	if p := st.projects[id]; p != nil && !p.deleted {
 		return &p.node
 	}
 	return nil
@@ -154,12 +154,12 @@ func (b *Backend) orgNode(name string) *node {
 // orgResource returns the resource that the path begins with, and its name as
 // the path has it, if the caller has the permission on it. Answers name the
 // resource as it was asked for: the documentation has them name a project by
-// its number, the recordings by its id. The backend is locked.
-func (c *call) orgResource(permission string) (*node, string, error) {
+// its number, the recordings by its id.
+func (c *call) orgResource(st *state, permission string) (*node, string, error) {
 	kind := strings.Split(c.method.ID, ".")[1]
 	name := kind + "/" + c.params[0]
-	n := c.b.orgNode(name)
-	if n == nil || !c.may(permission, n) {
+	n := st.orgNode(name)
+	if n == nil || !c.may(st, permission, n) {
 		return nil, "", denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name)
 	}
 	return n, name, nil
@@ -167,12 +167,12 @@ func (c *call) orgResource(permission string) (*node, string, error) {
 
 // orgPolicyOf is orgResource together with the constraint that params[1]
 // names.
-func (c *call) orgPolicyOf(permission string) (*node, string, *orgConstraint, error) {
-	n, name, err := c.orgResource(permission)
+func (c *call) orgPolicyOf(st *state, permission string) (*node, string, *orgConstraint, error) {
+	n, name, err := c.orgResource(st, permission)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	k := c.b.orgConstraintFor(n, c.params[1])
+	k := st.orgConstraintFor(n, c.params[1])
 	if k == nil {
 		return nil, "", nil, orgPolicyMissing()
 	}
@@ -187,21 +187,21 @@ func orgPolicyMissing() *statusError { return notFound("Requested entity was not
 
 func orgPolicyHandlers() map[string]handler {
 	handlers := map[string]handler{
-		"orgpolicy.organizations.customConstraints.create": (*call).createCustomConstraint,
-		"orgpolicy.organizations.customConstraints.get":    (*call).getCustomConstraint,
-		"orgpolicy.organizations.customConstraints.list":   (*call).listCustomConstraints,
-		"orgpolicy.organizations.customConstraints.patch":  (*call).patchCustomConstraint,
-		"orgpolicy.organizations.customConstraints.delete": (*call).deleteCustomConstraint,
+		"orgpolicy.organizations.customConstraints.create": writes((*call).createCustomConstraint),
+		"orgpolicy.organizations.customConstraints.get":    reads((*call).getCustomConstraint),
+		"orgpolicy.organizations.customConstraints.list":   reads((*call).listCustomConstraints),
+		"orgpolicy.organizations.customConstraints.patch":  writes((*call).patchCustomConstraint),
+		"orgpolicy.organizations.customConstraints.delete": writes((*call).deleteCustomConstraint),
 	}
 	for _, kind := range []string{"projects", "folders", "organizations"} {
 		prefix := "orgpolicy." + kind + "."
-		handlers[prefix+"constraints.list"] = (*call).listConstraints
-		handlers[prefix+"policies.create"] = (*call).createOrgPolicy
-		handlers[prefix+"policies.get"] = (*call).getOrgPolicy
-		handlers[prefix+"policies.getEffectivePolicy"] = (*call).getEffectiveOrgPolicy
-		handlers[prefix+"policies.list"] = (*call).listOrgPolicies
-		handlers[prefix+"policies.patch"] = (*call).patchOrgPolicy
-		handlers[prefix+"policies.delete"] = (*call).deleteOrgPolicy
+		handlers[prefix+"constraints.list"] = reads((*call).listConstraints)
+		handlers[prefix+"policies.create"] = writes((*call).createOrgPolicy)
+		handlers[prefix+"policies.get"] = reads((*call).getOrgPolicy)
+		handlers[prefix+"policies.getEffectivePolicy"] = reads((*call).getEffectiveOrgPolicy)
+		handlers[prefix+"policies.list"] = reads((*call).listOrgPolicies)
+		handlers[prefix+"policies.patch"] = writes((*call).patchOrgPolicy)
+		handlers[prefix+"policies.delete"] = writes((*call).deleteOrgPolicy)
 	}
 	return handlers
 }

@@ -80,9 +80,8 @@ func (k *orgConstraint) json(resource string) object {
 }
 
 // orgConstraintFor returns the constraint of that id, built in or a custom one
-// of the organization that the resource is in; nil if there is none. The
-// backend is locked.
-func (b *Backend) orgConstraintFor(n *node, id string) *orgConstraint {
+// of the organization that the resource is in; nil if there is none.
+func (st *state) orgConstraintFor(n *node, id string) *orgConstraint {
 	if k := orgConstraints()[id]; k != nil {
 		return k
 	}
@@ -90,17 +89,15 @@ func (b *Backend) orgConstraintFor(n *node, id string) *orgConstraint {
 	for top.parent != nil {
 		top = top.parent
 	}
-	if b.orgPolicies.custom[top.resourceID()][id] == nil {
+	if st.orgPolicies.custom[top.resourceID()][id] == nil {
 		return nil
 	}
 	return &orgConstraint{id: id}
 }
 
 // listConstraints lists the built-in constraints.
-func (c *call) listConstraints() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	_, resource, err := c.orgResource("orgpolicy.constraints.list")
+func (c *call) listConstraints(st *state) ([]byte, error) {
+	_, resource, err := c.orgResource(st, "orgpolicy.constraints.list")
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +130,12 @@ func validCustomConstraintID(id string) bool {
 	})
 }
 
-func (c *call) createCustomConstraint() ([]byte, error) {
+func (c *call) createCustomConstraint(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, org, err := c.orgResource("orgpolicy.customConstraints.create")
+	n, org, err := c.orgResource(st, "orgpolicy.customConstraints.create")
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +146,7 @@ func (c *call) createCustomConstraint() ([]byte, error) {
 	if err := checkCustomConstraint(in); err != nil {
 		return nil, err
 	}
-	s := &c.b.orgPolicies
+	s := &st.orgPolicies
 	if s.custom[n.resourceID()][id] != nil {
 		return nil, alreadyExists("Requested entity already exists")
 	}
@@ -161,60 +156,53 @@ func (c *call) createCustomConstraint() ([]byte, error) {
 	if s.custom[n.resourceID()] == nil {
 		s.custom[n.resourceID()] = make(map[string]object)
 	}
-	return c.putCustomConstraint(n, id, in)
+	return c.putCustomConstraint(st, n, id, in)
 }
 
-func (c *call) putCustomConstraint(n *node, id string, in object) ([]byte, error) {
+func (c *call) putCustomConstraint(st *state, n *node, id string, in object) ([]byte, error) {
 	in["name"] = n.resourceID() + "/customConstraints/" + id
-	in["updateTime"] = timestamp(c.b.tick(c.now))
-	c.b.orgPolicies.custom[n.resourceID()][id] = in
+	in["updateTime"] = timestamp(st.tick(c.now))
+	st.orgPolicies.custom[n.resourceID()][id] = in
 	return mustEncode(in), nil
 }
 
-// findCustomConstraint returns the custom constraint that the path names. The
-// backend is locked.
-func (c *call) findCustomConstraint(verb string) (*node, object, error) {
-	n, _, err := c.orgResource("orgpolicy.customConstraints." + verb)
+// findCustomConstraint returns the custom constraint that the path names.
+func (c *call) findCustomConstraint(st *state, verb string) (*node, object, error) {
+	n, _, err := c.orgResource(st, "orgpolicy.customConstraints."+verb)
 	if err != nil {
 		return nil, nil, err
 	}
-	k := c.b.orgPolicies.custom[n.resourceID()][c.params[1]]
+	k := st.orgPolicies.custom[n.resourceID()][c.params[1]]
 	if k == nil {
 		return nil, nil, orgPolicyMissing()
 	}
 	return n, k, nil
 }
 
-func (c *call) getCustomConstraint() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	_, k, err := c.findCustomConstraint("get")
+func (c *call) getCustomConstraint(st *state) ([]byte, error) {
+	_, k, err := c.findCustomConstraint(st, "get")
 	if err != nil {
 		return nil, err
 	}
 	return mustEncode(k), nil
 }
 
-func (c *call) listCustomConstraints() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, _, err := c.orgResource("orgpolicy.customConstraints.list")
+func (c *call) listCustomConstraints(st *state) ([]byte, error) {
+	n, _, err := c.orgResource(st, "orgpolicy.customConstraints.list")
 	if err != nil {
 		return nil, err
 	}
-	custom := c.b.orgPolicies.custom[n.resourceID()]
+	custom := st.orgPolicies.custom[n.resourceID()]
 	return c.orgList("customConstraints", slices.Sorted(maps.Keys(custom)), func(id string) object { return custom[id] })
 }
 
 // patchCustomConstraint overwrites all fields; it has no mask.
-func (c *call) patchCustomConstraint() ([]byte, error) {
+func (c *call) patchCustomConstraint(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, k, err := c.findCustomConstraint("update")
+	n, k, err := c.findCustomConstraint(st, "update")
 	if err != nil {
 		return nil, err
 	}
@@ -227,18 +215,16 @@ func (c *call) patchCustomConstraint() ([]byte, error) {
 	if !equal(in["resourceTypes"], k["resourceTypes"]) {
 		return nil, invalid("The resource types of a custom constraint can't be changed.")
 	}
-	return c.putCustomConstraint(n, c.params[1], in)
+	return c.putCustomConstraint(st, n, c.params[1], in)
 }
 
 // deleteCustomConstraint leaves policies for the constraint where they are;
 // only lists still show them.
-func (c *call) deleteCustomConstraint() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, _, err := c.findCustomConstraint("delete")
+func (c *call) deleteCustomConstraint(st *state) ([]byte, error) {
+	n, _, err := c.findCustomConstraint(st, "delete")
 	if err != nil {
 		return nil, err
 	}
-	delete(c.b.orgPolicies.custom[n.resourceID()], c.params[1])
+	delete(st.orgPolicies.custom[n.resourceID()], c.params[1])
 	return []byte("{}"), nil
 }

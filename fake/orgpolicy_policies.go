@@ -25,20 +25,20 @@ const orgPolicySchema = "GoogleCloudOrgpolicyV2Policy"
 //
 // Only iam.disableCrossProjectServiceAccountUsage has an effect in the fake.
 func (b *Backend) SetOrgPolicy(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.seedOrgPolicy(p); err != nil {
-		panic(fmt.Sprintf("fake: SetOrgPolicy %q: %v", p.Name, err))
-	}
+	b.write(time.Now(), func(st *state) {
+		if err := st.seedOrgPolicy(p); err != nil {
+			panic(fmt.Sprintf("fake: SetOrgPolicy %q: %v", p.Name, err))
+		}
+	})
 }
 
-func (b *Backend) seedOrgPolicy(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) error {
+func (st *state) seedOrgPolicy(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) error {
 	parent, id, _ := strings.Cut(p.Name, "/policies/")
-	n := b.orgNode(parent)
+	n := st.orgNode(parent)
 	if n == nil {
 		return fmt.Errorf(`there is no %q; Name is of the form "projects/P/policies/%s"`, parent, crossProjectConstraint)
 	}
-	k := b.orgConstraintFor(n, id)
+	k := st.orgConstraintFor(n, id)
 	if k == nil {
 		return fmt.Errorf("the fake knows no constraint %q", id)
 	}
@@ -57,10 +57,10 @@ func (b *Backend) seedOrgPolicy(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) error
 		}
 	}
 	next := &orgPolicy{}
-	if err := next.put(k, in, orgSpecFields, b.tick(time.Now())); err != nil {
+	if err := next.put(k, in, orgSpecFields, st.tick(time.Now())); err != nil {
 		return err
 	}
-	b.orgPolicies.put(n.resourceID(), k.id, next)
+	st.orgPolicies.put(n.resourceID(), k.id, next)
 	return nil
 }
 
@@ -171,47 +171,43 @@ func (p *orgPolicy) json(resource, constraint string) object {
 	return out
 }
 
-func (c *call) createOrgPolicy() ([]byte, error) {
+func (c *call) createOrgPolicy(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, resource, err := c.orgResource("orgpolicy.policies.create")
+	n, resource, err := c.orgResource(st, "orgpolicy.policies.create")
 	if err != nil {
 		return nil, err
 	}
 	parent, id, _ := strings.Cut(text(in, "name"), "/policies/")
-	if c.b.orgNode(parent) != n {
+	if st.orgNode(parent) != n {
 		return nil, invalid("Invalid policy name %q: it must be of the form %q.", text(in, "name"), resource+"/policies/CONSTRAINT")
 	}
-	k := c.b.orgConstraintFor(n, id)
+	k := st.orgConstraintFor(n, id)
 	if k == nil {
 		return nil, orgPolicyMissing()
 	}
-	if c.b.orgPolicies.set[n.resourceID()][id] != nil {
+	if st.orgPolicies.set[n.resourceID()][id] != nil {
 		return nil, alreadyExists("Requested entity already exists")
 	}
 	p := &orgPolicy{}
-	if err := p.put(k, in, orgSpecFields, c.b.tick(c.now)); err != nil {
+	if err := p.put(k, in, orgSpecFields, st.tick(c.now)); err != nil {
 		return nil, err
 	}
-	c.b.orgPolicies.put(n.resourceID(), id, p)
+	st.orgPolicies.put(n.resourceID(), id, p)
 	return mustEncode(p.json(resource, id)), nil
 }
 
 // getOrgPolicy needs orgpolicy.policy.get, the one read permission that
 // predefined roles have and that refusals name; the generated reference says
 // orgpolicy.policies.get, which IAM does not list.
-func (c *call) getOrgPolicy() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, resource, k, err := c.orgPolicyOf("orgpolicy.policy.get")
+func (c *call) getOrgPolicy(st *state) ([]byte, error) {
+	n, resource, k, err := c.orgPolicyOf(st, "orgpolicy.policy.get")
 	if err != nil {
 		return nil, err
 	}
-	p := c.b.orgPolicies.set[n.resourceID()][k.id]
+	p := st.orgPolicies.set[n.resourceID()][k.id]
 	if p == nil {
 		return nil, orgPolicyMissing()
 	}
@@ -221,27 +217,23 @@ func (c *call) getOrgPolicy() ([]byte, error) {
 // getEffectiveOrgPolicy answers whether or not a policy is set. For a
 // constraint that does not exist, which is not documented, it answers as the
 // other methods do.
-func (c *call) getEffectiveOrgPolicy() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, resource, k, err := c.orgPolicyOf("orgpolicy.policy.get")
+func (c *call) getEffectiveOrgPolicy(st *state) ([]byte, error) {
+	n, resource, k, err := c.orgPolicyOf(st, "orgpolicy.policy.get")
 	if err != nil {
 		return nil, err
 	}
 	return mustEncode(object{
 		"name": resource + "/policies/" + k.id,
-		"spec": object{"rules": c.b.effectiveRules(k, n)},
+		"spec": object{"rules": st.effectiveRules(k, n)},
 	}), nil
 }
 
-func (c *call) listOrgPolicies() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, resource, err := c.orgResource("orgpolicy.policies.list")
+func (c *call) listOrgPolicies(st *state) ([]byte, error) {
+	n, resource, err := c.orgResource(st, "orgpolicy.policies.list")
 	if err != nil {
 		return nil, err
 	}
-	set := c.b.orgPolicies.set[n.resourceID()]
+	set := st.orgPolicies.set[n.resourceID()]
 	return c.orgList("policies", slices.Sorted(maps.Keys(set)), func(id string) object { return set[id].json(resource, id) })
 }
 
@@ -266,7 +258,7 @@ func (c *call) orgList(field string, ids []string, item func(id string) object) 
 	return mustEncode(out), nil
 }
 
-func (c *call) patchOrgPolicy() ([]byte, error) {
+func (c *call) patchOrgPolicy(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
@@ -275,19 +267,17 @@ func (c *call) patchOrgPolicy() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, resource, k, err := c.orgPolicyOf("orgpolicy.policies.update")
+	n, resource, k, err := c.orgPolicyOf(st, "orgpolicy.policies.update")
 	if err != nil {
 		return nil, err
 	}
-	p := c.b.orgPolicies.set[n.resourceID()][k.id]
+	p := st.orgPolicies.set[n.resourceID()][k.id]
 	if p == nil {
 		return nil, orgPolicyMissing()
 	}
 	if name := text(in, "name"); name != "" {
 		parent, id, _ := strings.Cut(name, "/policies/")
-		if c.b.orgNode(parent) != n || id != k.id {
+		if st.orgNode(parent) != n || id != k.id {
 			return nil, invalid("The policy's name %q is not that of the request, %q.", name, resource+"/policies/"+k.id)
 		}
 	}
@@ -299,10 +289,10 @@ func (c *call) patchOrgPolicy() ([]byte, error) {
 		return nil, orgPolicyConflict()
 	}
 	next := *p
-	if err := next.put(k, in, fields, c.b.tick(c.now)); err != nil {
+	if err := next.put(k, in, fields, st.tick(c.now)); err != nil {
 		return nil, err
 	}
-	c.b.orgPolicies.put(n.resourceID(), k.id, &next)
+	st.orgPolicies.put(n.resourceID(), k.id, &next)
 	return mustEncode(next.json(resource, k.id)), nil
 }
 
@@ -346,14 +336,12 @@ func orgPolicyConflict() *statusError {
 	return aborted("The etag does not match that of the policy, which has been changed since. Please retry the whole read-modify-write.")
 }
 
-func (c *call) deleteOrgPolicy() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, _, k, err := c.orgPolicyOf("orgpolicy.policies.delete")
+func (c *call) deleteOrgPolicy(st *state) ([]byte, error) {
+	n, _, k, err := c.orgPolicyOf(st, "orgpolicy.policies.delete")
 	if err != nil {
 		return nil, err
 	}
-	set := c.b.orgPolicies.set[n.resourceID()]
+	set := st.orgPolicies.set[n.resourceID()]
 	p := set[k.id]
 	if p == nil {
 		return nil, orgPolicyMissing()

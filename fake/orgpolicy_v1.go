@@ -15,20 +15,20 @@ func orgPolicyV1Handlers() map[string]handler {
 	handlers := make(map[string]handler)
 	for _, kind := range []string{"projects", "folders", "organizations"} {
 		prefix := "cloudresourcemanager." + kind + "."
-		handlers[prefix+"getOrgPolicy"] = (*call).getOrgPolicyV1
-		handlers[prefix+"getEffectiveOrgPolicy"] = (*call).getEffectiveOrgPolicyV1
-		handlers[prefix+"setOrgPolicy"] = (*call).setOrgPolicyV1
-		handlers[prefix+"clearOrgPolicy"] = (*call).clearOrgPolicyV1
-		handlers[prefix+"listOrgPolicies"] = (*call).listOrgPoliciesV1
-		handlers[prefix+"listAvailableOrgPolicyConstraints"] = (*call).listConstraintsV1
+		handlers[prefix+"getOrgPolicy"] = reads((*call).getOrgPolicyV1)
+		handlers[prefix+"getEffectiveOrgPolicy"] = reads((*call).getEffectiveOrgPolicyV1)
+		handlers[prefix+"setOrgPolicy"] = writes((*call).setOrgPolicyV1)
+		handlers[prefix+"clearOrgPolicy"] = writes((*call).clearOrgPolicyV1)
+		handlers[prefix+"listOrgPolicies"] = reads((*call).listOrgPoliciesV1)
+		handlers[prefix+"listAvailableOrgPolicyConstraints"] = reads((*call).listConstraintsV1)
 	}
 	return handlers
 }
 
 // orgPolicyV1Of returns the resource that the path names and the constraint
-// that the body names, if the caller has the permission. The backend is locked.
-func (c *call) orgPolicyV1Of(permission, constraint string) (*node, *orgConstraint, error) {
-	n, _, err := c.orgResource(permission)
+// that the body names, if the caller has the permission.
+func (c *call) orgPolicyV1Of(st *state, permission, constraint string) (*node, *orgConstraint, error) {
+	n, _, err := c.orgResource(st, permission)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -36,7 +36,7 @@ func (c *call) orgPolicyV1Of(permission, constraint string) (*node, *orgConstrai
 	if !ok {
 		return nil, nil, invalid("Invalid constraint %q: it must be of the form \"constraints/%s\".", constraint, crossProjectConstraint)
 	}
-	k := c.b.orgConstraintFor(n, id)
+	k := st.orgConstraintFor(n, id)
 	if k == nil {
 		return nil, nil, orgPolicyMissing()
 	}
@@ -138,16 +138,16 @@ func (k *orgConstraint) storedV1(p *orgPolicy) object {
 	return out
 }
 
-func (c *call) getOrgPolicyV1() ([]byte, error) {
-	return c.readOrgPolicyV1(func(n *node, k *orgConstraint) object {
-		return k.storedV1(c.b.orgPolicies.set[n.resourceID()][k.id])
+func (c *call) getOrgPolicyV1(st *state) ([]byte, error) {
+	return c.readOrgPolicyV1(st, func(n *node, k *orgConstraint) object {
+		return k.storedV1(st.orgPolicies.set[n.resourceID()][k.id])
 	})
 }
 
-func (c *call) getEffectiveOrgPolicyV1() ([]byte, error) {
-	return c.readOrgPolicyV1(func(n *node, k *orgConstraint) object {
+func (c *call) getEffectiveOrgPolicyV1(st *state) ([]byte, error) {
+	return c.readOrgPolicyV1(st, func(n *node, k *orgConstraint) object {
 		rules := []any{}
-		for _, rule := range c.b.effectiveRules(k, n) {
+		for _, rule := range st.effectiveRules(k, n) {
 			rules = append(rules, rule)
 		}
 		return k.policyV1(object{"rules": rules})
@@ -155,33 +155,29 @@ func (c *call) getEffectiveOrgPolicyV1() ([]byte, error) {
 }
 
 // readOrgPolicyV1 answers what is read of the constraint that the body names.
-func (c *call) readOrgPolicyV1(read func(*node, *orgConstraint) object) ([]byte, error) {
+func (c *call) readOrgPolicyV1(st *state, read func(*node, *orgConstraint) object) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.get", text(in, "constraint"))
+	n, k, err := c.orgPolicyV1Of(st, "orgpolicy.policy.get", text(in, "constraint"))
 	if err != nil {
 		return nil, err
 	}
 	return mustEncode(read(n, k)), nil
 }
 
-func (c *call) setOrgPolicyV1() ([]byte, error) {
+func (c *call) setOrgPolicyV1(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
 	policy, _ := in["policy"].(object)
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.set", text(policy, "constraint"))
+	n, k, err := c.orgPolicyV1Of(st, "orgpolicy.policy.set", text(policy, "constraint"))
 	if err != nil {
 		return nil, err
 	}
-	current := c.b.orgPolicies.set[n.resourceID()][k.id]
+	current := st.orgPolicies.set[n.resourceID()][k.id]
 	if !sameOrgEtag(text(policy, "etag"), text(k.storedV1(current), "etag")) {
 		return nil, orgPolicyConflict()
 	}
@@ -193,25 +189,23 @@ func (c *call) setOrgPolicyV1() ([]byte, error) {
 	if current != nil {
 		next.dryRun = current.dryRun // of which version 1 does not know
 	}
-	if err := next.put(k, object{"spec": spec}, []string{"spec"}, c.b.tick(c.now)); err != nil {
+	if err := next.put(k, object{"spec": spec}, []string{"spec"}, st.tick(c.now)); err != nil {
 		return nil, err
 	}
-	c.b.orgPolicies.put(n.resourceID(), k.id, next)
+	st.orgPolicies.put(n.resourceID(), k.id, next)
 	return mustEncode(k.storedV1(next)), nil
 }
 
-func (c *call) clearOrgPolicyV1() ([]byte, error) {
+func (c *call) clearOrgPolicyV1(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.set", text(in, "constraint"))
+	n, k, err := c.orgPolicyV1Of(st, "orgpolicy.policy.set", text(in, "constraint"))
 	if err != nil {
 		return nil, err
 	}
-	set := c.b.orgPolicies.set[n.resourceID()]
+	set := st.orgPolicies.set[n.resourceID()]
 	p := set[k.id]
 	if !sameOrgEtag(text(in, "etag"), text(k.storedV1(p), "etag")) {
 		return nil, orgPolicyConflict()
@@ -219,7 +213,7 @@ func (c *call) clearOrgPolicyV1() ([]byte, error) {
 	switch {
 	case p == nil:
 	case p.dryRun != nil:
-		next := &orgPolicy{etag: orgPolicyEtag(c.b.tick(c.now)), dryRun: p.dryRun}
+		next := &orgPolicy{etag: orgPolicyEtag(st.tick(c.now)), dryRun: p.dryRun}
 		set[k.id] = next
 	default:
 		delete(set, k.id)
@@ -240,33 +234,29 @@ func (c *call) pageInBody() error {
 	return nil
 }
 
-func (c *call) listOrgPoliciesV1() ([]byte, error) {
+func (c *call) listOrgPoliciesV1(st *state) ([]byte, error) {
 	if err := c.pageInBody(); err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, _, err := c.orgResource("orgpolicy.policies.list")
+	n, _, err := c.orgResource(st, "orgpolicy.policies.list")
 	if err != nil {
 		return nil, err
 	}
-	set := c.b.orgPolicies.set[n.resourceID()]
+	set := st.orgPolicies.set[n.resourceID()]
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(set)) {
 		if set[id].spec != nil {
 			ids = append(ids, id)
 		}
 	}
-	return c.orgList("policies", ids, func(id string) object { return c.b.orgConstraintFor(n, id).storedV1(set[id]) })
+	return c.orgList("policies", ids, func(id string) object { return st.orgConstraintFor(n, id).storedV1(set[id]) })
 }
 
-func (c *call) listConstraintsV1() ([]byte, error) {
+func (c *call) listConstraintsV1(st *state) ([]byte, error) {
 	if err := c.pageInBody(); err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	if _, _, err := c.orgResource("orgpolicy.constraints.list"); err != nil {
+	if _, _, err := c.orgResource(st, "orgpolicy.constraints.list"); err != nil {
 		return nil, err
 	}
 	all := orgConstraints()

@@ -92,28 +92,28 @@ func conditionalRole(b *iam.Binding) string {
 const conditionMark = "_withcond_"
 
 // setPolicy replaces those fields of a node's policy that the mask names, all
-// of them without one, or says why the API refuses it. The backend is locked.
-func (b *Backend) setPolicy(n *node, in *iam.Policy, mask [][]string, now time.Time) error {
+// of them without one, or says why the API refuses it.
+func (st *state) setPolicy(n *node, in *iam.Policy, mask [][]string, now, from time.Time) error {
 	p := &n.policy
 	if err := checkPolicyEtag(p, in); err != nil {
 		return err
 	}
 	if masked(mask, "bindings") {
-		bindings, err := b.checkBindings(n, in, now)
+		bindings, err := st.checkBindings(n, in, now)
 		if err != nil {
 			return err
 		}
-		compiled := b.compiler.Allow(policyOf(bindings))
+		compiled := st.compiler.Allow(policyOf(bindings))
 		if err := checkLimits(compiled); err != nil {
 			return err
 		}
 		p.bindings = bindings
-		p.effective = append(p.kept(now), effectivePolicy{now.Add(b.weather.grants), bindings, compiled})
+		p.effective = append(p.kept(now), effectivePolicy{from, bindings, compiled})
 	}
 	if masked(mask, "auditConfigs") {
 		p.audit = in.AuditConfigs
 	}
-	b.stampPolicy(p, now)
+	st.stampPolicy(p, now)
 	return nil
 }
 
@@ -145,8 +145,8 @@ func (p *policyState) kept(now time.Time) []effectivePolicy {
 }
 
 // stampPolicy gives a policy a new etag, built as the recorded ones are.
-func (b *Backend) stampPolicy(p *policyState, now time.Time) {
-	etag := binary.BigEndian.AppendUint64(nil, uint64(b.tick(now).UnixMicro()))
+func (st *state) stampPolicy(p *policyState, now time.Time) {
+	etag := binary.BigEndian.AppendUint64(nil, uint64(st.tick(now).UnixMicro()))
 	etag[0] = 7
 	p.etag = etag
 }
@@ -174,17 +174,16 @@ func policyOf(bindings []*iam.Binding) access.Policy {
 
 // rewriteMembers changes members in all policies, as IAM does when an account
 // is deleted or restored: also in those that are in force still, or not yet.
-// The backend is locked.
-func (b *Backend) rewriteMembers(from, to string, now time.Time) {
-	for n := range b.nodes {
+func (st *state) rewriteMembers(from, to string, now time.Time) {
+	for n := range st.nodes {
 		p := &n.policy
 		if bindings, changed := rewritten(p.bindings, from, to); changed {
 			p.bindings = bindings
-			b.stampPolicy(p, now)
+			st.stampPolicy(p, now)
 		}
 		for i, e := range p.effective {
 			if bindings, changed := rewritten(e.bindings, from, to); changed {
-				p.effective[i] = effectivePolicy{e.from, bindings, b.compiler.Allow(policyOf(bindings))}
+				p.effective[i] = effectivePolicy{e.from, bindings, st.compiler.Allow(policyOf(bindings))}
 			}
 		}
 	}
@@ -237,9 +236,8 @@ func (c *call) requestedVersion() (int64, error) {
 	return version, nil
 }
 
-// setIamPolicy answers the method of that name for any resource. The backend
-// is locked.
-func (c *call) setIamPolicy(n *node) ([]byte, error) {
+// setIamPolicy answers the method of that name for any resource.
+func (c *call) setIamPolicy(st *state, n *node) ([]byte, error) {
 	var req struct {
 		Policy     *iam.Policy `json:"policy"`
 		UpdateMask string      `json:"updateMask"`
@@ -257,16 +255,15 @@ func (c *call) setIamPolicy(n *node) ([]byte, error) {
 	if err := c.check().checkMask(c.method.Response, mask); err != nil {
 		return nil, err
 	}
-	if err := c.b.setPolicy(n, req.Policy, mask, c.now); err != nil {
+	if err := st.setPolicy(n, req.Policy, mask, c.now, c.now.Add(c.delays.grants)); err != nil {
 		return nil, err
 	}
 	return mustEncode(n.policy.json(3)), nil
 }
 
 // testIamPermissions answers the method of that name: the permissions, of
-// those asked for, that the caller has on the resource, none if it is nil. The
-// backend is locked.
-func (c *call) testIamPermissions(n *node, belongs func(permission string) bool) ([]byte, error) {
+// those asked for, that the caller has on the resource, none if it is nil.
+func (c *call) testIamPermissions(st *state, n *node, belongs func(permission string) bool) ([]byte, error) {
 	o, err := c.object()
 	if err != nil {
 		return nil, err
@@ -278,7 +275,7 @@ func (c *call) testIamPermissions(n *node, belongs func(permission string) bool)
 		if !belongs(p) {
 			return nil, invalid("Permission %s is not valid for this resource.", p).withReason("badRequest")
 		}
-		if n != nil && c.may(p, n) {
+		if n != nil && c.may(st, p, n) {
 			has = append(has, p)
 		}
 	}

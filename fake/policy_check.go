@@ -56,8 +56,8 @@ func decodeEtag(s string) ([]byte, error) {
 }
 
 // checkBindings returns the bindings as they are stored: duplicates merged,
-// members of accounts checked. The backend is locked.
-func (b *Backend) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.Binding, error) {
+// members of accounts checked.
+func (st *state) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.Binding, error) {
 	var out []*iam.Binding
 	for _, binding := range in.Bindings {
 		if binding == nil || len(binding.Members) == 0 {
@@ -65,15 +65,15 @@ func (b *Backend) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.
 		}
 		// What readers of version 1 see of a conditional binding is no role. A
 		// binding whose role has been deleted since may stay.
-		if !b.roleExists(binding.Role) && !n.policy.binds(binding.Role) || strings.Contains(binding.Role, conditionMark) {
+		if !st.roleExists(binding.Role) && !n.policy.binds(binding.Role) || strings.Contains(binding.Role, conditionMark) {
 			return nil, invalid("Role %s is not supported for this resource.", binding.Role).withReason("badRequest")
 		}
-		if !b.bindable(n, binding.Role) {
+		if !st.bindable(n, binding.Role) {
 			return nil, invalid("Role %s is not supported for this resource.", binding.Role).withReason("badRequest")
 		}
 		stored := &iam.Binding{Role: binding.Role, Condition: binding.Condition}
 		for _, m := range binding.Members {
-			member, err := b.checkMember(n, m, now)
+			member, err := st.checkMember(n, m, now)
 			if err != nil {
 				return nil, err
 			}
@@ -99,12 +99,12 @@ func (b *Backend) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.
 
 // bindable says whether a role may be granted on a resource: a custom one only
 // in its own project or organization.
-func (b *Backend) bindable(n *node, role string) bool {
+func (st *state) bindable(n *node, role string) bool {
 	parent, _, custom := strings.Cut(role, "/roles/")
 	if !custom {
 		return true
 	}
-	owner := b.find(parent)
+	owner := st.find(parent)
 	for at := n; at != nil; at = at.parent {
 		if at == owner {
 			return true
@@ -128,23 +128,23 @@ func sameCondition(a, b *iam.Expr) bool {
 // checkMember returns a member as it is stored, addresses in lower case, and
 // refuses those that do not exist. Users and domains are taken as they come,
 // since any may exist.
-func (b *Backend) checkMember(n *node, s string, now time.Time) (string, error) {
+func (st *state) checkMember(n *node, s string, now time.Time) (string, error) {
 	m, err := access.ParseMember(s)
 	if err != nil {
-		return "", b.malformedMember(n, s, err)
+		return "", st.malformedMember(n, s, err)
 	}
 	switch kind := m.Kind(); {
 	case kind == access.KindServiceAccount:
-		a := b.accounts[m.Email()]
-		if a == nil && !b.isAgent(m.Email()) || a != nil && (a.deleted || !a.visible(now)) {
+		a := st.accounts[m.Email()]
+		if a == nil && !st.isAgent(m.Email()) || a != nil && (a.deleted || !a.visible(now)) {
 			return "", invalid("Service account %s does not exist.", m.Email()).withReason("badRequest")
 		}
 	case kind == access.KindGroup:
-		if b.groups[m.Email()] == nil {
+		if st.groups[m.Email()] == nil {
 			return "", invalid("Group %s does not exist.", m.Email()).withReason("badRequest")
 		}
 	case n.attrs.Type == projectType && (kind == access.KindAllUsers || kind == access.KindAllAuthenticatedUsers):
-		return "", b.disallowedMember(n)
+		return "", st.disallowedMember(n)
 	}
 	return m.String(), nil
 }
@@ -152,7 +152,7 @@ func (b *Backend) checkMember(n *node, s string, now time.Time) (string, error) 
 // malformedMember is the refusal of what is no member. That of an unknown kind
 // is recorded, for Resource Manager and for service accounts; what is wrong
 // with others is told in the fake's own words.
-func (b *Backend) malformedMember(n *node, s string, err error) error {
+func (st *state) malformedMember(n *node, s string, err error) error {
 	kind, _, _ := strings.Cut(s, ":")
 	switch kind {
 	case "user", "group", "serviceAccount", "domain", "deleted", "principal", "principalSet":
@@ -160,7 +160,7 @@ func (b *Backend) malformedMember(n *node, s string, err error) error {
 	}
 	switch {
 	case n.attrs.Type == projectType:
-		return b.disallowedMember(n)
+		return st.disallowedMember(n)
 	case strings.HasPrefix(n.full, resourceManager):
 		return invalid("%s", memberForm).withReason("badRequest")
 	}
@@ -171,7 +171,7 @@ const memberForm = `Policy members must be of the form "<type>:<value>".`
 
 // disallowedMember is the refusal of a member on a project that is of no kind
 // which projects take: allUsers and allAuthenticatedUsers are none.
-func (b *Backend) disallowedMember(n *node) error {
+func (st *state) disallowedMember(n *node) error {
 	e := invalid("%s", memberForm).withReason("badRequest")
 	e.details = []any{
 		map[string]any{
@@ -188,7 +188,7 @@ func (b *Backend) disallowedMember(n *node) error {
 		},
 		map[string]any{
 			"@type":        "type.googleapis.com/google.rpc.ResourceInfo",
-			"resourceName": "projects/" + b.projects[strings.TrimPrefix(n.full, resourceManager+"projects/")].id,
+			"resourceName": "projects/" + st.projects[strings.TrimPrefix(n.full, resourceManager+"projects/")].id,
 		},
 	}
 	return e

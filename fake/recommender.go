@@ -3,7 +3,6 @@ package fake
 import (
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"sort"
 	"strconv"
@@ -90,35 +89,35 @@ func recommenderHandlers() map[string]handler {
 	for _, container := range []string{"projects", "folders", "organizations"} {
 		locations := "recommender." + container + ".locations."
 		recommendations := locations + "recommenders.recommendations."
-		handlers[recommendations+"get"] = (*call).getRecommenderItem
-		handlers[recommendations+"list"] = (*call).listRecommenderItems
-		handlers[recommendations+"markClaimed"] = (*call).markClaimed
-		handlers[recommendations+"markSucceeded"] = (*call).markSucceeded
-		handlers[recommendations+"markFailed"] = (*call).markFailed
-		handlers[recommendations+"markDismissed"] = (*call).markDismissed
+		handlers[recommendations+"get"] = reads((*call).getRecommenderItem)
+		handlers[recommendations+"list"] = reads((*call).listRecommenderItems)
+		handlers[recommendations+"markClaimed"] = writes((*call).markClaimed)
+		handlers[recommendations+"markSucceeded"] = writes((*call).markSucceeded)
+		handlers[recommendations+"markFailed"] = writes((*call).markFailed)
+		handlers[recommendations+"markDismissed"] = writes((*call).markDismissed)
 		insights := locations + "insightTypes.insights."
-		handlers[insights+"get"] = (*call).getRecommenderItem
-		handlers[insights+"list"] = (*call).listRecommenderItems
-		handlers[insights+"markAccepted"] = (*call).markAccepted
+		handlers[insights+"get"] = reads((*call).getRecommenderItem)
+		handlers[insights+"list"] = reads((*call).listRecommenderItems)
+		handlers[insights+"markAccepted"] = writes((*call).markAccepted)
 	}
 	return handlers
 }
 
 // recommenderContainer finds what recommendations are about: a project, by id
-// or number, a folder or an organization. The backend is locked.
-func (b *Backend) recommenderContainer(kind, id string) *node {
+// or number, a folder or an organization.
+func (st *state) recommenderContainer(kind, id string) *node {
 	if kind != "projects" {
-		return b.parentNode(kind + "/" + id)
+		return st.parentNode(kind + "/" + id)
 	}
-	if p := b.projects[id]; p != nil && !p.deleted {
+	if p := st.projects[id]; p != nil && !p.deleted {
 		return &p.node
 	}
 	return nil
 }
 
 // recommenderList finds what params[0] to params[2] name, if the caller may do
-// there what the method does. name is what answers say. The backend is locked.
-func (c *call) recommenderList() (kind recommenderKind, name string, err error) {
+// there what the method does. name is what answers say.
+func (c *call) recommenderList(st *state) (kind recommenderKind, name string, err error) {
 	method := strings.Split(c.method.ID, ".") // recommender.projects.locations.recommenders.recommendations.list
 	container, collection, verb := method[1], method[3], method[5]
 	id, location, which := c.params[0], c.params[1], c.params[2]
@@ -130,18 +129,18 @@ func (c *call) recommenderList() (kind recommenderKind, name string, err error) 
 		verb = "update"
 	}
 	permission := kind.permission + "." + verb
-	n := c.b.recommenderContainer(container, id)
+	n := st.recommenderContainer(container, id)
 	if n == nil {
 		return kind, "", deniedByRecommender(permission, container+"/"+id)
 	}
 	// For a folder or an organization, the real API looks at the project that
 	// the caller is billed to, which the fake does not know.
 	if container == "projects" {
-		if err := c.checkEnabled(c.b.projects[id]); err != nil {
+		if err := c.checkEnabled(st, st.projects[id]); err != nil {
 			return kind, "", err
 		}
 	}
-	if !c.may(permission, n) {
+	if !c.may(st, permission, n) {
 		return kind, "", deniedByRecommender(permission, container+"/"+id)
 	}
 	if !kind.lives(location) {
@@ -166,9 +165,7 @@ func (c *call) unknownRecommender(id string) error {
 	if !strings.HasPrefix(id, "google.") {
 		return invalidRecommender()
 	}
-	err := newError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake does not implement %s of %s.", c.method.ID, id)
-	c.b.reportUnimplemented(err.message)
-	return err
+	return c.notImplemented("of " + id)
 }
 
 // deniedByRecommender has the form that most of Google's APIs share. That
@@ -183,24 +180,21 @@ func deniedByRecommender(permission, resource string) *statusError {
 	return e
 }
 
-// findRecommenderItem returns what params[0] to params[3] name. The backend is
-// locked.
-func (c *call) findRecommenderItem() (*recommenderItem, error) {
-	_, list, err := c.recommenderList()
+// findRecommenderItem returns what params[0] to params[3] name.
+func (c *call) findRecommenderItem(st *state) (*recommenderItem, error) {
+	_, list, err := c.recommenderList(st)
 	if err != nil {
 		return nil, err
 	}
-	item := c.b.recommender.byName[list+"/"+c.params[3]]
+	item := st.recommender.byName[list+"/"+c.params[3]]
 	if item == nil {
 		return nil, notFound("Requested entity was not found.")
 	}
 	return item, nil
 }
 
-func (c *call) getRecommenderItem() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	item, err := c.findRecommenderItem()
+func (c *call) getRecommenderItem(st *state) ([]byte, error) {
+	item, err := c.findRecommenderItem(st)
 	if err != nil {
 		return nil, err
 	}
@@ -212,10 +206,8 @@ func (c *call) getRecommenderItem() ([]byte, error) {
 // report that all come (https://github.com/flexera-public/policy_templates/pull/3734).
 // A page costs what it has to pass over, so that all pages together cost one
 // walk.
-func (c *call) listRecommenderItems() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	kind, name, err := c.recommenderList()
+func (c *call) listRecommenderItems(st *state) ([]byte, error) {
+	kind, name, err := c.recommenderList(st)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +219,7 @@ func (c *call) listRecommenderItems() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := c.b.recommender.lists[name]
+	list := st.recommender.lists[name]
 	start := sort.Search(len(list), func(i int) bool { return list[i].id > after })
 	out := object{}
 	page := make([]json.RawMessage, 0, min(size, len(list)-start))

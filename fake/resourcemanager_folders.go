@@ -7,10 +7,8 @@ import (
 	"google.golang.org/api/cloudresourcemanager/v3"
 )
 
-func (c *call) getFolder() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	f, err := c.permittedContainer("resourcemanager.folders.get")
+func (c *call) getFolder(st *state) ([]byte, error) {
+	f, err := c.permittedContainer(st, "resourcemanager.folders.get")
 	if err != nil {
 		return nil, err
 	}
@@ -25,15 +23,13 @@ func (c *container) folder() *cloudresourcemanager.Folder {
 	}
 }
 
-func (c *call) listFolders() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	parent, err := c.listedParent()
+func (c *call) listFolders(st *state) ([]byte, error) {
+	parent, err := c.listedParent(st)
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[string]*container)
-	for f := range c.b.liveContainers("folders/") {
+	for f := range st.liveContainers("folders/") {
 		if f.parent == parent {
 			found[f.displayName+"\x00"+f.id] = f
 		}
@@ -49,10 +45,10 @@ func (c *call) listFolders() ([]byte, error) {
 	return mustEncode(resp), nil
 }
 
-// liveContainers yields the containers of a kind. The backend is locked.
-func (b *Backend) liveContainers(kind string) func(yield func(*container) bool) {
+// liveContainers yields the containers of a kind.
+func (st *state) liveContainers(kind string) func(yield func(*container) bool) {
 	return func(yield func(*container) bool) {
-		for id, c := range b.containers {
+		for id, c := range st.containers {
 			if strings.HasPrefix(id, kind) && !c.deleted && !yield(c) {
 				return
 			}
@@ -62,16 +58,14 @@ func (b *Backend) liveContainers(kind string) func(yield func(*container) bool) 
 
 // searchFolders finds the folders that match the query and that the caller may
 // get.
-func (c *call) searchFolders() ([]byte, error) {
+func (c *call) searchFolders(st *state) ([]byte, error) {
 	matches, err := parseHierarchyQuery(c.query.Get("query"), isFolderField)
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
 	found := make(map[string]*container)
-	for f := range c.b.liveContainers("folders/") {
-		if matches(f.matchesFolder) && c.may("resourcemanager.folders.get", &f.node) {
+	for f := range st.liveContainers("folders/") {
+		if matches(f.matchesFolder) && c.may(st, "resourcemanager.folders.get", &f.node) {
 			found[f.id] = f
 		}
 	}
@@ -115,10 +109,8 @@ func (c *container) matchesFolder(field, value string) bool {
 	return true
 }
 
-func (c *call) getOrganization() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	o, err := c.permittedContainer("resourcemanager.organizations.get")
+func (c *call) getOrganization(st *state) ([]byte, error) {
+	o, err := c.permittedContainer(st, "resourcemanager.organizations.get")
 	if err != nil {
 		return nil, err
 	}
@@ -133,10 +125,8 @@ func (c *container) organization() *cloudresourcemanager.Organization {
 	}
 }
 
-func (c *call) searchOrganizations() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	page, next, err := c.matchingOrganizations(c.query.Get("query"))
+func (c *call) searchOrganizations(st *state) ([]byte, error) {
+	page, next, err := c.matchingOrganizations(st, c.query.Get("query"))
 	if err != nil {
 		return nil, err
 	}
@@ -149,14 +139,14 @@ func (c *call) searchOrganizations() ([]byte, error) {
 
 // matchingOrganizations is a page of the organizations that match a query and
 // that the caller may get.
-func (c *call) matchingOrganizations(query string) ([]*container, string, error) {
+func (c *call) matchingOrganizations(st *state, query string) ([]*container, string, error) {
 	matches, err := parseHierarchyQuery(query, isOrganizationField)
 	if err != nil {
 		return nil, "", err
 	}
 	found := make(map[string]*container)
-	for o := range c.b.liveContainers("organizations/") {
-		if matches(o.matchesOrganization) && c.may("resourcemanager.organizations.get", &o.node) {
+	for o := range st.liveContainers("organizations/") {
+		if matches(o.matchesOrganization) && c.may(st, "resourcemanager.organizations.get", &o.node) {
 			found[o.id] = o
 		}
 	}

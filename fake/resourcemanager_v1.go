@@ -7,10 +7,8 @@ import (
 	"google.golang.org/api/cloudresourcemanager/v1"
 )
 
-func (c *call) getProjectV1() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	p, err := c.permittedProject("resourcemanager.projects.get")
+func (c *call) getProjectV1(st *state) ([]byte, error) {
+	p, err := c.permittedProject(st, "resourcemanager.projects.get")
 	if err != nil {
 		return nil, err
 	}
@@ -37,10 +35,8 @@ func resourceID(name string) *cloudresourcemanager.ResourceId {
 // listProjectsV1 finds the projects that match the filter and that the caller
 // may get. With a filter on parent.type and parent.id, the real one may answer
 // from another index, which is more consistent: the fake has but one.
-func (c *call) listProjectsV1() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	page, next, err := c.matchingProjects(c.query.Get("filter"))
+func (c *call) listProjectsV1(st *state) ([]byte, error) {
+	page, next, err := c.matchingProjects(st, c.query.Get("filter"))
 	if err != nil {
 		return nil, err
 	}
@@ -53,13 +49,11 @@ func (c *call) listProjectsV1() ([]byte, error) {
 
 // getAncestry answers the project's id and the numbers of all that it is in,
 // from the project upwards. Who may read the project may see them all.
-func (c *call) getAncestry() ([]byte, error) {
+func (c *call) getAncestry(st *state) ([]byte, error) {
 	if _, err := c.object(); err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	p, err := c.permittedProject("resourcemanager.projects.get")
+	p, err := c.permittedProject(st, "resourcemanager.projects.get")
 	if err != nil {
 		return nil, err
 	}
@@ -74,10 +68,8 @@ func (c *call) getAncestry() ([]byte, error) {
 	return mustEncode(resp), nil
 }
 
-func (c *call) getOrganizationV1() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	o, err := c.permittedContainer("resourcemanager.organizations.get")
+func (c *call) getOrganizationV1(st *state) ([]byte, error) {
+	o, err := c.permittedContainer(st, "resourcemanager.organizations.get")
 	if err != nil {
 		return nil, err
 	}
@@ -92,16 +84,14 @@ func (c *container) organizationV1() *cloudresourcemanager.Organization {
 }
 
 // searchOrganizationsV1 has its parameters in the body.
-func (c *call) searchOrganizationsV1() ([]byte, error) {
+func (c *call) searchOrganizationsV1(st *state) ([]byte, error) {
 	var req cloudresourcemanager.SearchOrganizationsRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
 	c.query.Set("pageSize", strconv.FormatInt(req.PageSize, 10))
 	c.query.Set("pageToken", req.PageToken)
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	page, next, err := c.matchingOrganizations(req.Filter)
+	page, next, err := c.matchingOrganizations(st, req.Filter)
 	if err != nil {
 		return nil, err
 	}

@@ -17,41 +17,39 @@ func executionsOf(job *resource) collectionKey {
 	return collectionKey{project: job.key.project, location: job.key.location, parent: job.path(), plural: "executions"}
 }
 
-func (c *call) runJob() ([]byte, error) {
+func (c *call) runJob(st *state) ([]byte, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	defer c.lock()()
 	overrides, _ := body["overrides"].(object)
 	flag, _ := body["validateOnly"].(bool)
-	op, err := c.execute(overrides, text(body, "etag"), flag)
+	op, err := c.execute(st, overrides, text(body, "etag"), flag)
 	if err != nil {
 		return nil, err
 	}
 	return op.json(), nil
 }
 
-// execute starts an execution of the job that the path names. The backend is
-// locked.
-func (c *call) execute(overrides object, etag string, validateOnly bool) (*operation, error) {
+// execute starts an execution of the job that the path names.
+func (c *call) execute(st *state, overrides object, etag string, validateOnly bool) (*operation, error) {
 	verb := "run"
 	if overrides != nil {
 		verb = "runWithOverrides"
 	}
-	job, err := jobs().existing(c, verb)
+	job, err := jobs().existing(c, st, verb)
 	if err != nil {
 		return nil, err
 	}
 	o := mustDecode(job.raw)
-	if err := c.checkEtag(job, o, etag); err != nil {
+	if err := c.checkEtag(st, job, o, etag); err != nil {
 		return nil, err
 	}
 	if validateOnly {
-		exec := &resource{kind: executionKind(), key: executionsOf(job), id: job.id + "-" + c.b.suffix(5)}
-		return c.newOperation(exec, c.newExecution(exec, o, overrides)), nil
+		exec := &resource{kind: executionKind(), key: executionsOf(job), id: job.id + "-" + st.suffix(5)}
+		return c.newOperation(st, exec, c.newExecution(st, exec, o, overrides)), nil
 	}
-	op := c.startExecution(job, "", o, overrides)
+	op := c.startExecution(st, job, "", o, overrides)
 	job.edit(func(o object) { noteExecution(o, op.resource.id, c.now) })
 	return op, nil
 }
@@ -66,28 +64,27 @@ func noteExecution(job object, id string, now time.Time) {
 	}
 }
 
-// startExecution begins an execution of a job whose JSON is o. The backend is
-// locked.
-func (c *call) startExecution(job *resource, token string, o, overrides object) *operation {
+// startExecution begins an execution of a job whose JSON is o.
+func (c *call) startExecution(st *state, job *resource, token string, o, overrides object) *operation {
 	id := job.id + "-" + token
-	if token == "" || c.b.run.find(executionsOf(job), id) != nil {
-		id = job.id + "-" + c.b.suffix(5)
+	if token == "" || st.run.find(executionsOf(job), id) != nil {
+		id = job.id + "-" + st.suffix(5)
 	}
 	exec := &resource{kind: executionKind(), key: executionsOf(job), id: id, knative: job.knative.below("/spec/template")}
-	execution := c.newExecution(exec, o, overrides)
-	c.b.run.put(exec)
+	execution := c.newExecution(st, exec, o, overrides)
+	st.run.put(exec)
 
 	ends := c.ends
-	op := c.start(exec, execution, func(o object, at time.Time) { exec.finish(o, ends, at) })
+	op := c.start(st, exec, execution, func(_ *state, o object, at time.Time) { exec.finish(o, ends, at) })
 	op.after = func(o object, at time.Time) { job.recordCompletion(id, o, at) }
 	return op
 }
 
 // newExecution is the JSON of an execution that has started.
-func (c *call) newExecution(exec *resource, job, overrides object) object {
+func (c *call) newExecution(st *state, exec *resource, job, overrides object) object {
 	template := child(clone(job), "template")
 	out := object{
-		"name": exec.name(), "uid": c.b.newUUID(), "creator": c.caller.email(), "generation": "1",
+		"name": exec.name(), "uid": st.newUUID(), "creator": c.caller.email(), "generation": "1",
 		"createTime": timestamp(c.now), "startTime": timestamp(c.now), "updateTime": timestamp(c.now),
 		"launchStage": job["launchStage"], "job": strings.TrimPrefix(exec.key.parent, "jobs/"),
 		"template": child(template, "template"), "taskCount": template["taskCount"],
@@ -205,18 +202,17 @@ func (r *resource) recordCompletion(id string, execution object, at time.Time) {
 }
 
 // cancelExecution ends an execution that is still running.
-func (c *call) cancelExecution() ([]byte, error) {
-	defer c.lock()()
-	op, err := c.cancel()
+func (c *call) cancelExecution(st *state) ([]byte, error) {
+	op, err := c.cancel(st)
 	if err != nil {
 		return nil, err
 	}
 	return op.json(), nil
 }
 
-// cancel ends the execution that the path names. The backend is locked.
-func (c *call) cancel() (*operation, error) {
-	exec, err := executionKind().existing(c, "cancel")
+// cancel ends the execution that the path names.
+func (c *call) cancel(st *state) (*operation, error) {
+	exec, err := executionKind().existing(c, st, "cancel")
 	if err != nil {
 		return nil, err
 	}
@@ -228,9 +224,9 @@ func (c *call) cancel() (*operation, error) {
 	o["generation"] = strconv.FormatInt(generation+1, 10)
 	key := exec.key
 	_, id, _ := strings.Cut(key.parent, "/")
-	job := c.b.run.find(collectionKey{project: key.project, location: key.location, plural: "jobs"}, id)
+	job := st.run.find(collectionKey{project: key.project, location: key.location, plural: "jobs"}, id)
 	running := exec.pending
-	op := c.start(exec, o, func(o object, at time.Time) {
+	op := c.start(st, exec, o, func(_ *state, o object, at time.Time) {
 		exec.finish(o, object{
 			"state": "CONDITION_FAILED", "executionReason": "CANCELLED", "message": "The execution was cancelled by the user.",
 		}, at)

@@ -3,6 +3,7 @@ package fake
 import (
 	"net/http"
 	"strings"
+	"time"
 )
 
 // What Cloud Run asks of a service account before it takes a workload that
@@ -15,20 +16,19 @@ const (
 )
 
 // checkIdentity refuses a service account that the caller may not attach, or
-// that the project's service agent may not mint tokens for. The backend is
-// locked.
-func (c *call) checkIdentity(p *project, email string) error {
+// that the project's service agent may not mint tokens for.
+func (c *call) checkIdentity(st *state, p *project, email string) error {
 	if c.caller.member == Admin {
 		return nil
 	}
-	a := c.b.accounts[email]
-	if a == nil || a.email != email || a.deleted || a.disabled || !a.visible(c.now) || !c.may(actAs, &a.node) {
+	a := st.accounts[email]
+	if a == nil || a.email != email || a.deleted || a.disabled || !a.visible(c.now) || !c.may(st, actAs, &a.node) {
 		return denied("Permission 'iam.serviceaccounts.actAs' denied on service account %s (or it may not exist).", email)
 	}
-	if a.project != p && c.b.enforced(crossProjectConstraint, &a.project.node, true) {
-		return c.crossProjectError(p, a)
+	if a.project != p && st.enforced(crossProjectConstraint, &a.project.node, true) {
+		return c.crossProjectError(st, p, a)
 	}
-	if !p.agent || !c.b.has("serviceAccount:"+p.runAgent(), getToken, &a.node, c.now) {
+	if !p.agent || !c.has(st, "serviceAccount:"+p.runAgent(), getToken, &a.node) {
 		return denied("Google Cloud Run Service Agent does not have permission to get access tokens for the service account %s. "+
 			"Please give %s permission iam.serviceAccounts.getAccessToken on the service account. "+
 			"Alternatively, if the service account is unspecified or in the same project you are deploying in, "+
@@ -44,13 +44,13 @@ func (c *call) checkIdentity(p *project, email string) error {
 // default, status 400 FAILED_PRECONDITION with a google.rpc.PreconditionFailure,
 // is modelled on sibling constraints of IAM and is UNVERIFIED.
 func CrossProjectText(text string) Option {
-	return func(b *Backend) { b.crossProjectText = text }
+	return func(b *Backend) { b.write(time.Now(), func(st *state) { st.crossProjectText = text }) }
 }
 
 const defaultCrossProjectText = "Constraint constraints/iam.disableCrossProjectServiceAccountUsage violated for service account %s."
 
-func (c *call) crossProjectError(p *project, a *account) *statusError {
-	text := c.b.crossProjectText
+func (c *call) crossProjectError(st *state, p *project, a *account) *statusError {
+	text := st.crossProjectText
 	if text == "" {
 		text = defaultCrossProjectText
 	}
@@ -66,9 +66,9 @@ func (c *call) crossProjectError(p *project, a *account) *statusError {
 }
 
 // checkEnabled refuses calls for a project in which the method's API is off.
-func (c *call) checkEnabled(p *project) error {
+func (c *call) checkEnabled(st *state, p *project) error {
 	service := c.api.Host
-	if c.b.serviceEnabled(p, service, c.now) {
+	if st.serviceEnabled(p, service, c.now) {
 		return nil
 	}
 	e := disabledAPI(c.api.Title, service, p)

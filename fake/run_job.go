@@ -11,7 +11,7 @@ func jobs() *workloadKind {
 		template: []string{"template", "template"},
 		runKind:  runKind{plural: "jobs", label: "JOB", typ: "Job", param: "jobId"},
 		defaults: defaultJob,
-		check: func(_ *call, _ *resource, next object) error {
+		check: func(_ *call, _ *state, _ *resource, next object) error {
 			return checkContainers("template.template", child(next, "template", "template"))
 		},
 		begin: beginJob,
@@ -37,16 +37,16 @@ func defaultJob(p *project, job object) {
 }
 
 // beginJob also starts the execution that a token asks for.
-func beginJob(c *call, r *resource, _, next object, _ bool) func(object, time.Time) {
+func beginJob(c *call, st *state, r *resource, _, next object, _ bool) func(*state, object, time.Time) {
 	setDefault(next, "latestCreatedExecution", object{})
 	for _, field := range []string{"startExecutionToken", "runExecutionToken"} {
 		if token := text(next, field); token != "" {
-			op := c.startExecution(r, token, next, nil)
+			op := c.startExecution(st, r, token, next, nil)
 			noteExecution(next, op.resource.id, c.now)
 		}
 	}
 	ends := c.ends
-	return func(o object, at time.Time) { ready(o, ends, at, true) }
+	return func(_ *state, o object, at time.Time) { ready(o, ends, at, true) }
 }
 
 // AddJob adds a job as a finished creation would leave it: what the server

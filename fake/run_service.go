@@ -71,7 +71,7 @@ func defaultWorkerPool(p *project, pool object) {
 // checkRevisioned holds a service's or worker pool's message against the rules
 // for revision names: a name belongs to the workload, and can't be used again
 // for another template.
-func checkRevisioned(c *call, r *resource, next object) error {
+func checkRevisioned(c *call, st *state, r *resource, next object) error {
 	template := child(next, "template")
 	if err := checkContainers("template", template); err != nil {
 		return err
@@ -83,7 +83,7 @@ func checkRevisioned(c *call, r *resource, next object) error {
 	if !strings.HasPrefix(name, r.id+"-") {
 		return invalid("template.revision: Revision name %q must be prefixed by the name of the enclosing %s followed by a -.", name, r.kind.typ)
 	}
-	taken := c.b.run.find(revisionsOf(r), name)
+	taken := st.run.find(revisionsOf(r), name)
 	if taken == nil {
 		return nil
 	}
@@ -102,8 +102,8 @@ func needsRevision(before, next object, force bool) bool {
 	return force || before == nil || !equal(before["template"], next["template"])
 }
 
-func beginService(c *call, r *resource, before, next object, force bool) func(object, time.Time) {
-	ends, b, fresh, began := c.ends, c.b, needsRevision(before, next, force), c.now
+func beginService(c *call, st *state, r *resource, before, next object, force bool) func(*state, object, time.Time) {
+	ends, fresh, began := c.ends, needsRevision(before, next, force), c.now
 	first := before == nil
 	if first {
 		// The real server does not show the ingress of a service that is not
@@ -112,11 +112,11 @@ func beginService(c *call, r *resource, before, next object, force bool) func(ob
 		delete(next, "ingress")
 	}
 	hidden := r.hidden
-	return func(o object, at time.Time) {
+	return func(st *state, o object, at time.Time) {
 		for name, value := range hidden {
 			setDefault(o, name, value)
 		}
-		b.settleRevision(r, o, fresh, ends, at)
+		st.settleRevision(r, o, fresh, ends, at)
 		if !ready(o, ends, at, false) {
 			return
 		}
@@ -152,11 +152,11 @@ func uriOf(r *resource) string {
 	return fmt.Sprintf("https://%s-%d.%s.run.app", r.id, r.key.project.number, r.key.location)
 }
 
-func beginWorkerPool(c *call, r *resource, before, next object, force bool) func(object, time.Time) {
-	ends, b, fresh := c.ends, c.b, needsRevision(before, next, force)
+func beginWorkerPool(c *call, st *state, r *resource, before, next object, force bool) func(*state, object, time.Time) {
+	ends, fresh := c.ends, needsRevision(before, next, force)
 	next["terminalCondition"] = object{"type": "Ready", "state": "CONDITION_RECONCILING", "message": "Deploying Revision."}
-	return func(o object, at time.Time) {
-		b.settleRevision(r, o, fresh, ends, at)
+	return func(st *state, o object, at time.Time) {
+		st.settleRevision(r, o, fresh, ends, at)
 		if ready(o, ends, at, false) {
 			settleTraffic(o, "instanceSplits", "instanceSplitStatuses")
 		}
@@ -164,7 +164,7 @@ func beginWorkerPool(c *call, r *resource, before, next object, force bool) func
 }
 
 // settleRevision makes the revision that a change of the template asks for.
-func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object, at time.Time) {
+func (st *state) settleRevision(r *resource, o object, fresh bool, ends object, at time.Time) {
 	if !fresh {
 		return
 	}
@@ -173,12 +173,12 @@ func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object,
 	delete(template, "revision")
 	if id == "" {
 		generation, _ := strconv.Atoi(text(o, "generation"))
-		id = fmt.Sprintf("%s-%05d-%s", r.id, generation, b.suffix(3))
+		id = fmt.Sprintf("%s-%05d-%s", r.id, generation, st.suffix(3))
 	}
 	rev := &resource{kind: revisionKind(), key: revisionsOf(r), id: id, knative: r.knative.below("/spec/template")}
 	revision := template
 	maps.Copy(revision, object{
-		"name": rev.name(), "uid": b.newUUID(), "generation": "1", "observedGeneration": "1",
+		"name": rev.name(), "uid": st.newUUID(), "generation": "1", "observedGeneration": "1",
 		"createTime": timestamp(at), "updateTime": timestamp(at), "etag": etag(at, rev.name()),
 		"service": r.id, "creator": o["lastModifier"], "launchStage": o["launchStage"],
 	})
@@ -187,7 +187,7 @@ func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object,
 	revision["conditions"] = []any{condition}
 	rev.raw = mustEncode(revision)
 	if !r.deleted { // while this was under way
-		b.run.put(rev)
+		st.run.put(rev)
 	}
 	o["latestCreatedRevision"] = rev.name()
 	if condition["state"] == "CONDITION_SUCCEEDED" {

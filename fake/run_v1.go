@@ -13,51 +13,41 @@ import (
 
 func (c *call) isRunV1() bool { return c.api.ID == "run:v1" }
 
-// byRunVersion is the handler of a method that both versions have.
-func byRunVersion(v1, v2 handler) handler {
-	return func(c *call) ([]byte, error) {
-		if c.isRunV1() {
-			return v1(c)
-		}
-		return v2(c)
-	}
-}
-
 // addRunV1 adds what version 1 has to the handlers of version 2.
 func addRunV1(all map[string]handler) {
 	for _, k := range []*workloadKind{jobs(), services(), workerPools()} {
 		base := "run.namespaces." + k.v1().plural + "."
-		all[base+"create"] = k.createV1
-		all[base+"get"] = k.getV1
-		all[base+"list"] = k.listV1
-		all[base+"delete"] = k.deleteV1
-		all[base+"replace"+k.typ] = k.replaceV1
+		all[base+"create"] = writes(k.createV1)
+		all[base+"get"] = reads(k.getV1)
+		all[base+"list"] = reads(k.listV1)
+		all[base+"delete"] = writes(k.deleteV1)
+		all[base+"replace"+k.typ] = writes(k.replaceV1)
 		policies := "run.projects.locations." + k.v1().plural + "."
-		all[policies+"getIamPolicy"] = k.getPolicy
-		all[policies+"setIamPolicy"] = k.setPolicy
-		all[policies+"testIamPermissions"] = k.testPermissions
+		all[policies+"getIamPolicy"] = reads(k.getPolicy)
+		all[policies+"setIamPolicy"] = writes(k.setPolicy)
+		all[policies+"testIamPermissions"] = reads(k.testPermissions)
 	}
 	for _, k := range []*runKind{executionKind(), revisionKind()} {
 		base := "run.namespaces." + k.plural + "."
-		all[base+"get"] = k.getV1
-		all[base+"list"] = k.listV1
-		all[base+"delete"] = k.deleteV1
+		all[base+"get"] = reads(k.getV1)
+		all[base+"list"] = reads(k.listV1)
+		all[base+"delete"] = writes(k.deleteV1)
 	}
-	all["run.namespaces.jobs.run"] = (*call).runJobV1
-	all["run.namespaces.executions.cancel"] = (*call).cancelExecutionV1
+	all["run.namespaces.jobs.run"] = writes((*call).runJobV1)
+	all["run.namespaces.executions.cancel"] = writes((*call).cancelExecutionV1)
 
 	const located = "run.projects.locations."
 	service := services()
 	for verb, h := range map[string]handler{
-		"create": service.createV1, "get": service.getV1, "list": service.listV1, "delete": service.deleteV1,
+		"create": writes(service.createV1), "get": reads(service.getV1), "list": reads(service.listV1), "delete": writes(service.deleteV1),
 	} {
-		all[located+"services."+verb] = byRunVersion(h, all[located+"services."+verb])
+		all[inVersion("run:v1", located+"services."+verb)] = h
 	}
-	all[located+"services.replaceService"] = service.replaceV1
-	all[located+"revisions.get"] = revisionKind().getV1
-	all[located+"revisions.list"] = revisionKind().listV1
-	all[located+"revisions.delete"] = revisionKind().deleteV1
-	all[located+"list"] = (*call).listRunLocations
+	all[located+"services.replaceService"] = writes(service.replaceV1)
+	all[located+"revisions.get"] = reads(revisionKind().getV1)
+	all[located+"revisions.list"] = reads(revisionKind().listV1)
+	all[located+"revisions.delete"] = writes(revisionKind().deleteV1)
+	all[located+"list"] = reads((*call).listRunLocations)
 
 	for id, h := range all {
 		all[id] = withReasons(h)
@@ -66,8 +56,9 @@ func addRunV1(all map[string]handler) {
 
 // withReasons adds the older errors[] to what version 1 refuses.
 func withReasons(h handler) handler {
-	return func(c *call) ([]byte, error) {
-		out, err := h(c)
+	handle := h.handle
+	h.handle = func(c *call, st *state) ([]byte, error) {
+		out, err := handle(c, st)
 		if e, ok := err.(*statusError); ok && c.isRunV1() && e.reason == "" { //nolint:errorlint // handlers return it bare
 			e.reason = map[int]string{
 				http.StatusBadRequest: "badRequest", http.StatusForbidden: "forbidden", http.StatusNotFound: "notFound",
@@ -79,6 +70,7 @@ func withReasons(h handler) handler {
 		}
 		return out, err
 	}
+	return h
 }
 
 // place is where a call's path and host say that its resources are.
@@ -113,20 +105,19 @@ func (s *runState) withParent(key collectionKey, id string) collectionKey {
 	return key
 }
 
-func (k *runKind) getV1(c *call) ([]byte, error) {
-	defer c.rlock()()
-	r, err := k.existing(c, "get")
+func (k *runKind) getV1(c *call, st *state) ([]byte, error) {
+	r, err := k.existing(c, st, "get")
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(r, mustDecode(r.raw), r.knative)), nil
+	return mustEncode(st.resourceV1(r, mustDecode(r.raw), r.knative)), nil
 }
 
-func (k *runKind) deleteV1(c *call) ([]byte, error) {
+func (k *runKind) deleteV1(c *call, st *state) ([]byte, error) {
 	if err := c.checkDryRun(); err != nil {
 		return nil, err
 	}
-	if _, err := k.delete(c); err != nil {
+	if _, err := k.delete(c, st); err != nil {
 		return nil, err
 	}
 	return mustEncode(object{"apiVersion": "v1", "kind": "Status", "metadata": object{}, "status": "Success"}), nil
@@ -145,7 +136,7 @@ func (c *call) checkDryRun() error {
 // manifest reads the message of a write: who is to be written, and its desired
 // state in version 2 with what only version 1 can say. An empty id is taken
 // from the message.
-func (k *workloadKind) manifest(c *call, id string) (name string, next object, knative extras, version string, err error) {
+func (k *workloadKind) manifest(c *call, st *state, id string) (name string, next object, knative extras, version string, err error) {
 	refuse := func(err error) (string, object, extras, string, error) { return "", nil, nil, "", err }
 	if err := c.checkDryRun(); err != nil {
 		return refuse(err)
@@ -165,7 +156,7 @@ func (k *workloadKind) manifest(c *call, id string) (name string, next object, k
 		return refuse(invalid("metadata.name: Expected value '%s' obtained '%s'.", id, name))
 	}
 	project, _, _ := c.place()
-	if given := text(body, "metadata", "namespace"); given != project && !c.b.sameProject(given, project) {
+	if given := text(body, "metadata", "namespace"); given != project && !st.sameProject(given, project) {
 		return refuse(invalid("metadata.namespace: Expected value '%s' obtained '%s'.", project, given))
 	}
 	desired := c.desiredV1(body)
@@ -177,45 +168,41 @@ func (k *workloadKind) manifest(c *call, id string) (name string, next object, k
 }
 
 // sameProject says whether an id and a number, or two ids, are of one project.
-func (b *Backend) sameProject(one, other string) bool {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	p := b.projects[one]
-	return p != nil && p == b.projects[other]
+func (st *state) sameProject(one, other string) bool {
+	p := st.projects[one]
+	return p != nil && p == st.projects[other]
 }
 
-func (k *workloadKind) createV1(c *call) ([]byte, error) {
-	id, next, knative, _, err := k.manifest(c, "")
+func (k *workloadKind) createV1(c *call, st *state) ([]byte, error) {
+	id, next, knative, _, err := k.manifest(c, st, "")
 	if err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	key, _, err := k.locate(c, "create")
+	key, _, err := k.locate(c, st, "create")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.require(k.permission("create"), &key.project.node, c.named(key, id)); err != nil {
+	if err := c.require(st, k.permission("create"), &key.project.node, c.named(key, id)); err != nil {
 		return nil, err
 	}
 	if !validRunID(id) {
 		return nil, invalid("metadata.name: Resource name must use only lowercase alphanumeric characters and '-', cannot begin or end "+
 			"with a '-', and must be less than 64 characters: '%s'.", id)
 	}
-	op, err := k.insert(c, key, id, next, knative)
+	op, err := k.insert(c, st, key, id, next, knative)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(op.resource, mustDecode(op.running), knative)), nil
+	return mustEncode(st.resourceV1(op.resource, mustDecode(op.running), knative)), nil
 }
 
-func (k *workloadKind) replaceV1(c *call) ([]byte, error) {
+func (k *workloadKind) replaceV1(c *call, st *state) ([]byte, error) {
 	_, _, below := c.place()
-	_, next, knative, version, err := k.manifest(c, below[0])
+	_, next, knative, version, err := k.manifest(c, st, below[0])
 	if err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	r, err := k.existing(c, "update")
+	r, err := k.existing(c, st, "update")
 	if err != nil {
 		return nil, err
 	}
@@ -230,11 +217,11 @@ func (k *workloadKind) replaceV1(c *call) ([]byte, error) {
 		return nil, err
 	}
 	lost(had, back).restore(next)
-	op, err := k.apply(c, r, before, had, next, knative)
+	op, err := k.apply(c, st, r, before, had, next, knative)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(r, mustDecode(op.running), knative)), nil
+	return mustEncode(st.resourceV1(r, mustDecode(op.running), knative)), nil
 }
 
 // checkVersion refuses a write that was made from an older state.
@@ -255,7 +242,7 @@ func checkVersion(r *resource, stored object, given string) error {
 
 // listV1 lists the resources of a region, or of all regions where neither host
 // nor path name one.
-func (k *runKind) listV1(c *call) ([]byte, error) {
+func (k *runKind) listV1(c *call, st *state) ([]byte, error) {
 	selected, err := parseSelector(c.query.Get("labelSelector"))
 	if err != nil {
 		return nil, err
@@ -263,18 +250,17 @@ func (k *runKind) listV1(c *call) ([]byte, error) {
 	if c.query.Get("fieldSelector") != "" || c.flag("watch") {
 		return nil, newError(http.StatusNotImplemented, "UNIMPLEMENTED", "fieldSelector and watch are not supported.")
 	}
-	defer c.rlock()()
 	namespace, location, _ := c.place()
-	p, err := c.runProject(namespace, k.permission("list"), "/"+k.v1().plural)
+	p, err := c.runProject(st, namespace, k.permission("list"), "/"+k.v1().plural)
 	if err != nil {
 		return nil, err
 	}
 	key := collectionKey{project: p, location: location, plural: k.plural}
-	if err := c.require(k.permission("list"), &p.node, c.named(key, "")); err != nil {
+	if err := c.require(st, k.permission("list"), &p.node, c.named(key, "")); err != nil {
 		return nil, err
 	}
 	found := make(map[string]*resource)
-	for at, col := range c.b.run.collections {
+	for at, col := range st.run.collections {
 		if at.project != p || at.plural != k.plural || location != "" && location != "-" && at.location != location {
 			continue
 		}
@@ -287,7 +273,7 @@ func (k *runKind) listV1(c *call) ([]byte, error) {
 	var names []string
 	items := make(map[string]object)
 	for name, r := range found {
-		item := c.b.resourceV1(r, mustDecode(r.raw), r.knative)
+		item := st.resourceV1(r, mustDecode(r.raw), r.knative)
 		labels, _ := lookup(item, "metadata", "labels").(object)
 		if selected(labels) {
 			names = append(names, name)
@@ -318,7 +304,7 @@ func (k *runKind) listV1(c *call) ([]byte, error) {
 }
 
 // runJobV1 starts an execution.
-func (c *call) runJobV1() ([]byte, error) {
+func (c *call) runJobV1(st *state) ([]byte, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
@@ -335,34 +321,31 @@ func (c *call) runJobV1() ([]byte, error) {
 			return nil, err
 		}
 	}
-	defer c.lock()()
-	op, err := c.execute(overrides, "", false)
+	op, err := c.execute(st, overrides, "", false)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(op.resource, mustDecode(op.running), op.resource.knative)), nil
+	return mustEncode(st.resourceV1(op.resource, mustDecode(op.running), op.resource.knative)), nil
 }
 
-func (c *call) cancelExecutionV1() ([]byte, error) {
+func (c *call) cancelExecutionV1(st *state) ([]byte, error) {
 	if _, err := c.object(); err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	op, err := c.cancel()
+	op, err := c.cancel(st)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(op.resource, mustDecode(op.running), op.resource.knative)), nil
+	return mustEncode(st.resourceV1(op.resource, mustDecode(op.running), op.resource.knative)), nil
 }
 
 // listRunLocations lists the regions of Cloud Run.
-func (c *call) listRunLocations() ([]byte, error) {
-	defer c.rlock()()
-	p, err := c.runProject(c.params[0], "run.locations.list", "")
+func (c *call) listRunLocations(st *state) ([]byte, error) {
+	p, err := c.runProject(st, c.params[0], "run.locations.list", "")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.require("run.locations.list", &p.node, "projects/"+p.id); err != nil {
+	if err := c.require(st, "run.locations.list", &p.node, "projects/"+p.id); err != nil {
 		return nil, err
 	}
 	page, next, err := c.page(c.api.Locations, 100, 500)

@@ -78,8 +78,8 @@ func (c *call) desiredV1(message object) object {
 	return out
 }
 
-// resourceV1 is a resource whose JSON of version 2 is o. The backend is locked.
-func (b *Backend) resourceV1(r *resource, o object, knative extras) object {
+// resourceV1 is a resource whose JSON of version 2 is o.
+func (st *state) resourceV1(r *resource, o object, knative extras) object {
 	k := r.kind.v1()
 	if r.pending != nil {
 		for name, value := range r.hidden {
@@ -117,7 +117,7 @@ func (b *Backend) resourceV1(r *resource, o object, knative extras) object {
 	case "workerPools":
 		revisionedStatus(o, status, "instanceSplits")
 	case "executions":
-		b.executionStatus(r, o, metadata, status)
+		st.executionStatus(r, o, metadata, status)
 	case "revisions":
 		revisionStatus(r, o, metadata, status)
 	}
@@ -239,11 +239,11 @@ func serviceStatus(r *resource, o, status, annotations object) {
 	}
 }
 
-func (b *Backend) executionStatus(r *resource, o, metadata, status object) {
+func (st *state) executionStatus(r *resource, o, metadata, status object) {
 	labels := child(metadata, "labels")
 	plural, job, _ := strings.Cut(r.key.parent, "/")
 	labels["run.googleapis.com/job"] = job
-	parent := b.run.find(collectionKey{project: r.key.project, location: r.key.location, plural: plural}, job)
+	parent := st.run.find(collectionKey{project: r.key.project, location: r.key.location, plural: plural}, job)
 	if parent != nil {
 		j := mustDecode(parent.raw)
 		labels["run.googleapis.com/jobUid"] = j["uid"]

@@ -19,11 +19,11 @@ type workloadKind struct {
 	// defaults fills in what the server does when a message leaves it out.
 	defaults func(p *project, o object)
 	// check refuses a message that the API refuses.
-	check func(c *call, r *resource, next object) error
+	check func(c *call, st *state, r *resource, next object) error
 	// begin returns what a change of the resource leads to when its operation
 	// ends. first says that it is its creation; force asks for a revision
 	// where the template did not change.
-	begin func(c *call, r *resource, before, next object, force bool) func(o object, at time.Time)
+	begin func(c *call, st *state, r *resource, before, next object, force bool) func(st *state, o object, at time.Time)
 }
 
 func runHandlers() map[string]handler {
@@ -31,35 +31,35 @@ func runHandlers() map[string]handler {
 	const prefix = "run.projects.locations."
 	for _, k := range []*workloadKind{jobs(), services(), workerPools()} {
 		base := prefix + k.plural + "."
-		all[base+"create"] = k.create
-		all[base+"get"] = k.get
-		all[base+"list"] = k.list
-		all[base+"patch"] = k.patch
-		all[base+"delete"] = k.delete
-		all[base+"getIamPolicy"] = k.getPolicy
-		all[base+"setIamPolicy"] = k.setPolicy
-		all[base+"testIamPermissions"] = k.testPermissions
+		all[base+"create"] = writes(k.create)
+		all[base+"get"] = reads(k.get)
+		all[base+"list"] = writes(k.list)
+		all[base+"patch"] = writes(k.patch)
+		all[base+"delete"] = writes(k.delete)
+		all[base+"getIamPolicy"] = reads(k.getPolicy)
+		all[base+"setIamPolicy"] = writes(k.setPolicy)
+		all[base+"testIamPermissions"] = reads(k.testPermissions)
 	}
 	for parent, k := range map[string]*runKind{
 		"jobs.executions": executionKind(), "services.revisions": revisionKind(), "workerPools.revisions": revisionKind(),
 	} {
 		base := prefix + parent + "."
-		all[base+"get"] = k.get
-		all[base+"list"] = k.list
-		all[base+"delete"] = k.delete
+		all[base+"get"] = reads(k.get)
+		all[base+"list"] = writes(k.list)
+		all[base+"delete"] = writes(k.delete)
 	}
-	all[prefix+"jobs.run"] = (*call).runJob
-	all[prefix+"jobs.executions.cancel"] = (*call).cancelExecution
-	all[prefix+"operations.get"] = (*call).getOperation
-	all[prefix+"operations.list"] = (*call).listOperations
-	all[prefix+"operations.wait"] = (*call).waitOperation
-	all[prefix+"operations.delete"] = (*call).deleteOperation
+	all[prefix+"jobs.run"] = writes((*call).runJob)
+	all[prefix+"jobs.executions.cancel"] = writes((*call).cancelExecution)
+	all[prefix+"operations.get"] = reads((*call).getOperation)
+	all[prefix+"operations.list"] = reads((*call).listOperations)
+	all[prefix+"operations.wait"] = reads((*call).waitOperation)
+	all[prefix+"operations.delete"] = writes((*call).deleteOperation)
 	addRunV1(all)
 	return all
 }
 
 // locate returns the key and the id that the path's parameters name.
-func (k *runKind) locate(c *call, verb string) (key collectionKey, id string, err error) {
+func (k *runKind) locate(c *call, st *state, verb string) (key collectionKey, id string, err error) {
 	_, _, below := c.place()
 	name := ""
 	if parent, ok := parentOf(c.method.ID); ok {
@@ -74,9 +74,9 @@ func (k *runKind) locate(c *call, verb string) (key collectionKey, id string, er
 	if c.isRunV1() {
 		name = strings.ToLower(name)
 	}
-	key.project, key.location, err = c.runParent(k.permission(verb), name)
+	key.project, key.location, err = c.runParent(st, k.permission(verb), name)
 	if c.isRunV1() && err == nil && k.param == "" {
-		key = c.b.run.withParent(key, id)
+		key = st.run.withParent(key, id)
 	}
 	return key, id, err
 }
@@ -92,14 +92,14 @@ func parentOf(method string) (plural string, ok bool) {
 }
 
 // existing returns the resource that the path names, if the caller may do that
-// to it, or the API's error. The backend is locked.
-func (k *runKind) existing(c *call, verb string) (*resource, error) {
-	key, id, err := k.locate(c, verb)
+// to it, or the API's error.
+func (k *runKind) existing(c *call, st *state, verb string) (*resource, error) {
+	key, id, err := k.locate(c, st, verb)
 	if err != nil {
 		return nil, err
 	}
-	r := c.b.run.find(key, id)
-	if err := c.require(k.permission(verb), c.b.run.holder(key, id), c.named(key, id)); err != nil {
+	r := st.run.find(key, id)
+	if err := c.require(st, k.permission(verb), st.run.holder(key, id), c.named(key, id)); err != nil {
 		return nil, err
 	}
 	if r == nil {
@@ -121,29 +121,27 @@ func (s *runState) holder(key collectionKey, id string) *node {
 	return &key.project.node
 }
 
-func (k *runKind) get(c *call) ([]byte, error) {
-	defer c.rlock()()
-	r, err := k.existing(c, "get")
+func (k *runKind) get(c *call, st *state) ([]byte, error) {
+	r, err := k.existing(c, st, "get")
 	if err != nil {
 		return nil, err
 	}
 	return r.raw, nil
 }
 
-func (k *runKind) list(c *call) ([]byte, error) {
-	// The sorted ids are made on the way, so a write lock is needed.
-	defer c.lock()()
-	key, _, err := k.locate(c, "list")
+// list makes the sorted ids on the way, and so writes.
+func (k *runKind) list(c *call, st *state) ([]byte, error) {
+	key, _, err := k.locate(c, st, "list")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.require(k.permission("list"), c.b.run.holder(key, ""), c.named(key, "")); err != nil {
+	if err := c.require(st, k.permission("list"), st.run.holder(key, ""), c.named(key, "")); err != nil {
 		return nil, err
 	}
 	out := map[string]any{}
-	col := c.b.run.collections[key]
+	col := st.run.collections[key]
 	if strings.HasSuffix(key.parent, "/-") {
-		col = c.b.run.ofAllParents(key)
+		col = st.run.ofAllParents(key)
 	}
 	if col == nil {
 		return mustEncode(out), nil
@@ -167,24 +165,23 @@ func (k *runKind) list(c *call) ([]byte, error) {
 	return mustEncode(out), nil
 }
 
-func (k *workloadKind) create(c *call) ([]byte, error) {
+func (k *workloadKind) create(c *call, st *state) ([]byte, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	key, _, err := k.locate(c, "create")
+	key, _, err := k.locate(c, st, "create")
 	if err != nil {
 		return nil, err
 	}
-	if err := k.mayCreate(c, key); err != nil {
+	if err := k.mayCreate(c, st, key); err != nil {
 		return nil, err
 	}
 	id := c.query.Get(k.param)
 	if err := k.checkID(id); err != nil {
 		return nil, err
 	}
-	op, err := k.insert(c, key, id, body, nil)
+	op, err := k.insert(c, st, key, id, body, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -206,8 +203,8 @@ func isNotFound(err error) bool {
 }
 
 // mayCreate checks the permission to create, which is one on the project.
-func (k *workloadKind) mayCreate(c *call, key collectionKey) error {
-	return c.require(k.permission("create"), &key.project.node, c.named(key, ""))
+func (k *workloadKind) mayCreate(c *call, st *state, key collectionKey) error {
+	return c.require(st, k.permission("create"), &key.project.node, c.named(key, ""))
 }
 
 // validRunID holds an id against the rule for names of Cloud Run resources.
@@ -220,39 +217,39 @@ func validRunID(id string) bool {
 	})
 }
 
-// insert creates the resource. The backend is locked.
-func (k *workloadKind) insert(c *call, key collectionKey, id string, body object, knative extras) (*operation, error) {
-	if c.b.run.find(key, id) != nil {
+// insert creates the resource.
+func (k *workloadKind) insert(c *call, st *state, key collectionKey, id string, body object, knative extras) (*operation, error) {
+	if st.run.find(key, id) != nil {
 		return nil, alreadyExists("Resource '%s' already exists.", id)
 	}
 	r := &resource{kind: &k.runKind, key: key, id: id, knative: knative}
 	dropIdentifiers(body)
 	k.defaults(key.project, body)
-	if err := k.check(c, r, body); err != nil {
+	if err := k.check(c, st, r, body); err != nil {
 		return nil, err
 	}
-	if err := c.checkIdentity(key.project, k.account(body)); err != nil {
+	if err := c.checkIdentity(st, key.project, k.account(body)); err != nil {
 		return nil, err
 	}
 	next := clone(body)
 	next["name"] = r.name()
-	next["uid"] = c.b.newUUID()
+	next["uid"] = st.newUUID()
 	next["generation"] = "1"
 	next["creator"] = c.caller.email()
 	next["reconciling"] = true
 	next["terminalCondition"] = object{"state": "CONDITION_PENDING"}
-	next["createTime"] = timestamp(c.stamp(r, next))
+	next["createTime"] = timestamp(c.stamp(st, r, next))
 	if c.dry() {
-		return c.newOperation(r, next), nil
+		return c.newOperation(st, r, next), nil
 	}
-	settle := k.begin(c, r, nil, next, false)
-	c.b.run.put(r)
-	return c.start(r, next, settle), nil
+	settle := k.begin(c, st, r, nil, next, false)
+	st.run.put(r)
+	return c.start(st, r, next, settle), nil
 }
 
 // stamp records who changed the resource, and when, and returns the time.
-func (c *call) stamp(r *resource, o object) time.Time {
-	updated := c.b.tick(c.now)
+func (c *call) stamp(st *state, r *resource, o object) time.Time {
+	updated := st.tick(c.now)
 	o["updateTime"] = timestamp(updated)
 	o["lastModifier"] = c.caller.email()
 	o["etag"] = etag(updated, r.name())
@@ -282,7 +279,7 @@ func (k *workloadKind) desired(r *resource, o object) object {
 	return out
 }
 
-func (k *workloadKind) patch(c *call) ([]byte, error) {
+func (k *workloadKind) patch(c *call, st *state) ([]byte, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
@@ -291,26 +288,25 @@ func (k *workloadKind) patch(c *call) ([]byte, error) {
 	if err := c.check().checkMask(k.schema(), mask); err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	key, id, err := k.locate(c, "update")
+	key, id, err := k.locate(c, st, "update")
 	if err != nil {
 		return nil, err
 	}
-	r := c.b.run.find(key, id)
+	r := st.run.find(key, id)
 	if c.flag("allowMissing") {
 		// As documented, this takes both permissions, whether the resource is
 		// there or not.
-		if err := k.mayCreate(c, key); err != nil {
+		if err := k.mayCreate(c, st, key); err != nil {
 			return nil, err
 		}
 	}
-	existing, err := k.existing(c, "update")
+	existing, err := k.existing(c, st, "update")
 	switch {
 	case r == nil && c.flag("allowMissing") && isNotFound(err):
 		if err := k.checkID(id); err != nil {
 			return nil, err
 		}
-		op, err := k.insert(c, key, id, body, nil)
+		op, err := k.insert(c, st, key, id, body, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -320,7 +316,7 @@ func (k *workloadKind) patch(c *call) ([]byte, error) {
 	}
 	r = existing
 	before := mustDecode(r.raw)
-	if err := c.checkEtag(r, before, text(body, "etag")); err != nil {
+	if err := c.checkEtag(st, r, before, text(body, "etag")); err != nil {
 		return nil, err
 	}
 	had := k.desired(r, before)
@@ -329,22 +325,21 @@ func (k *workloadKind) patch(c *call) ([]byte, error) {
 		next = clone(had)
 		applyMask(next, body, mask)
 	}
-	op, err := k.apply(c, r, before, had, next, r.knative)
+	op, err := k.apply(c, st, r, before, had, next, r.knative)
 	if err != nil {
 		return nil, err
 	}
 	return op.json(), nil
 }
 
-// apply gives the resource its new desired state, if it may have it. The
-// backend is locked.
-func (k *workloadKind) apply(c *call, r *resource, before, had, next object, knative extras) (*operation, error) {
+// apply gives the resource its new desired state, if it may have it.
+func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next object, knative extras) (*operation, error) {
 	dropIdentifiers(next)
 	k.defaults(r.key.project, next)
-	if err := k.check(c, r, next); err != nil {
+	if err := k.check(c, st, r, next); err != nil {
 		return nil, err
 	}
-	if err := c.checkIdentity(r.key.project, k.account(next)); err != nil {
+	if err := c.checkIdentity(st, r.key.project, k.account(next)); err != nil {
 		return nil, err
 	}
 	force := c.flag("forceNewRevision")
@@ -370,17 +365,17 @@ func (k *workloadKind) apply(c *call, r *resource, before, had, next object, kna
 		delete(condition, "message")
 		delete(condition, "reason")
 		after["terminalCondition"] = condition
-		c.stamp(r, after)
+		c.stamp(st, r, after)
 	}
 	if c.dry() {
-		return c.newOperation(r, after), nil
+		return c.newOperation(st, r, after), nil
 	}
 	if unchanged && !startsExecution(next) {
-		return c.finishedOperation(r, after), nil
+		return c.finishedOperation(st, r, after), nil
 	}
 	r.knative = knative
-	settle := k.begin(c, r, had, after, force)
-	return c.start(r, after, settle), nil
+	settle := k.begin(c, st, r, had, after, force)
+	return c.start(st, r, after, settle), nil
 }
 
 // account is the email of the service account in a message.
@@ -394,9 +389,9 @@ func startsExecution(o object) bool {
 }
 
 // checkEtag refuses a stale etag where the backend enforces them.
-func (c *call) checkEtag(r *resource, stored object, given string) error {
+func (c *call) checkEtag(st *state, r *resource, stored object, given string) error {
 	current := text(stored, "etag")
-	if !c.b.etags || given == "" || given == current {
+	if !st.etags || given == "" || given == current {
 		return nil
 	}
 	return aborted("Conflict for resource '%s': version '%s' was specified but current version is '%s'.",
@@ -404,19 +399,18 @@ func (c *call) checkEtag(r *resource, stored object, given string) error {
 }
 
 // delete marks a resource deleted; it stays listed with showDeleted.
-func (k *runKind) delete(c *call) ([]byte, error) {
-	defer c.lock()()
-	r, err := k.existing(c, "delete")
+func (k *runKind) delete(c *call, st *state) ([]byte, error) {
+	r, err := k.existing(c, st, "delete")
 	if err != nil {
 		return nil, err
 	}
 	o := mustDecode(r.raw)
-	if err := c.checkEtag(r, o, c.query.Get("etag")); err != nil {
+	if err := c.checkEtag(st, r, o, c.query.Get("etag")); err != nil {
 		return nil, err
 	}
 	generation, _ := strconv.ParseInt(text(o, "generation"), 10, 64)
 	o["generation"] = strconv.FormatInt(generation+1, 10)
-	deleted := c.stamp(r, o)
+	deleted := c.stamp(st, r, o)
 	o["deleteTime"] = timestamp(deleted)
 	o["expireTime"] = timestamp(deleted.Add(30 * 24 * time.Hour))
 	o["reconciling"] = true
@@ -424,15 +418,15 @@ func (k *runKind) delete(c *call) ([]byte, error) {
 		child(o, "terminalCondition")["state"] = "CONDITION_PENDING"
 	}
 	if c.dry() {
-		return c.newOperation(r, o).json(), nil
+		return c.newOperation(st, r, o).json(), nil
 	}
 	r.deleted = true
 	for _, plural := range []string{"executions", "revisions"} { // they go with their workload
-		delete(c.b.run.collections, collectionKey{project: r.key.project, location: r.key.location, parent: r.path(), plural: plural})
+		delete(st.run.collections, collectionKey{project: r.key.project, location: r.key.location, parent: r.path(), plural: plural})
 	}
-	return c.start(r, o, func(o object, at time.Time) {
+	return c.start(st, r, o, func(st *state, o object, at time.Time) {
 		o["observedGeneration"] = o["generation"]
-		finished := c.b.tick(at)
+		finished := st.tick(at)
 		o["updateTime"] = timestamp(finished)
 		o["etag"] = etag(finished, r.name())
 		delete(o, "reconciling")

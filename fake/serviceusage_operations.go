@@ -20,43 +20,40 @@ type usageOperation struct {
 	failure  rawJSON
 }
 
-// enable enables a service that is not, and does what Google then does. The
-// backend is locked.
-func (c *call) enable(p *project, service string) {
+// enable enables a service that is not, and does what Google then does.
+func (c *call) enable(st *state, p *project, service string) {
 	if service == runService {
 		// Service agents are granted their roles as their services are enabled;
 		// that enabling a service again does so again is inferred.
-		c.b.addAgent(p)
-		c.b.grantAgent(p, c.now, c.now.Add(c.operationTime()+c.b.weather.grants))
+		st.addAgent(p)
+		st.grantAgent(p, c.now, c.now.Add(c.delays.operation+c.delays.grants))
 	}
-	c.b.setService(p, service, true, c.now, c.operationTime())
+	st.setService(p, service, true, c.now, c.delays.operation)
 }
 
-func (c *call) enableService() ([]byte, error) {
+func (c *call) enableService(st *state) ([]byte, error) {
 	if _, err := c.object(); err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
 	name := c.params[2]
-	p, err := c.usageServices("enable", name)
+	p, err := c.usageServices(st, "enable", name)
 	if err != nil {
 		return nil, err
 	}
 	response := func() object {
-		return object{"@type": usageType + "EnableServiceResponse", "service": c.serviceIn(p, name, "ENABLED")}
+		return object{"@type": usageType + "EnableServiceResponse", "service": c.serviceIn(st, p, name, "ENABLED")}
 	}
-	if c.b.serviceEnabled(p, name, c.now) {
+	if st.serviceEnabled(p, name, c.now) {
 		return c.usageDone("operations/noop.DONE_OPERATION", response()), nil
 	}
-	c.enable(p, name)
-	return c.usageStarted(p, response, name), nil
+	c.enable(st, p, name)
+	return c.usageStarted(st, p, response, name), nil
 }
 
 const usageType = "type.googleapis.com/google.api.serviceusage.v1."
 
 // batchEnableServices enables all services or none.
-func (c *call) batchEnableServices() ([]byte, error) {
+func (c *call) batchEnableServices(st *state) ([]byte, error) {
 	var req serviceusage.BatchEnableServicesRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
@@ -64,80 +61,74 @@ func (c *call) batchEnableServices() ([]byte, error) {
 	if n := len(req.ServiceIds); n < 2 || n > 20 {
 		return nil, invalid("2 to 20 services can be enabled at a time, not %d.", n).withReason("badRequest")
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	p, err := c.usageServices("enable", req.ServiceIds...)
+	p, err := c.usageServices(st, "enable", req.ServiceIds...)
 	if err != nil {
 		return nil, err
 	}
 	changed := false
 	for _, name := range req.ServiceIds {
-		if !c.b.serviceEnabled(p, name, c.now) {
+		if !st.serviceEnabled(p, name, c.now) {
 			changed = true
-			c.enable(p, name)
+			c.enable(st, p, name)
 		}
 	}
 	response := func() object {
 		var services []object
 		for _, name := range req.ServiceIds {
-			services = append(services, c.serviceIn(p, name, "ENABLED"))
+			services = append(services, c.serviceIn(st, p, name, "ENABLED"))
 		}
 		return object{"@type": usageType + "BatchEnableServicesResponse", "services": services}
 	}
 	if !changed {
 		return c.usageDone("operations/noop.DONE_OPERATION", response()), nil
 	}
-	return c.usageStarted(p, response, req.ServiceIds...), nil
+	return c.usageStarted(st, p, response, req.ServiceIds...), nil
 }
 
 // disableService refuses, as documented, a service that is not enabled; the
 // text is the fake's own.
-func (c *call) disableService() ([]byte, error) {
+func (c *call) disableService(st *state) ([]byte, error) {
 	if _, err := c.object(); err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
 	name := c.params[2]
-	p, err := c.usageServices("disable", name)
+	p, err := c.usageServices(st, "disable", name)
 	if err != nil {
 		return nil, err
 	}
-	if !c.b.serviceEnabled(p, name, c.now) {
+	if !st.serviceEnabled(p, name, c.now) {
 		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION", "The service %s is not enabled for %s.", name, p.resourceID()).
 			withReason("failedPrecondition")
 	}
-	c.b.setService(p, name, false, c.now, c.operationTime())
-	return c.usageStarted(p, func() object {
-		return object{"@type": usageType + "DisableServiceResponse", "service": c.serviceIn(p, name, "DISABLED")}
+	st.setService(p, name, false, c.now, c.delays.operation)
+	return c.usageStarted(st, p, func() object {
+		return object{"@type": usageType + "DisableServiceResponse", "service": c.serviceIn(st, p, name, "DISABLED")}
 	}, name), nil
 }
 
 // generateServiceIdentity makes a service agent. It is documented to need no
 // permission and to grant the agent no role.
 // https://cloud.google.com/iam/docs/create-service-agents
-func (c *call) generateServiceIdentity() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
+func (c *call) generateServiceIdentity(st *state) ([]byte, error) {
 	name := c.params[2]
-	p, err := c.consumer()
+	p, err := c.consumer(st)
 	switch {
 	case err != nil:
 		return nil, err
-	case c.b.serviceTitle(name) == "":
+	case st.serviceTitle(name) == "":
 		e := invalid("Invalid service producer: %s Code: INVALID_ARGUMENT", name).withReason("badRequest")
 		e.details = usageDenied("", "908020", "SU_INTERNAL_GENERATE_SERVICE_IDENTITY", nil).details
 		return nil, e
 	case name != runService:
 		return nil, c.notImplemented("for " + name + ": of service agents it has only Cloud Run's")
 	}
-	c.b.addAgent(p)
+	st.addAgent(p)
 	response := object{
 		"@type": "type.googleapis.com/google.api.serviceusage.v1beta1.ServiceIdentity",
 		"email": p.runAgent(), "uniqueId": agentID(p.runAgent()),
 	}
-	if c.operationTime() > 0 || c.fails != nil {
-		return c.usageStarted(p, func() object { return response }, name), nil
+	if c.delays.operation > 0 || c.fails != nil {
+		return c.usageStarted(st, p, func() object { return response }, name), nil
 	}
 	return c.usageDone("operations/finished.DONE_OPERATION", response), nil
 }
@@ -156,31 +147,29 @@ func (c *call) usageDone(name string, response object) []byte {
 }
 
 // usageStarted starts an operation on services.
-func (c *call) usageStarted(p *project, response func() object, services ...string) []byte {
+func (c *call) usageStarted(st *state, p *project, response func() object, services ...string) []byte {
 	names := make([]string, 0, len(services))
 	for _, s := range services {
 		names = append(names, p.resourceID()+"/services/"+s)
 	}
 	op := &usageOperation{
-		name:     fmt.Sprintf("operations/acf.p2-%d-%s", p.number, c.b.newUUID()),
-		at:       c.now.Add(c.operationTime()),
+		name:     fmt.Sprintf("operations/acf.p2-%d-%s", p.number, st.newUUID()),
+		at:       c.now.Add(c.delays.operation),
 		metadata: object{"@type": usageType + "OperationMetadata", "resourceNames": names},
 		response: response, failure: c.fails,
 	}
-	if c.b.serviceUsage.operations == nil {
-		c.b.serviceUsage.operations = make(map[string]*usageOperation)
+	if st.serviceUsage.operations == nil {
+		st.serviceUsage.operations = make(map[string]*usageOperation)
 	}
-	c.b.serviceUsage.operations[op.name] = op
+	st.serviceUsage.operations[op.name] = op
 	return mustEncode(object{"name": op.name, "metadata": op.metadata})
 }
 
 // getUsageOperation needs no permission but to know the name: the
 // documentation lists none.
-func (c *call) getUsageOperation() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
+func (c *call) getUsageOperation(st *state) ([]byte, error) {
 	name := "operations/" + c.params[0]
-	op := c.b.serviceUsage.operations[name]
+	op := st.serviceUsage.operations[name]
 	switch {
 	case strings.HasSuffix(name, ".DONE_OPERATION"):
 		// It has been seen to be refused, with which text is not known.
