@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // answer is a response that is ready to be written.
@@ -55,9 +57,9 @@ var (
 )
 
 func fail(err error) *answer {
-	var refused *statusError
+	var refused *wire.Error
 	if !errors.As(err, &refused) {
-		refused = newError(http.StatusInternalServerError, "INTERNAL", "Internal error encountered.")
+		refused = wire.NewError(http.StatusInternalServerError, "INTERNAL", "Internal error encountered.")
 	}
-	return &answer{status: refused.code, body: refused.body()}
+	return &answer{status: refused.Code, body: refused.Body()}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -46,13 +47,13 @@ type call struct {
 	caller   caller
 	body     []byte
 	// message is the body as object returns it, flaw what is wrong with it.
-	message object
+	message wire.Object
 	flaw    error
 	now     time.Time
 	delays  delays
 	// ends is set by a fault: the condition in which the call's operation
 	// shall end.
-	ends object
+	ends wire.Object
 	// fails is set by a fault: the error with which it shall end.
 	fails rawJSON
 	// then is set by a handler that can't answer yet: what answers after a wait.
@@ -79,7 +80,7 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if n > maxBody {
-		return nil, invalid("Request payload size exceeds the limit: %d bytes.", maxBody)
+		return nil, wire.Invalid("Request payload size exceeds the limit: %d bytes.", maxBody)
 	}
 	return buf.Bytes(), nil
 }
@@ -90,17 +91,17 @@ func (c *call) decodeMessage() {
 	if len(c.body) == 0 {
 		return
 	}
-	if c.message, c.flaw = decodeObject(c.body); c.flaw == nil {
-		c.flaw = c.check().normalize(c.method.Request, c.message, "")
+	if c.message, c.flaw = wire.Decode(c.body); c.flaw == nil {
+		c.flaw = c.check().Normalize(c.method.Request, c.message, "")
 	}
 }
 
 // object returns the message in the body, which the handler may change, or the
 // API's error. What a handler refuses before it asks for the message, it refuses
 // whatever is wrong with that.
-func (c *call) object() (object, error) {
+func (c *call) object() (wire.Object, error) {
 	if c.message == nil && c.flaw == nil {
-		c.message = object{}
+		c.message = wire.Object{}
 	}
 	return c.message, c.flaw
 }
@@ -112,7 +113,7 @@ func (c *call) report(format string, args ...any) {
 	}
 }
 
-func (c *call) check() checker { return checker{c.api.Schemas} }
+func (c *call) check() wire.Checker { return wire.Checker{Schemas: c.api.Schemas} }
 
 // decode reads the body into one of the API's own types.
 func (c *call) decode(v any) error {
@@ -120,8 +121,8 @@ func (c *call) decode(v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(mustEncode(o), v); err != nil {
-		return invalid("Invalid JSON payload received. %s", parseFlaw(err))
+	if err := json.Unmarshal(wire.MustEncode(o), v); err != nil {
+		return wire.Invalid("Invalid JSON payload received. %s", wire.ParseFlaw(err))
 	}
 	return nil
 }
@@ -137,9 +138,9 @@ func enumInt(query url.Values) bool {
 // render gives the answer the form that the query asks for.
 func render(api *discovery.API, m *discovery.Method, query url.Values, body []byte) []byte {
 	if enumInt(query) {
-		o := mustDecode(body)
-		checker{api.Schemas}.enumNumbers(m.Response, o)
-		body = mustEncode(o)
+		o := wire.MustDecode(body)
+		wire.Checker{Schemas: api.Schemas}.EnumNumbers(m.Response, o)
+		body = wire.MustEncode(o)
 	}
 	if query.Get("prettyPrint") == "false" {
 		return body

@@ -15,13 +15,14 @@ import (
 
 	iamv2 "google.golang.org/api/iam/v2"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
 // denyState are the deny policies that are attached to a node.
 type denyState struct {
 	policies   map[string]*iamv2.GoogleIamV2Policy // by id; a policy is never changed, but replaced
-	operations map[string]object                   // by id
+	operations map[string]wire.Object              // by id
 	// effective are compiled forms of the policies, the newest last, with the
 	// times from which they are in force.
 	effective []effectiveDeny
@@ -63,7 +64,7 @@ func (st *state) setDeny(n *node, policies map[string]*iamv2.GoogleIamV2Policy, 
 	}
 	next.compiled = st.compiler.Deny(compile...)
 	if err := errors.Join(next.compiled.Err(), next.compiled.CheckLimits()); err != nil {
-		return invalid("Invalid policy: %v", err)
+		return wire.Invalid("Invalid policy: %v", err)
 	}
 	d := &n.deny
 	d.policies = policies
@@ -103,22 +104,22 @@ var denyPolicyID = regexp.MustCompile(`^[a-z][a-z0-9.-]{2,62}$`)
 func (st *state) checkDenyPolicy(id string, p *iamv2.GoogleIamV2Policy) error {
 	switch {
 	case !denyPolicyID.MatchString(id):
-		return invalid("Invalid policy ID %q: it must be 3 to 63 characters of lowercase letters, numbers, dashes and periods, "+
+		return wire.Invalid("Invalid policy ID %q: it must be 3 to 63 characters of lowercase letters, numbers, dashes and periods, "+
 			"and begin with a letter.", id)
 	case len([]rune(p.DisplayName)) > 63:
-		return invalid("The display name of the policy has more than 63 characters.")
+		return wire.Invalid("The display name of the policy has more than 63 characters.")
 	}
 	for key, value := range p.Annotations {
 		if len([]rune(key)) > 63 || len([]rune(value)) > 255 {
-			return invalid("The annotation %q of the policy is too long: keys may have 63 characters, values 255.", key)
+			return wire.Invalid("The annotation %q of the policy is too long: keys may have 63 characters, values 255.", key)
 		}
 	}
 	for i, r := range p.Rules {
 		if r == nil || r.DenyRule == nil {
-			return invalid("Rule %d of the policy is no deny rule.", i)
+			return wire.Invalid("Rule %d of the policy is no deny rule.", i)
 		}
 		if len([]rune(r.Description)) > 256 {
-			return invalid("The description of rule %d has more than 256 characters.", i)
+			return wire.Invalid("The description of rule %d has more than 256 characters.", i)
 		}
 		if err := st.checkDenyRule(r.DenyRule); err != nil {
 			return err
@@ -131,17 +132,17 @@ func (st *state) checkDenyRule(r *iamv2.GoogleIamV2DenyRule) error {
 	for _, list := range [][]string{r.DeniedPermissions, r.ExceptionPermissions} {
 		for _, p := range list {
 			if strings.Contains(p, "/") && !st.canBeDenied(p) {
-				return invalid("Permission %s is not supported in deny policies.", p)
+				return wire.Invalid("Permission %s is not supported in deny policies.", p)
 			}
 		}
 	}
 	if slices.Contains(r.ExceptionPrincipals, "principalSet://goog/public:all") {
-		return invalid("principalSet://goog/public:all can't be an exception principal.")
+		return wire.Invalid("principalSet://goog/public:all can't be an exception principal.")
 	}
 	if c := r.DenialCondition; c != nil {
 		var refused *access.ConditionError
 		if _, err := st.compiler.Condition(c.Expression); errors.As(err, &refused) && refused.Err == nil {
-			return invalid("The fake does not know resource tags: the denial condition %q can't be evaluated.", c.Expression)
+			return wire.Invalid("The fake does not know resource tags: the denial condition %q can't be evaluated.", c.Expression)
 		}
 	}
 	return nil
@@ -236,7 +237,7 @@ func denyPolicyName(n *node, id string) string {
 
 func cloneDenyPolicy(p *iamv2.GoogleIamV2Policy) *iamv2.GoogleIamV2Policy {
 	var out iamv2.GoogleIamV2Policy
-	if err := json.Unmarshal(mustEncode(p), &out); err != nil {
+	if err := json.Unmarshal(wire.MustEncode(p), &out); err != nil {
 		panic("fake: deny policy: " + err.Error())
 	}
 	return &out

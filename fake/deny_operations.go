@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	iamv2 "google.golang.org/api/iam/v2"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 func denyHandlers() map[string]handler {
@@ -35,15 +37,15 @@ func (c *call) attachmentPoint(st *state, verb string) (*node, error) {
 	kind, id, ok := strings.Cut(resource, "/")
 	kinds := []string{"projects", "folders", "organizations"}
 	if !ok || id == "" || strings.Contains(id, "/") || "//"+api+"/" != resourceManager || !slices.Contains(kinds, kind) {
-		return nil, invalid("Invalid attachment point %q: an example is %q, escaped as a part of a path.",
+		return nil, wire.Invalid("Invalid attachment point %q: an example is %q, escaped as a part of a path.",
 			point, "cloudresourcemanager.googleapis.com/projects/my-project")
 	}
 	if of := c.params[1]; of != "denypolicies" && (of != "operations" || c.method.ID != "iam.policies.get") {
-		return nil, invalid("Invalid kind of policy %q: the only one is denypolicies.", of)
+		return nil, wire.Invalid("Invalid kind of policy %q: the only one is denypolicies.", of)
 	}
 	n := st.find(resource)
 	if n == nil || !c.may(st, "iam.denypolicies."+verb, n) {
-		return nil, denied("Permission iam.googleapis.com/denypolicies.%s denied on resource %s", verb, point)
+		return nil, wire.Denied("Permission iam.googleapis.com/denypolicies.%s denied on resource %s", verb, point)
 	}
 	return n, nil
 }
@@ -63,26 +65,26 @@ func (c *call) findDenyPolicy(st *state, verb string) (*node, *iamv2.GoogleIamV2
 
 // missingEntity is a refusal that Google's APIs share. What IAM says of a deny
 // policy that is not there is not known.
-func missingEntity() *statusError { return notFound("Requested entity was not found.") }
+func missingEntity() *wire.Error { return wire.NotFound("Requested entity was not found.") }
 
 // denyOperation answers a change as documented: with an operation that has its
 // result already but is not said to be done until it is next looked at.
 func (c *call) denyOperation(st *state, n *node, p *iamv2.GoogleIamV2Policy) ([]byte, error) {
 	id := fmt.Sprintf("%016x", mix(uint64(st.newSerial())))
-	response := mustDecode(mustEncode(p))
+	response := wire.MustDecode(wire.MustEncode(p))
 	response["@type"] = "type.googleapis.com/google.iam.v2.Policy"
-	op := object{
+	op := wire.Object{
 		"name": p.Name + "/operations/" + id,
-		"metadata": object{
+		"metadata": wire.Object{
 			"@type": "type.googleapis.com/google.iam.v2.PolicyOperationMetadata", "createTime": timestamp(c.now),
 		},
 		"response": response,
 	}
 	if n.deny.operations == nil {
-		n.deny.operations = make(map[string]object)
+		n.deny.operations = make(map[string]wire.Object)
 	}
 	n.deny.operations[id] = op
-	return mustEncode(op), nil
+	return wire.MustEncode(op), nil
 }
 
 // getDenyOperation needs no permission that is documented; the fake asks for
@@ -93,12 +95,12 @@ func (c *call) getDenyOperation(st *state) ([]byte, error) {
 		return nil, err
 	}
 	op := n.deny.operations[c.params[len(c.params)-1]]
-	if op == nil || len(c.params) == 4 && !strings.HasPrefix(text(op, "name"), denyPolicyName(n, c.params[2])+"/") {
+	if op == nil || len(c.params) == 4 && !strings.HasPrefix(wire.Text(op, "name"), denyPolicyName(n, c.params[2])+"/") {
 		return nil, missingEntity()
 	}
 	done := maps.Clone(op)
 	done["done"] = true
-	return mustEncode(done), nil
+	return wire.MustEncode(done), nil
 }
 
 // decodeDenyPolicy reads a policy from the body; what only the API sets is
@@ -123,7 +125,7 @@ func (c *call) createDenyPolicy(st *state) ([]byte, error) {
 	}
 	id := c.query.Get("policyId")
 	if n.deny.policies[id] != nil {
-		return nil, alreadyExists("Policy %s already exists.", denyPolicyName(n, id))
+		return nil, wire.AlreadyExists("Policy %s already exists.", denyPolicyName(n, id))
 	}
 	if err := st.putDenyPolicy(n, id, p, nil, c.now, c.now.Add(c.delays.grants)); err != nil {
 		return nil, err
@@ -142,7 +144,7 @@ func (c *call) getDenyPolicy(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(p), nil
+	return wire.MustEncode(p), nil
 }
 
 // listDenyPolicies leaves the rules out, and reads no page size, as documented.
@@ -162,13 +164,13 @@ func (c *call) listDenyPolicies(st *state) ([]byte, error) {
 		p.Rules, p.Etag = nil, ""
 		resp.Policies = append(resp.Policies, &p)
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // checkDenyEtag compares etags as they are: in this API they are texts.
 func checkDenyEtag(p *iamv2.GoogleIamV2Policy, etag string) error {
 	if etag != "" && etag != p.Etag {
-		return aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.")
+		return wire.Aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.")
 	}
 	return nil
 }

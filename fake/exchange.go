@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // ServeHTTP answers one request. The caller is named by the bearer token: a
@@ -38,7 +40,7 @@ func (b *Backend) serve(w http.ResponseWriter, r *http.Request) {
 // An error means that there is no answer: the connection breaks.
 func (b *Backend) exchange(ctx context.Context, r *http.Request, entry *Call) (*answer, error) {
 	body, err := readBody(r)
-	var refused *statusError
+	var refused *wire.Error
 	if err != nil && !errors.As(err, &refused) {
 		return nil, err
 	}
@@ -56,7 +58,7 @@ func (b *Backend) exchange(ctx context.Context, r *http.Request, entry *Call) (*
 	case refused != nil:
 		return fail(refused), nil //nolint:nilerr // an error of the API is an answer
 	case queryErr != nil:
-		return fail(invalid("Invalid query string: %v", queryErr)), nil
+		return fail(wire.Invalid("Invalid query string: %v", queryErr)), nil
 	case authErr != nil:
 		return fail(authErr), nil
 	}
@@ -83,7 +85,7 @@ func (b *Backend) carryOut(c *call) (*answer, error) {
 	for _, message := range c.reports {
 		b.report(message)
 	}
-	var refused *statusError
+	var refused *wire.Error
 	switch {
 	case errors.As(err, &refused):
 		return fail(refused), nil
@@ -142,8 +144,8 @@ func (b *Backend) route(r *http.Request) (rt *route, params []string, err error)
 	all := allRoutes()
 	root := all.host(host)
 	if root == nil {
-		err := newError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake has no API at host %q.", host)
-		b.report(err.message)
+		err := wire.NewError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake has no API at host %q.", host)
+		b.report(err.Message)
 		return nil, nil, err
 	}
 	path := r.URL.EscapedPath()
@@ -151,11 +153,11 @@ func (b *Backend) route(r *http.Request) (rt *route, params []string, err error)
 		return rt, params, nil
 	}
 	if !root.hasVersion(path) {
-		err := newError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake has no API at %q of host %q.", path, host)
-		b.report(err.message)
+		err := wire.NewError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake has no API at %q of host %q.", path, host)
+		b.report(err.Message)
 		return nil, nil, err
 	}
-	return nil, nil, notFound("The requested URL %s was not found on this server.", path)
+	return nil, nil, wire.NotFound("The requested URL %s was not found on this server.", path)
 }
 
 // report fails the backend's test, if it has one.

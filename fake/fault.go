@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"google.golang.org/api/run/v2"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // A Fault is what goes wrong with calls of a method, see [Backend.Inject].
@@ -42,8 +44,8 @@ type Fault struct {
 // https://cloud.google.com/docs/quotas/troubleshoot
 func QuotaExhausted() Fault {
 	const text = "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of the service for consumer 'project_number:0'."
-	e := newError(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED", "%s", text)
-	e.details = []any{
+	e := wire.NewError(http.StatusTooManyRequests, "RESOURCE_EXHAUSTED", "%s", text)
+	e.Details = []any{
 		map[string]any{
 			"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED", "domain": "googleapis.com",
 			"metadata": map[string]string{"quota_limit": "ReadRequestsPerMinutePerProject", "consumer": "projects/0"},
@@ -53,7 +55,7 @@ func QuotaExhausted() Fault {
 			"violations": []any{map[string]string{"subject": "project_number:0", "description": text}},
 		},
 	}
-	return Fault{Status: http.StatusTooManyRequests, Body: string(e.body())}
+	return Fault{Status: http.StatusTooManyRequests, Body: string(e.Body())}
 }
 
 // Inject makes calls of a method go wrong. Of several faults, the first that
@@ -108,10 +110,10 @@ func (b *Backend) before(c *call, f Fault) (*answer, error) {
 		return nil, err
 	}
 	if f.Condition != nil {
-		c.ends = mustDecode(mustEncode(f.Condition))
+		c.ends = wire.MustDecode(wire.MustEncode(f.Condition))
 	}
 	if f.Failure != nil {
-		c.fails = mustEncode(f.Failure)
+		c.fails = wire.MustEncode(f.Failure)
 	}
 	switch {
 	case f.Hang:
@@ -121,7 +123,7 @@ func (b *Backend) before(c *call, f Fault) (*answer, error) {
 	case f.Status != 0:
 		body := []byte(f.Body)
 		if f.Body == "" {
-			body = newError(f.Status, statusName(f.Status), "%s", http.StatusText(f.Status)).body()
+			body = wire.NewError(f.Status, wire.StatusName(f.Status), "%s", http.StatusText(f.Status)).Body()
 		}
 		return &answer{status: f.Status, header: f.Header, body: body}, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // account is an IAM service account.
@@ -137,7 +139,7 @@ func (c *call) findAccount(st *state) (*account, error) {
 		if wildcard || p == nil || p.deleted || !c.may(st, permission, &p.node) {
 			return nil, deniedByIAM(permission)
 		}
-		return nil, notFound("Unknown service account").withReason("notFound")
+		return nil, wire.NotFound("Unknown service account").WithReason("notFound")
 	}
 	if !c.may(st, permission, &a.node) {
 		return nil, deniedByIAM(permission)
@@ -146,9 +148,9 @@ func (c *call) findAccount(st *state) (*account, error) {
 }
 
 // deniedByIAM is the refusal of the IAM API.
-func deniedByIAM(permission string) *statusError {
-	e := denied("Permission '%s' denied on resource (or it may not exist).", permission).withReason("forbidden")
-	e.details = []any{map[string]any{
+func deniedByIAM(permission string) *wire.Error {
+	e := wire.Denied("Permission '%s' denied on resource (or it may not exist).", permission).WithReason("forbidden")
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
 		"domain": "iam.googleapis.com", "metadata": map[string]string{"permission": permission},
 	}}
@@ -180,8 +182,8 @@ func (c *call) createAccount(st *state) ([]byte, error) {
 		return nil, err
 	}
 	if !validAccountID(req.AccountId) {
-		return nil, invalid("Invalid account ID %q: it must be 6 to 30 characters of lower-case letters, digits and hyphens, "+
-			"begin with a letter and not end with a hyphen.", req.AccountId).withReason("badRequest")
+		return nil, wire.Invalid("Invalid account ID %q: it must be 6 to 30 characters of lower-case letters, digits and hyphens, "+
+			"begin with a letter and not end with a hyphen.", req.AccountId).WithReason("badRequest")
 	}
 	p, err := c.accountProject(st)
 	if err != nil {
@@ -189,8 +191,8 @@ func (c *call) createAccount(st *state) ([]byte, error) {
 	}
 	email := p.accountEmail(req.AccountId)
 	if a := st.accounts[email]; a != nil && !a.deleted {
-		return nil, alreadyExists("Service account %s already exists within project projects/%s.", req.AccountId, p.id).
-			withReason("alreadyExists")
+		return nil, wire.AlreadyExists("Service account %s already exists within project projects/%s.", req.AccountId, p.id).
+			WithReason("alreadyExists")
 	}
 	a := &account{email: email}
 	if sa := req.ServiceAccount; sa != nil {
@@ -200,7 +202,7 @@ func (c *call) createAccount(st *state) ([]byte, error) {
 		a.visibleFrom = c.now.Add(delay)
 	}
 	st.putAccount(p, a)
-	return mustEncode(a.json()), nil
+	return wire.MustEncode(a.json()), nil
 }
 
 // validAccountID holds an account id against the rule that
@@ -223,10 +225,10 @@ func (c *call) getAccount(st *state) ([]byte, error) {
 	}
 	if !a.visible(c.now) {
 		if a.reads.Add(1)%2 == 0 {
-			return nil, notFound("Service account %s does not exist.", a.resourceName()).withReason("notFound")
+			return nil, wire.NotFound("Service account %s does not exist.", a.resourceName()).WithReason("notFound")
 		}
 	}
-	return mustEncode(a.json()), nil
+	return wire.MustEncode(a.json()), nil
 }
 
 func (c *call) listAccounts(st *state) ([]byte, error) {
@@ -249,7 +251,7 @@ func (c *call) listAccounts(st *state) ([]byte, error) {
 	for _, email := range page {
 		resp.Accounts = append(resp.Accounts, st.accounts[email].json())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // patchAccount answers with the patched fields and the name alone, as the
@@ -263,9 +265,9 @@ func (c *call) patchAccount(st *state) ([]byte, error) {
 	if in == nil {
 		in = &iam.ServiceAccount{}
 	}
-	paths := parseMask(req.UpdateMask)
+	paths := wire.ParseMask(req.UpdateMask)
 	if len(paths) == 0 {
-		return nil, invalid("The update mask is required.").withReason("badRequest")
+		return nil, wire.Invalid("The update mask is required.").WithReason("badRequest")
 	}
 	a, err := c.findAccount(st)
 	if err != nil {
@@ -280,12 +282,12 @@ func (c *call) patchAccount(st *state) ([]byte, error) {
 		case "description":
 			description, out.Description = in.Description, in.Description
 		default:
-			return nil, invalid("Invalid update mask path: only display_name and description can be updated, not %q.",
-				strings.Join(path, ".")).withReason("badRequest")
+			return nil, wire.Invalid("Invalid update mask path: only display_name and description can be updated, not %q.",
+				strings.Join(path, ".")).WithReason("badRequest")
 		}
 	}
 	a.displayName, a.description = displayName, description
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
 func (c *call) updateAccount(st *state) ([]byte, error) {
@@ -298,7 +300,7 @@ func (c *call) updateAccount(st *state) ([]byte, error) {
 		return nil, err
 	}
 	a.displayName = in.DisplayName
-	return mustEncode(a.json()), nil
+	return wire.MustEncode(a.json()), nil
 }
 
 // deleteAccount also rewrites the policies that name the account.
@@ -340,20 +342,20 @@ func (c *call) undeleteAccount(st *state) ([]byte, error) {
 		if p := st.projects[c.params[0]]; p == nil || !c.may(st, c.accountPermission(), &p.node) {
 			return nil, deniedByIAM(c.accountPermission())
 		}
-		return nil, notFound("Unknown service account").withReason("notFound")
+		return nil, wire.NotFound("Unknown service account").WithReason("notFound")
 	}
 	if !c.may(st, c.accountPermission(), &a.project.node) {
 		return nil, deniedByIAM(c.accountPermission())
 	}
 	if holder := st.accounts[a.email]; holder != a && !holder.deleted || !a.deleted {
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION",
-			"Service account %s can't be undeleted: an account of that address exists.", a.email).withReason("failedPrecondition")
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION",
+			"Service account %s can't be undeleted: an account of that address exists.", a.email).WithReason("failedPrecondition")
 	}
 	a.deleted = false
 	st.accounts[a.email] = a
 	st.directoryChanged()
 	st.rewriteMembers(a.deletedMember(), a.member(), c.now)
-	return mustEncode(&iam.UndeleteServiceAccountResponse{RestoredAccount: a.json()}), nil
+	return wire.MustEncode(&iam.UndeleteServiceAccountResponse{RestoredAccount: a.json()}), nil
 }
 
 func (c *call) getAccountPolicy(st *state) ([]byte, error) {
@@ -377,7 +379,7 @@ func (c *call) setAccountPolicy(st *state) ([]byte, error) {
 func (c *call) testAccountPermissions(st *state) ([]byte, error) {
 	a := st.accounts[strings.ToLower(c.params[1])]
 	if a == nil || a.deleted || c.params[0] != "-" && st.projects[c.params[0]] != a.project {
-		return nil, notFound("Unknown service account").withReason("notFound")
+		return nil, wire.NotFound("Unknown service account").WithReason("notFound")
 	}
 	return c.testIamPermissions(st, &a.node, func(permission string) bool {
 		return st.permissionExists(permission) && testableOn(&a.node, permission)

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
@@ -102,7 +103,7 @@ var notInCustomRoles = map[string]bool{"iam.denypolicies.create": true}
 func (st *state) checkRolePermissions(parent *node, permissions []string) error {
 	for _, p := range permissions {
 		if !st.permissionExists(p) || !testableOn(parent, p) || notInCustomRoles[p] {
-			return invalid("Permission %s is not valid.", p).withReason("badRequest")
+			return wire.Invalid("Permission %s is not valid.", p).WithReason("badRequest")
 		}
 	}
 	return nil
@@ -158,18 +159,18 @@ func (c *call) queryTestablePermissions(st *state) ([]byte, error) {
 		}
 		resp.Permissions = append(resp.Permissions, p)
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // queried is the resource that a query is about. What the API answers for one
 // that is not there is not known.
 func (c *call) queried(st *state, full string) (*node, error) {
 	if full == "" {
-		return nil, invalid("full_resource_name must be specified.").withReason("badRequest")
+		return nil, wire.Invalid("full_resource_name must be specified.").WithReason("badRequest")
 	}
 	n := st.findFull(full)
 	if n == nil {
-		return nil, notFound("The resource %s was not found.", full).withReason("notFound")
+		return nil, wire.NotFound("The resource %s was not found.", full).WithReason("notFound")
 	}
 	return n, nil
 }
@@ -238,7 +239,7 @@ func (c *call) queryGrantableRoles(st *state) ([]byte, error) {
 	for _, name := range page {
 		resp.Roles = append(resp.Roles, st.findRole(name).json(req.View == "FULL"))
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // permissionV1 is what roles call a permission that deny policies name.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // A deleted custom role can be undeleted for a week; its id can't be used
@@ -43,7 +45,7 @@ func roleHandlers() map[string]handler {
 func (c *call) changed(st *state, r *role) ([]byte, error) {
 	r.etag = st.roleEtag(c.now)
 	r.prepare()
-	return mustEncode(r.json(true)), nil
+	return wire.MustEncode(r.json(true)), nil
 }
 
 // checkEtag refuses a change of another version of the role than is there. The
@@ -54,11 +56,11 @@ func (r *role) checkEtag(etag string) error {
 	}
 	given, err := decodeEtag(etag)
 	if err != nil {
-		return invalid("Invalid value at 'role.etag' (TYPE_BYTES), %q", etag).withReason("badRequest")
+		return wire.Invalid("Invalid value at 'role.etag' (TYPE_BYTES), %q", etag).WithReason("badRequest")
 	}
 	if !slices.Equal(given, r.etag) {
-		return aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.").
-			withReason("aborted")
+		return wire.Aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.").
+			WithReason("aborted")
 	}
 	return nil
 }
@@ -69,9 +71,9 @@ func checkRoleID(id string) error {
 	if roleIDPattern.MatchString(id) {
 		return nil
 	}
-	return invalid(`The role_id "%s" is invalid. It doesn't match pattern "[a-zA-Z0-9_\.]{3,64}". The role_id must be 3 to 64 `+
+	return wire.Invalid(`The role_id "%s" is invalid. It doesn't match pattern "[a-zA-Z0-9_\.]{3,64}". The role_id must be 3 to 64 `+
 		"characters long and can be a mix of uppercase and lowercase English letters, digits, underscores and periods.", id).
-		withReason("badRequest")
+		WithReason("badRequest")
 }
 
 // rolePermission is the IAM permission that the method needs.
@@ -85,7 +87,7 @@ func (c *call) rolePermission() string {
 
 // deniedRole is the refusal of methods on custom roles. Its texts are recorded
 // for get, list and create, those of the other methods are made after them.
-func (c *call) deniedRole(resource string) *statusError {
+func (c *call) deniedRole(resource string) *wire.Error {
 	permission := c.rolePermission()
 	what := strings.TrimPrefix(permission, "iam.roles.") + " the role at"
 	switch permission {
@@ -94,16 +96,16 @@ func (c *call) deniedRole(resource string) *statusError {
 	case "iam.roles.list":
 		what = "list roles in"
 	}
-	e := denied("You don't have permission to %s %s.", what, resource).withReason("forbidden")
-	e.details = []any{map[string]any{
+	e := wire.Denied("You don't have permission to %s %s.", what, resource).WithReason("forbidden")
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
 		"domain": "iam.googleapis.com", "metadata": map[string]string{"permission": permission, "resource": resource},
 	}}
 	return e
 }
 
-func missingRole(name string) *statusError {
-	return notFound("The role named %s was not found.", name).withReason("notFound")
+func missingRole(name string) *wire.Error {
+	return wire.NotFound("The role named %s was not found.", name).WithReason("notFound")
 }
 
 // pathParent is the project or organization that the path names, if the caller
@@ -126,8 +128,8 @@ func (c *call) pathParent(st *state) (n *node, name string, err error) {
 // as long as they can be undeleted.
 func (c *call) findCustomRole(st *state) (*node, *role, error) {
 	if checkRoleID(c.params[1]) != nil {
-		return nil, nil, invalid(`The role name must be in the form "roles/{role}", ` +
-			`"organizations/{organization_id}/roles/{role}", or "projects/{project_id}/roles/{role}".`).withReason("badRequest")
+		return nil, nil, wire.Invalid(`The role name must be in the form "roles/{role}", ` +
+			`"organizations/{organization_id}/roles/{role}", or "projects/{project_id}/roles/{role}".`).WithReason("badRequest")
 	}
 	parent, name, err := c.pathParent(st)
 	if err != nil {
@@ -149,7 +151,7 @@ func (c *call) getPredefinedRole(st *state) ([]byte, error) {
 	if r == nil {
 		return nil, missingRole(name)
 	}
-	return mustEncode(r.json(true)), nil
+	return wire.MustEncode(r.json(true)), nil
 }
 
 func (c *call) getCustomRole(st *state) ([]byte, error) {
@@ -157,7 +159,7 @@ func (c *call) getCustomRole(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(r.json(true)), nil
+	return wire.MustEncode(r.json(true)), nil
 }
 
 // listRoles lists the predefined roles, or the custom ones of a parent, which
@@ -195,7 +197,7 @@ func (c *call) listRoles(st *state) ([]byte, error) {
 	for _, name := range page {
 		resp.Roles = append(resp.Roles, st.findRole(name).json(c.query.Get("view") == "FULL"))
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // allRoles yields the names of all roles, predefined, seeded and custom, each
@@ -226,7 +228,7 @@ func (c *call) createRole(st *state) ([]byte, error) {
 		return nil, err
 	}
 	if in.Name != "" {
-		return nil, invalid("Must not specify role.name.").withReason("badRequest")
+		return nil, wire.Invalid("Must not specify role.name.").WithReason("badRequest")
 	}
 	parent, name, err := c.pathParent(st)
 	if err != nil {
@@ -239,10 +241,10 @@ func (c *call) createRole(st *state) ([]byte, error) {
 	switch had := st.roles[full]; {
 	case had == nil || had.deleted && c.now.Sub(had.deletedAt) >= roleIDHeld:
 	case had.deleted:
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION",
-			"You can't create a role_id (%s) which has been marked for deletion.", req.RoleId).withReason("failedPrecondition")
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION",
+			"You can't create a role_id (%s) which has been marked for deletion.", req.RoleId).WithReason("failedPrecondition")
 	default:
-		return nil, alreadyExists("A role named %s in %s already exists.", req.RoleId, name).withReason("alreadyExists")
+		return nil, wire.AlreadyExists("A role named %s in %s already exists.", req.RoleId, name).WithReason("alreadyExists")
 	}
 	r := &role{
 		name: full, title: in.Title, description: in.Description, stage: in.Stage, permissions: distinct(in.IncludedPermissions),
@@ -310,7 +312,7 @@ func (c *call) patchRole(st *state) ([]byte, error) {
 }
 
 // roleFields are the fields that a patch changes.
-func (c *call) roleFields(o object) ([]string, error) {
+func (c *call) roleFields(o wire.Object) ([]string, error) {
 	mask := c.query.Get("updateMask")
 	switch mask {
 	case "*":
@@ -318,8 +320,8 @@ func (c *call) roleFields(o object) ([]string, error) {
 	case "":
 		return slices.Collect(maps.Keys(o)), nil
 	}
-	paths := parseMask(mask)
-	if err := c.check().checkMask("Role", paths); err != nil {
+	paths := wire.ParseMask(mask)
+	if err := c.check().CheckMask("Role", paths); err != nil {
 		return nil, err
 	}
 	var fields []string
@@ -331,8 +333,8 @@ func (c *call) roleFields(o object) ([]string, error) {
 
 // deletedRole is the refusal to change or delete what is deleted. The text is
 // the fake's own.
-func deletedRole(r *role) *statusError {
-	return newError(http.StatusBadRequest, "FAILED_PRECONDITION", "The role %s is deleted.", r.name).withReason("failedPrecondition")
+func deletedRole(r *role) *wire.Error {
+	return wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "The role %s is deleted.", r.name).WithReason("failedPrecondition")
 }
 
 // deleteRole leaves the bindings of the role: they have no effect until it is
@@ -365,8 +367,8 @@ func (c *call) undeleteRole(st *state) ([]byte, error) {
 		return nil, err
 	}
 	if !r.deleted {
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION", "The role %s is not deleted.", r.name).
-			withReason("failedPrecondition")
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "The role %s is not deleted.", r.name).
+			WithReason("failedPrecondition")
 	}
 	r.deleted, r.deletedAt = false, time.Time{}
 	return c.changed(st, r)

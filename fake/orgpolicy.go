@@ -3,6 +3,8 @@ package fake
 import (
 	"slices"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Organization policies, as the Org Policy API v2 has them. One constraint has
@@ -17,15 +19,15 @@ type orgPolicyState struct {
 	set map[string]map[string]*orgPolicy
 	// custom are the custom constraints by organization ("organizations/1")
 	// and id ("custom.c"), as the API writes them.
-	custom map[string]map[string]object
+	custom map[string]map[string]wire.Object
 }
 
 // orgPolicy is a policy on one resource. Its specs are as the API writes them,
 // and are never changed.
 type orgPolicy struct {
 	etag   string
-	spec   object // nil if there is but a dry-run one
-	dryRun object
+	spec   wire.Object // nil if there is but a dry-run one
+	dryRun wire.Object
 }
 
 // crossProjectConstraint, where enforced on a service account's project, keeps
@@ -43,18 +45,18 @@ func (st *state) enforced(constraint string, n *node, byDefault bool) bool {
 		case p.spec["reset"] == true:
 			return byDefault
 		default:
-			return slices.ContainsFunc(rulesOf(p.spec), func(r object) bool { return r["enforce"] == true })
+			return slices.ContainsFunc(rulesOf(p.spec), func(r wire.Object) bool { return r["enforce"] == true })
 		}
 	}
 	return byDefault
 }
 
 // rulesOf are the rules of a spec.
-func rulesOf(spec object) []object {
+func rulesOf(spec wire.Object) []wire.Object {
 	list, _ := spec["rules"].([]any)
-	rules := make([]object, 0, len(list))
+	rules := make([]wire.Object, 0, len(list))
 	for _, item := range list {
-		if rule, ok := item.(object); ok {
+		if rule, ok := item.(wire.Object); ok {
 			rules = append(rules, rule)
 		}
 	}
@@ -63,14 +65,14 @@ func rulesOf(spec object) []object {
 
 // effectiveRules are the rules in force on a resource.
 // https://cloud.google.com/resource-manager/docs/organization-policy/understanding-hierarchy
-func (st *state) effectiveRules(k *orgConstraint, n *node) []object {
+func (st *state) effectiveRules(k *orgConstraint, n *node) []wire.Object {
 	if !k.list {
-		return []object{{"enforce": st.enforced(k.id, n, k.deny)}}
+		return []wire.Object{{"enforce": st.enforced(k.id, n, k.deny)}}
 	}
 	// Rules are inherited from policies only: the constraint's default, which
 	// is no rule, is in force where no policy is. That much is inferred from
 	// the description of PolicySpec.inheritFromParent.
-	var rules []object
+	var rules []wire.Object
 	set := false
 	for id := range n.ancestors {
 		p := st.orgPolicies.set[id][k.id]
@@ -90,39 +92,39 @@ func (st *state) effectiveRules(k *orgConstraint, n *node) []object {
 	case set:
 		return mergeRules(rules)
 	case k.deny:
-		return []object{{"denyAll": true}}
+		return []wire.Object{{"denyAll": true}}
 	default:
-		return []object{{"allowAll": true}}
+		return []wire.Object{{"allowAll": true}}
 	}
 }
 
 // mergeRules makes one decision of the rules of a list constraint: what any
 // denies is denied. How the real API writes the merged rules is not recorded.
-func mergeRules(rules []object) []object {
+func mergeRules(rules []wire.Object) []wire.Object {
 	var allowed, denied []any
 	allowAll := false
 	for _, r := range rules {
 		if r["denyAll"] == true {
-			return []object{{"denyAll": true}}
+			return []wire.Object{{"denyAll": true}}
 		}
 		allowAll = allowAll || r["allowAll"] == true
-		values, _ := r["values"].(object)
+		values, _ := r["values"].(wire.Object)
 		allowed = appendNew(allowed, values["allowedValues"])
 		denied = appendNew(denied, values["deniedValues"])
 	}
 	allowed = slices.DeleteFunc(allowed, func(v any) bool { return slices.Contains(denied, v) })
-	values := object{}
+	values := wire.Object{}
 	if len(allowed) > 0 && !allowAll {
 		values["allowedValues"] = allowed
 	}
 	if len(denied) > 0 {
 		values["deniedValues"] = denied
 	}
-	merged := []object{{"values": values}}
+	merged := []wire.Object{{"values": values}}
 	if allowAll {
-		merged = []object{{"allowAll": true}}
+		merged = []wire.Object{{"allowAll": true}}
 		if len(denied) > 0 {
-			merged = append(merged, object{"values": values})
+			merged = append(merged, wire.Object{"values": values})
 		}
 	}
 	return merged
@@ -160,7 +162,7 @@ func (c *call) orgResource(st *state, permission string) (*node, string, error) 
 	name := kind + "/" + c.params[0]
 	n := st.orgNode(name)
 	if n == nil || !c.may(st, permission, n) {
-		return nil, "", denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name)
+		return nil, "", wire.Denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name)
 	}
 	return n, name, nil
 }
@@ -183,7 +185,7 @@ func (c *call) orgPolicyOf(st *state, permission string) (*node, string, *orgCon
 // organization.
 func (n *node) resourceID() string { return strings.TrimPrefix(n.full, resourceManager) }
 
-func orgPolicyMissing() *statusError { return notFound("Requested entity was not found.") }
+func orgPolicyMissing() *wire.Error { return wire.NotFound("Requested entity was not found.") }
 
 func orgPolicyHandlers() map[string]handler {
 	handlers := map[string]handler{

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // orgConstraint is a constraint that policies can be set for.
@@ -63,8 +65,8 @@ var orgConstraints = sync.OnceValue(func() map[string]*orgConstraint {
 	return all
 })
 
-func (k *orgConstraint) json(resource string) object {
-	out := object{
+func (k *orgConstraint) json(resource string) wire.Object {
+	out := wire.Object{
 		"name": resource + "/constraints/" + k.id, "displayName": k.displayName, "description": k.description,
 		"constraintDefault": "ALLOW",
 	}
@@ -72,9 +74,9 @@ func (k *orgConstraint) json(resource string) object {
 		out["constraintDefault"] = "DENY"
 	}
 	if k.list {
-		out["listConstraint"] = object{}
+		out["listConstraint"] = wire.Object{}
 	} else {
-		out["booleanConstraint"] = object{}
+		out["booleanConstraint"] = wire.Object{}
 	}
 	return out
 }
@@ -102,20 +104,20 @@ func (c *call) listConstraints(st *state) ([]byte, error) {
 		return nil, err
 	}
 	all := orgConstraints()
-	return c.orgList("constraints", slices.Sorted(maps.Keys(all)), func(id string) object { return all[id].json(resource) })
+	return c.orgList("constraints", slices.Sorted(maps.Keys(all)), func(id string) wire.Object { return all[id].json(resource) })
 }
 
 // checkCustomConstraint holds a custom constraint against what the reference
 // asks for. Its condition is not compiled. The texts are the fake's own.
-func checkCustomConstraint(in object) error {
+func checkCustomConstraint(in wire.Object) error {
 	for _, field := range []string{"resourceTypes", "methodTypes", "condition", "actionType"} {
 		if in[field] == nil {
-			return invalid("A custom constraint needs %s.", field)
+			return wire.Invalid("A custom constraint needs %s.", field)
 		}
 	}
 	for field, most := range map[string]int{"condition": 1000, "displayName": 200, "description": 2000} {
-		if len([]rune(text(in, field))) > most {
-			return invalid("The %s of a custom constraint has at most %d characters.", field, most)
+		if len([]rune(wire.Text(in, field))) > most {
+			return wire.Invalid("The %s of a custom constraint has at most %d characters.", field, most)
 		}
 	}
 	return nil
@@ -139,35 +141,35 @@ func (c *call) createCustomConstraint(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, ok := strings.CutPrefix(text(in, "name"), org+"/customConstraints/")
+	id, ok := strings.CutPrefix(wire.Text(in, "name"), org+"/customConstraints/")
 	if !ok || !validCustomConstraintID(id) {
-		return nil, invalid("Invalid custom constraint name %q: it must be of the form %q.", text(in, "name"), org+"/customConstraints/custom.ID")
+		return nil, wire.Invalid("Invalid custom constraint name %q: it must be of the form %q.", wire.Text(in, "name"), org+"/customConstraints/custom.ID")
 	}
 	if err := checkCustomConstraint(in); err != nil {
 		return nil, err
 	}
 	s := &st.orgPolicies
 	if s.custom[n.resourceID()][id] != nil {
-		return nil, alreadyExists("Requested entity already exists")
+		return nil, wire.AlreadyExists("Requested entity already exists")
 	}
 	if s.custom == nil {
-		s.custom = make(map[string]map[string]object)
+		s.custom = make(map[string]map[string]wire.Object)
 	}
 	if s.custom[n.resourceID()] == nil {
-		s.custom[n.resourceID()] = make(map[string]object)
+		s.custom[n.resourceID()] = make(map[string]wire.Object)
 	}
 	return c.putCustomConstraint(st, n, id, in)
 }
 
-func (c *call) putCustomConstraint(st *state, n *node, id string, in object) ([]byte, error) {
+func (c *call) putCustomConstraint(st *state, n *node, id string, in wire.Object) ([]byte, error) {
 	in["name"] = n.resourceID() + "/customConstraints/" + id
 	in["updateTime"] = timestamp(st.tick(c.now))
 	st.orgPolicies.custom[n.resourceID()][id] = in
-	return mustEncode(in), nil
+	return wire.MustEncode(in), nil
 }
 
 // findCustomConstraint returns the custom constraint that the path names.
-func (c *call) findCustomConstraint(st *state, verb string) (*node, object, error) {
+func (c *call) findCustomConstraint(st *state, verb string) (*node, wire.Object, error) {
 	n, _, err := c.orgResource(st, "orgpolicy.customConstraints."+verb)
 	if err != nil {
 		return nil, nil, err
@@ -184,7 +186,7 @@ func (c *call) getCustomConstraint(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(k), nil
+	return wire.MustEncode(k), nil
 }
 
 func (c *call) listCustomConstraints(st *state) ([]byte, error) {
@@ -193,7 +195,7 @@ func (c *call) listCustomConstraints(st *state) ([]byte, error) {
 		return nil, err
 	}
 	custom := st.orgPolicies.custom[n.resourceID()]
-	return c.orgList("customConstraints", slices.Sorted(maps.Keys(custom)), func(id string) object { return custom[id] })
+	return c.orgList("customConstraints", slices.Sorted(maps.Keys(custom)), func(id string) wire.Object { return custom[id] })
 }
 
 // patchCustomConstraint overwrites all fields; it has no mask.
@@ -206,14 +208,14 @@ func (c *call) patchCustomConstraint(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name := text(in, "name"); name != "" && name != text(k, "name") {
-		return nil, invalid("The custom constraint's name %q is not that of the request, %q.", name, text(k, "name"))
+	if name := wire.Text(in, "name"); name != "" && name != wire.Text(k, "name") {
+		return nil, wire.Invalid("The custom constraint's name %q is not that of the request, %q.", name, wire.Text(k, "name"))
 	}
 	if err := checkCustomConstraint(in); err != nil {
 		return nil, err
 	}
-	if !equal(in["resourceTypes"], k["resourceTypes"]) {
-		return nil, invalid("The resource types of a custom constraint can't be changed.")
+	if !wire.Equal(in["resourceTypes"], k["resourceTypes"]) {
+		return nil, wire.Invalid("The resource types of a custom constraint can't be changed.")
 	}
 	return c.putCustomConstraint(st, n, c.params[1], in)
 }

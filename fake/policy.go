@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
@@ -85,7 +86,7 @@ func (p *policyState) json(version int64) *iam.Policy {
 // https://cloud.google.com/iam/docs/allow-policies#versions
 func conditionalRole(b *iam.Binding) string {
 	h := fnv.New128a()
-	_, _ = h.Write(mustEncode(b.Condition))
+	_, _ = h.Write(wire.MustEncode(b.Condition))
 	return fmt.Sprintf("%s%s%x", b.Role, conditionMark, h.Sum(nil)[:10])
 }
 
@@ -153,7 +154,7 @@ func (st *state) stampPolicy(p *policyState, now time.Time) {
 
 func clonePolicy(p *iam.Policy) *iam.Policy {
 	var out iam.Policy
-	if err := json.Unmarshal(mustEncode(p), &out); err != nil {
+	if err := json.Unmarshal(wire.MustEncode(p), &out); err != nil {
 		panic("fake: policy: " + err.Error())
 	}
 	return &out
@@ -212,7 +213,7 @@ func (c *call) getIamPolicy(n *node) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(n.policy.json(version)), nil
+	return wire.MustEncode(n.policy.json(version)), nil
 }
 
 func (c *call) requestedVersion() (int64, error) {
@@ -222,7 +223,7 @@ func (c *call) requestedVersion() (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if v := lookup(o, "options", "requestedPolicyVersion"); v != nil {
+		if v := wire.Lookup(o, "options", "requestedPolicyVersion"); v != nil {
 			s = fmt.Sprint(v)
 		}
 	}
@@ -231,7 +232,7 @@ func (c *call) requestedVersion() (int64, error) {
 	}
 	version, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || version != 0 && version != 1 && version != 3 {
-		return 0, invalid("Invalid requested policy version: %s.", s).withReason("badRequest")
+		return 0, wire.Invalid("Invalid requested policy version: %s.", s).WithReason("badRequest")
 	}
 	return version, nil
 }
@@ -246,19 +247,19 @@ func (c *call) setIamPolicy(st *state, n *node) ([]byte, error) {
 		return nil, err
 	}
 	if req.Policy == nil {
-		return nil, invalid("The policy is missing.").withReason("badRequest")
+		return nil, wire.Invalid("The policy is missing.").WithReason("badRequest")
 	}
-	mask := parseMask(req.UpdateMask)
+	mask := wire.ParseMask(req.UpdateMask)
 	if mask == nil {
 		mask = [][]string{{"bindings"}, {"etag"}}
 	}
-	if err := c.check().checkMask(c.method.Response, mask); err != nil {
+	if err := c.check().CheckMask(c.method.Response, mask); err != nil {
 		return nil, err
 	}
 	if err := st.setPolicy(n, req.Policy, mask, c.now, c.now.Add(c.delays.grants)); err != nil {
 		return nil, err
 	}
-	return mustEncode(n.policy.json(3)), nil
+	return wire.MustEncode(n.policy.json(3)), nil
 }
 
 // testIamPermissions answers the method of that name: the permissions, of
@@ -273,7 +274,7 @@ func (c *call) testIamPermissions(st *state, n *node, belongs func(permission st
 	for _, p := range asked {
 		p, _ := p.(string)
 		if !belongs(p) {
-			return nil, invalid("Permission %s is not valid for this resource.", p).withReason("badRequest")
+			return nil, wire.Invalid("Permission %s is not valid for this resource.", p).WithReason("badRequest")
 		}
 		if n != nil && c.may(st, p, n) {
 			has = append(has, p)
@@ -282,5 +283,5 @@ func (c *call) testIamPermissions(st *state, n *node, belongs func(permission st
 	if len(has) == 0 {
 		return []byte("{}"), nil
 	}
-	return mustEncode(map[string]any{"permissions": has}), nil
+	return wire.MustEncode(map[string]any{"permissions": has}), nil
 }

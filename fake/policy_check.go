@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
@@ -20,30 +21,30 @@ import (
 // resource has, and one that would lose conditions without saying so.
 func checkPolicyEtag(p *policyState, in *iam.Policy) error {
 	if in.Version != 0 && in.Version != 1 && in.Version != 3 {
-		return invalid("Invalid policy version: %d.", in.Version).withReason("badRequest")
+		return wire.Invalid("Invalid policy version: %d.", in.Version).WithReason("badRequest")
 	}
 	if in.Etag != "" {
 		given, err := decodeEtag(in.Etag)
 		if err != nil {
-			return invalid("Invalid value at 'policy.etag' (TYPE_BYTES), %q", in.Etag).withReason("badRequest")
+			return wire.Invalid("Invalid value at 'policy.etag' (TYPE_BYTES), %q", in.Etag).WithReason("badRequest")
 		}
 		current := p.etag
 		if current == nil {
 			current = emptyEtag
 		}
 		if !slices.Equal(given, current) {
-			return aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.").
-				withReason("aborted")
+			return wire.Aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.").
+				WithReason("aborted")
 		}
 		// Without an etag, the conditions are lost, as they are documented to be.
 		if p.conditional() && in.Version < 3 {
-			return invalid("Specified policy version (%d) cannot be less than the existing policy version (3). "+
+			return wire.Invalid("Specified policy version (%d) cannot be less than the existing policy version (3). "+
 				"For more information, please refer to https://cloud.google.com/iam/docs/policies#versions.", max(in.Version, 1)).
-				withReason("badRequest")
+				WithReason("badRequest")
 		}
 	}
 	if in.Version < 3 && slices.ContainsFunc(in.Bindings, func(b *iam.Binding) bool { return b.Condition != nil }) {
-		return invalid("Conditional bindings require policy version 3, not %d.", max(in.Version, 1)).withReason("badRequest")
+		return wire.Invalid("Conditional bindings require policy version 3, not %d.", max(in.Version, 1)).WithReason("badRequest")
 	}
 	return nil
 }
@@ -66,10 +67,10 @@ func (st *state) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.B
 		// What readers of version 1 see of a conditional binding is no role. A
 		// binding whose role has been deleted since may stay.
 		if !st.roleExists(binding.Role) && !n.policy.binds(binding.Role) || strings.Contains(binding.Role, conditionMark) {
-			return nil, invalid("Role %s is not supported for this resource.", binding.Role).withReason("badRequest")
+			return nil, wire.Invalid("Role %s is not supported for this resource.", binding.Role).WithReason("badRequest")
 		}
 		if !st.bindable(n, binding.Role) {
-			return nil, invalid("Role %s is not supported for this resource.", binding.Role).withReason("badRequest")
+			return nil, wire.Invalid("Role %s is not supported for this resource.", binding.Role).WithReason("badRequest")
 		}
 		stored := &iam.Binding{Role: binding.Role, Condition: binding.Condition}
 		for _, m := range binding.Members {
@@ -137,11 +138,11 @@ func (st *state) checkMember(n *node, s string, now time.Time) (string, error) {
 	case kind == access.KindServiceAccount:
 		a := st.accounts[m.Email()]
 		if a == nil && !st.isAgent(m.Email()) || a != nil && (a.deleted || !a.visible(now)) {
-			return "", invalid("Service account %s does not exist.", m.Email()).withReason("badRequest")
+			return "", wire.Invalid("Service account %s does not exist.", m.Email()).WithReason("badRequest")
 		}
 	case kind == access.KindGroup:
 		if st.groups[m.Email()] == nil {
-			return "", invalid("Group %s does not exist.", m.Email()).withReason("badRequest")
+			return "", wire.Invalid("Group %s does not exist.", m.Email()).WithReason("badRequest")
 		}
 	case n.attrs.Type == projectType && (kind == access.KindAllUsers || kind == access.KindAllAuthenticatedUsers):
 		return "", st.disallowedMember(n)
@@ -156,15 +157,15 @@ func (st *state) malformedMember(n *node, s string, err error) error {
 	kind, _, _ := strings.Cut(s, ":")
 	switch kind {
 	case "user", "group", "serviceAccount", "domain", "deleted", "principal", "principalSet":
-		return invalid("Invalid member: %v", err).withReason("badRequest")
+		return wire.Invalid("Invalid member: %v", err).WithReason("badRequest")
 	}
 	switch {
 	case n.attrs.Type == projectType:
 		return st.disallowedMember(n)
 	case strings.HasPrefix(n.full, resourceManager):
-		return invalid("%s", memberForm).withReason("badRequest")
+		return wire.Invalid("%s", memberForm).WithReason("badRequest")
 	}
-	return invalid("The member %s is of an unknown type. Please set a valid type prefix for the member.", s).withReason("badRequest")
+	return wire.Invalid("The member %s is of an unknown type. Please set a valid type prefix for the member.", s).WithReason("badRequest")
 }
 
 const memberForm = `Policy members must be of the form "<type>:<value>".`
@@ -172,8 +173,8 @@ const memberForm = `Policy members must be of the form "<type>:<value>".`
 // disallowedMember is the refusal of a member on a project that is of no kind
 // which projects take: allUsers and allAuthenticatedUsers are none.
 func (st *state) disallowedMember(n *node) error {
-	e := invalid("%s", memberForm).withReason("badRequest")
-	e.details = []any{
+	e := wire.Invalid("%s", memberForm).WithReason("badRequest")
+	e.Details = []any{
 		map[string]any{
 			"@type": "type.googleapis.com/google.rpc.BadRequest",
 			"fieldViolations": []any{map[string]string{
@@ -204,10 +205,10 @@ func checkLimits(p *access.AllowPolicy) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &limit) && limit.Max == maxMembers:
-		return invalid("The number of members in the policy (%s) is larger than the maximum allowed size %s.",
-			thousands(limit.Got), thousands(limit.Max)).withReason("badRequest")
+		return wire.Invalid("The number of members in the policy (%s) is larger than the maximum allowed size %s.",
+			thousands(limit.Got), thousands(limit.Max)).WithReason("badRequest")
 	}
-	return invalid("Invalid policy: %v", err).withReason("badRequest")
+	return wire.Invalid("Invalid policy: %v", err).WithReason("badRequest")
 }
 
 // maxMembers is how many members the bindings of a policy may have together.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -38,13 +39,13 @@ type recommenderState struct {
 type recommenderItem struct {
 	name   string // with the project's number
 	id     string
-	object object // replaced, never changed
-	raw    []byte // the object encoded
+	object wire.Object // replaced, never changed
+	raw    []byte      // the object encoded
 }
 
-func (i *recommenderItem) replace(o object) { i.object, i.raw = o, mustEncode(o) }
+func (i *recommenderItem) replace(o wire.Object) { i.object, i.raw = o, wire.MustEncode(o) }
 
-func (i *recommenderItem) state() string { return text(i.object, "stateInfo", "state") }
+func (i *recommenderItem) state() string { return wire.Text(i.object, "stateInfo", "state") }
 
 // recommenderKind is a recommender or an insight type.
 type recommenderKind struct {
@@ -157,7 +158,7 @@ func recommenderListName(n *node, location, collection, which string, kind recom
 // recommender that does not exist
 // (https://github.com/cloud-custodian/cloud-custodian/pull/10903). That it says
 // the same of one that does not live in the location is inferred.
-func invalidRecommender() *statusError { return invalid("Request contains an invalid argument.") }
+func invalidRecommender() *wire.Error { return wire.Invalid("Request contains an invalid argument.") }
 
 // unknownRecommender tells those of Google's recommenders that the fake does
 // not have, which fails the test, from those that nobody has.
@@ -171,9 +172,9 @@ func (c *call) unknownRecommender(id string) error {
 // deniedByRecommender has the form that most of Google's APIs share. That
 // Recommender does is inferred, and so is that it says so of a project that
 // does not exist.
-func deniedByRecommender(permission, resource string) *statusError {
-	e := denied("Permission '%s' denied on resource (or it may not exist).", permission)
-	e.details = []any{map[string]any{
+func deniedByRecommender(permission, resource string) *wire.Error {
+	e := wire.Denied("Permission '%s' denied on resource (or it may not exist).", permission)
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED", "domain": "iam.googleapis.com",
 		"metadata": map[string]string{"permission": permission, "resource": resource},
 	}}
@@ -188,7 +189,7 @@ func (c *call) findRecommenderItem(st *state) (*recommenderItem, error) {
 	}
 	item := st.recommender.byName[list+"/"+c.params[3]]
 	if item == nil {
-		return nil, notFound("Requested entity was not found.")
+		return nil, wire.NotFound("Requested entity was not found.")
 	}
 	return item, nil
 }
@@ -221,7 +222,7 @@ func (c *call) listRecommenderItems(st *state) ([]byte, error) {
 	}
 	list := st.recommender.lists[name]
 	start := sort.Search(len(list), func(i int) bool { return list[i].id > after })
-	out := object{}
+	out := wire.Object{}
 	page := make([]json.RawMessage, 0, min(size, len(list)-start))
 	last := ""
 	for _, item := range list[start:] {
@@ -238,7 +239,7 @@ func (c *call) listRecommenderItems(st *state) ([]byte, error) {
 	if len(page) > 0 {
 		out[kind.items] = page
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
 // recommenderPage reads how many items a page shall have and after which id it
@@ -250,7 +251,7 @@ func (c *call) recommenderPage() (size int, after string, err error) {
 	if s := c.query.Get("pageSize"); s != "" {
 		n, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
-			return 0, "", invalid("Invalid value at 'page_size' (TYPE_INT32), %q", s)
+			return 0, "", wire.Invalid("Invalid value at 'page_size' (TYPE_INT32), %q", s)
 		}
 		if n > 0 {
 			size = int(min(n, most))
@@ -259,7 +260,7 @@ func (c *call) recommenderPage() (size int, after string, err error) {
 	if token := c.query.Get("pageToken"); token != "" {
 		last, err := base64.RawURLEncoding.DecodeString(token)
 		if err != nil || len(last) == 0 {
-			return 0, "", invalid("The page token is invalid.")
+			return 0, "", wire.Invalid("The page token is invalid.")
 		}
 		after = string(last)
 	}

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // The states of recommendations and insights, and what one does to the other.
@@ -63,18 +65,18 @@ func (c *call) markRecommenderItem(st *state, mark recommenderMark, then func(*r
 	if err != nil {
 		return nil, err
 	}
-	metadata, _ := req["stateMetadata"].(object) // the schema was checked; absent is nil
+	metadata, _ := req["stateMetadata"].(wire.Object) // the schema was checked; absent is nil
 	if err := checkStateMetadata(metadata); err != nil {
 		return nil, err
 	}
-	switch given := text(req, "etag"); {
+	switch given := wire.Text(req, "etag"); {
 	case given == "" && mark.needsEtag:
-		return nil, invalid("The etag is required.")
-	case given != "" && given != text(item.object, "etag"):
+		return nil, wire.Invalid("The etag is required.")
+	case given != "" && given != wire.Text(item.object, "etag"):
 		// Status as https://google.aip.dev/154 asks for.
-		return nil, aborted("The etag does not match the current one. Read %s again and retry.", item.name)
+		return nil, wire.Aborted("The etag does not match the current one. Read %s again and retry.", item.name)
 	case !slices.Contains(mark.from, item.state()):
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION",
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION",
 			"%s is %s and can't be marked %s: only what is %s can.", item.name, item.state(), mark.state, strings.Join(mark.from, ", "))
 	}
 	st.putState(item, mark.state, metadata)
@@ -85,9 +87,9 @@ func (c *call) markRecommenderItem(st *state, mark recommenderMark, then func(*r
 }
 
 // putState gives an item a state with its metadata, and a new etag.
-func (st *state) putState(item *recommenderItem, state string, metadata object) {
-	o := clone(item.object)
-	info := child(o, "stateInfo")
+func (st *state) putState(item *recommenderItem, state string, metadata wire.Object) {
+	o := wire.Clone(item.object)
+	info := wire.Child(o, "stateInfo")
 	info["state"] = state
 	delete(info, "stateMetadata")
 	if len(metadata) > 0 {
@@ -107,14 +109,14 @@ var (
 
 // checkStateMetadata refuses keys and values that break the rules. For
 // insights none are documented; that they are the same is inferred.
-func checkStateMetadata(metadata object) error {
+func checkStateMetadata(metadata wire.Object) error {
 	for key, value := range metadata {
 		s, _ := value.(string) // the schema was checked
 		switch {
 		case !stateMetadataKey.MatchString(key):
-			return invalid("Invalid state_metadata key %q: it must match %s.", key, stateMetadataKey)
+			return wire.Invalid("Invalid state_metadata key %q: it must match %s.", key, stateMetadataKey)
 		case !stateMetadataValue.MatchString(s):
-			return invalid("Invalid state_metadata value %q of key %q: it must match %s.", s, key, stateMetadataValue)
+			return wire.Invalid("Invalid state_metadata value %q of key %q: it must match %s.", s, key, stateMetadataValue)
 		}
 	}
 	return nil

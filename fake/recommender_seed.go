@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/api/recommender/v1"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -42,7 +43,7 @@ func (b *Backend) AddInsight(i *recommender.GoogleCloudRecommenderV1Insight) {
 // as they are. The name is the full one and wins over one in the JSON. What is
 // missing is filled in as by [Backend.AddRecommendation].
 func (b *Backend) AddRecommenderJSON(name string, raw []byte) {
-	o, err := decodeObject(raw)
+	o, err := wire.Decode(raw)
 	if err != nil {
 		panic(fmt.Sprintf("fake: AddRecommenderJSON %q: %v", name, err))
 	}
@@ -54,11 +55,11 @@ func (b *Backend) addRecommenderValue(seeder, items, name string, v any) {
 	if err != nil {
 		panic(fmt.Sprintf("fake: %s %q: %v", seeder, name, err))
 	}
-	o := mustDecode(raw)
+	o := wire.MustDecode(raw)
 	// The copy is checked, since what is normalized loses zero values.
 	schema := map[string]string{"recommendations": "Recommendation", "insights": "Insight"}[items]
-	check := checker{discovery.All()["recommender:v1"].Schemas}
-	if err := check.normalize("GoogleCloudRecommenderV1"+schema, clone(o), ""); err != nil {
+	check := wire.Checker{Schemas: discovery.All()["recommender:v1"].Schemas}
+	if err := check.Normalize("GoogleCloudRecommenderV1"+schema, wire.Clone(o), ""); err != nil {
 		panic(fmt.Sprintf("fake: %s %q: %v", seeder, name, err))
 	}
 	b.read(time.Now(), func(st *state) { st.numberReferences(o) })
@@ -68,7 +69,7 @@ func (b *Backend) addRecommenderValue(seeder, items, name string, v any) {
 var recommenderID = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
 
 // addRecommenderItem stores an item and fills in what it misses.
-func (b *Backend) addRecommenderItem(seeder, items, name string, o object) {
+func (b *Backend) addRecommenderItem(seeder, items, name string, o wire.Object) {
 	b.write(time.Now(), func(st *state) {
 		refuse := func(format string, args ...any) {
 			panic(fmt.Sprintf("fake: %s %q: %s", seeder, name, fmt.Sprintf(format, args...)))
@@ -86,11 +87,11 @@ func (b *Backend) addRecommenderItem(seeder, items, name string, o object) {
 			refuse("it is there already")
 		}
 		o["name"] = item.name
-		setDefault(o, "etag", st.recommenderEtag(item.name))
-		setDefault(o, "lastRefreshTime", timestamp(time.Now()))
-		setDefault(o, "stateInfo", object{})
-		if info, ok := o["stateInfo"].(object); ok {
-			setDefault(info, "state", "ACTIVE")
+		wire.SetDefault(o, "etag", st.recommenderEtag(item.name))
+		wire.SetDefault(o, "lastRefreshTime", timestamp(time.Now()))
+		wire.SetDefault(o, "stateInfo", wire.Object{})
+		if info, ok := o["stateInfo"].(wire.Object); ok {
+			wire.SetDefault(info, "state", "ACTIVE")
 		}
 		item.replace(o)
 		if s.byName == nil {
@@ -142,12 +143,12 @@ func (st *state) associate(item *recommenderItem) {
 		s.insights = make(map[string][]string)
 	}
 	for _, reference := range references(item.object, "associatedInsights", "insight") {
-		if name := st.numbered(text(reference, "insight")); name != "" {
+		if name := st.numbered(wire.Text(reference, "insight")); name != "" {
 			s.insights[item.name] = append(s.insights[item.name], name)
 		}
 	}
 	for _, reference := range references(item.object, "associatedRecommendations", "recommendation") {
-		if name := st.numbered(text(reference, "recommendation")); name != "" {
+		if name := st.numbered(wire.Text(reference, "recommendation")); name != "" {
 			s.insights[name] = append(s.insights[name], item.name)
 		}
 	}
@@ -155,10 +156,10 @@ func (st *state) associate(item *recommenderItem) {
 
 // numberReferences makes the names that an item refers to have the project's
 // number, as the API's own have.
-func (st *state) numberReferences(o object) {
+func (st *state) numberReferences(o wire.Object) {
 	for list, field := range map[string]string{"associatedInsights": "insight", "associatedRecommendations": "recommendation"} {
 		for _, reference := range references(o, list, field) {
-			if name := st.numbered(text(reference, field)); name != "" {
+			if name := st.numbered(wire.Text(reference, field)); name != "" {
 				reference[field] = name
 			}
 		}
@@ -177,10 +178,10 @@ func (st *state) numbered(name string) string {
 
 // references are the objects of a list that have a field. Seeded JSON may have
 // any shape.
-func references(o object, list, field string) (found []object) {
+func references(o wire.Object, list, field string) (found []wire.Object) {
 	all, _ := o[list].([]any)
 	for _, v := range all {
-		if reference, ok := v.(object); ok && text(reference, field) != "" {
+		if reference, ok := v.(wire.Object); ok && wire.Text(reference, field) != "" {
 			found = append(found, reference)
 		}
 	}

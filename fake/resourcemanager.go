@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/api/cloudresourcemanager/v3"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Resource Manager reads the hierarchy and its allow policies, in v1 and v3.
@@ -106,15 +108,15 @@ func (c *call) permittedContainer(st *state, permission string) (*container, err
 // v3 methods answer is inferred from that.
 func (c *call) hierarchyDenied(permission, name string) error {
 	if c.api.ID == resourceManagerV1 {
-		e := denied("The caller does not have permission")
+		e := wire.Denied("The caller does not have permission")
 		if c.method.ID == "cloudresourcemanager.projects.get" {
 			return e
 		}
-		return e.withReason("forbidden")
+		return e.WithReason("forbidden")
 	}
-	e := denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name).
-		withReason("forbidden")
-	e.details = []any{map[string]any{
+	e := wire.Denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name).
+		WithReason("forbidden")
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
 		"domain": "cloudresourcemanager.googleapis.com", "metadata": map[string]string{"permission": permission, "resource": name},
 	}}
@@ -126,7 +128,7 @@ func (c *call) getProject(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(p.json()), nil
+	return wire.MustEncode(p.json()), nil
 }
 
 func (p *project) json() *cloudresourcemanager.Project {
@@ -173,7 +175,7 @@ func (c *call) listProjects(st *state) ([]byte, error) {
 	for _, p := range page {
 		resp.Projects = append(resp.Projects, p.json())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // listedParent returns the parent whose children the method lists, if the
@@ -182,7 +184,7 @@ func (c *call) listedParent(st *state) (*node, error) {
 	name := c.query.Get("parent")
 	kind, id, _ := strings.Cut(name, "/")
 	if kind != "folders" && kind != "organizations" || id == "" || strings.Contains(id, "/") {
-		return nil, invalid("Request contains an invalid argument.").withReason("badRequest")
+		return nil, wire.Invalid("Request contains an invalid argument.").WithReason("badRequest")
 	}
 	n := st.parentNode(name)
 	if n == nil || !c.may(st, c.hierarchyPermission(), n) {
@@ -226,7 +228,7 @@ func (c *call) searchProjects(st *state) ([]byte, error) {
 	for _, p := range page {
 		resp.Projects = append(resp.Projects, p.json())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // matchingProjects is a page of the projects that match a query and that the

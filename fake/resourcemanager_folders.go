@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"google.golang.org/api/cloudresourcemanager/v3"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 func (c *call) getFolder(st *state) ([]byte, error) {
@@ -12,7 +14,7 @@ func (c *call) getFolder(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(f.folder()), nil
+	return wire.MustEncode(f.folder()), nil
 }
 
 // folder is the container as a folder of v3.
@@ -42,7 +44,7 @@ func (c *call) listFolders(st *state) ([]byte, error) {
 	for _, f := range page {
 		resp.Folders = append(resp.Folders, f.folder())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // liveContainers yields the containers of a kind.
@@ -77,7 +79,7 @@ func (c *call) searchFolders(st *state) ([]byte, error) {
 	for _, f := range page {
 		resp.Folders = append(resp.Folders, f.folder())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 func isFolderField(field string) bool {
@@ -114,7 +116,7 @@ func (c *call) getOrganization(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(o.organization()), nil
+	return wire.MustEncode(o.organization()), nil
 }
 
 // organization is the container as an organization of v3.
@@ -134,7 +136,7 @@ func (c *call) searchOrganizations(st *state) ([]byte, error) {
 	for _, o := range page {
 		resp.Organizations = append(resp.Organizations, o.organization())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // matchingOrganizations is a page of the organizations that match a query and

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"google.golang.org/api/cloudresourcemanager/v1"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 func (c *call) getProjectV1(st *state) ([]byte, error) {
@@ -12,7 +14,7 @@ func (c *call) getProjectV1(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(p.jsonV1()), nil
+	return wire.MustEncode(p.jsonV1()), nil
 }
 
 func (p *project) jsonV1() *cloudresourcemanager.Project {
@@ -44,7 +46,7 @@ func (c *call) listProjectsV1(st *state) ([]byte, error) {
 	for _, p := range page {
 		resp.Projects = append(resp.Projects, p.jsonV1())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // getAncestry answers the project's id and the numbers of all that it is in,
@@ -65,7 +67,7 @@ func (c *call) getAncestry(st *state) ([]byte, error) {
 		}
 		resp.Ancestor = append(resp.Ancestor, &cloudresourcemanager.Ancestor{ResourceId: id})
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 func (c *call) getOrganizationV1(st *state) ([]byte, error) {
@@ -73,7 +75,7 @@ func (c *call) getOrganizationV1(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(o.organizationV1()), nil
+	return wire.MustEncode(o.organizationV1()), nil
 }
 
 func (c *container) organizationV1() *cloudresourcemanager.Organization {
@@ -99,5 +101,5 @@ func (c *call) searchOrganizationsV1(st *state) ([]byte, error) {
 	for _, o := range page {
 		resp.Organizations = append(resp.Organizations, o.organizationV1())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }

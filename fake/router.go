@@ -7,11 +7,12 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
 // A handler carries one method out and returns the JSON of its answer. Its
-// error is a *statusError, or one that ends the exchange without an answer.
+// error is a *wire.Error, or one that ends the exchange without an answer.
 type handler struct {
 	handle func(*call, *state) ([]byte, error)
 	writes bool // else the state is only read, together with other calls
@@ -94,13 +95,13 @@ var allRoutes = sync.OnceValue(func() *routes {
 func (c *call) unimplemented(*state) ([]byte, error) { return nil, c.notImplemented("") }
 
 // notImplemented refuses a method, or a part of it, that the fake does not have.
-func (c *call) notImplemented(part string) *statusError {
+func (c *call) notImplemented(part string) *wire.Error {
 	text := "The fake does not implement " + c.method.ID
 	if part != "" {
 		text += " " + part
 	}
-	err := newError(http.StatusNotImplemented, "UNIMPLEMENTED", "%s.", text)
-	c.report("%s", err.message)
+	err := wire.NewError(http.StatusNotImplemented, "UNIMPLEMENTED", "%s.", text)
+	c.report("%s", err.Message)
 	return err
 }
 

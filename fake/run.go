@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -61,7 +62,7 @@ type resource struct {
 	operation string
 	// hidden are fields that reads do not show until the pending operation is
 	// done.
-	hidden object
+	hidden wire.Object
 }
 
 // runKind is what differs between the kinds of resources.
@@ -86,10 +87,10 @@ func (k *runKind) permission(verb string) string {
 
 // edit changes the resource's JSON, also that in which a pending operation
 // will leave it.
-func (r *resource) edit(change func(object)) {
-	o := mustDecode(r.raw)
+func (r *resource) edit(change func(wire.Object)) {
+	o := wire.MustDecode(r.raw)
 	change(o)
-	r.raw = mustEncode(o)
+	r.raw = wire.MustEncode(o)
 	if r.pending != nil {
 		r.pending.running = r.raw
 	}
@@ -160,10 +161,10 @@ type operation struct {
 	at       time.Time // when it is done
 	running  []byte    // the resource until then
 	final    []byte    // the resource from then on, nil until settled
-	settle   func(st *state, o object, at time.Time)
+	settle   func(st *state, o wire.Object, at time.Time)
 	// after is done with the settled resource, unless another operation has
 	// overtaken this one.
-	after   func(o object, at time.Time)
+	after   func(o wire.Object, at time.Time)
 	failure rawJSON // of an operation that ends with an error
 }
 
@@ -172,9 +173,9 @@ func (op *operation) settleNow(st *state) {
 	if op.final != nil {
 		return
 	}
-	o := mustDecode(op.running)
+	o := wire.MustDecode(op.running)
 	op.settle(st, o, op.at)
-	op.final = mustEncode(o)
+	op.final = wire.MustEncode(o)
 	if op.resource.pending == op {
 		op.resource.raw = op.final
 		op.resource.pending = nil
@@ -203,11 +204,11 @@ func (op *operation) encode(typed rawJSON) []byte {
 		answer["done"] = true
 		if op.failure != nil {
 			answer["error"] = op.failure
-			return mustEncode(answer)
+			return wire.MustEncode(answer)
 		}
 		answer["response"] = typed
 	}
-	return mustEncode(answer)
+	return wire.MustEncode(answer)
 }
 
 // pendingOperations is a heap of operations by the time when they are done.
@@ -241,7 +242,7 @@ func (st *state) settle(now time.Time) {
 
 // start begins an operation that leaves the resource in the state that settle
 // makes of o.
-func (c *call) start(st *state, r *resource, o object, settle func(st *state, o object, at time.Time)) *operation {
+func (c *call) start(st *state, r *resource, o wire.Object, settle func(st *state, o wire.Object, at time.Time)) *operation {
 	op := c.newOperation(st, r, o)
 	op.settle = settle
 	r.raw = op.running
@@ -253,7 +254,7 @@ func (c *call) start(st *state, r *resource, o object, settle func(st *state, o 
 }
 
 // finishedOperation returns an operation that has nothing to do.
-func (c *call) finishedOperation(st *state, r *resource, o object) *operation {
+func (c *call) finishedOperation(st *state, r *resource, o wire.Object) *operation {
 	op := c.newOperation(st, r, o)
 	op.at, op.final = c.now, op.running
 	st.run.keep(op)
@@ -268,12 +269,12 @@ func (s *runState) keep(op *operation) {
 }
 
 // newOperation makes an operation that no one can look up.
-func (c *call) newOperation(st *state, r *resource, o object) *operation {
+func (c *call) newOperation(st *state, r *resource, o wire.Object) *operation {
 	return &operation{
 		name:     "projects/" + r.key.project.id + "/locations/" + r.key.location + "/operations/" + st.newUUID(),
 		resource: r,
 		at:       c.now.Add(c.delays.operation),
-		running:  mustEncode(o),
+		running:  wire.MustEncode(o),
 		failure:  c.fails,
 	}
 }
@@ -300,10 +301,10 @@ func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
 func (c *call) runParent(st *state, permission, rest string) (*project, string, error) {
 	id, location, _ := c.place()
 	if location == "" {
-		return nil, "", invalid("The host name has to begin with a region, as in us-central1-run.googleapis.com.")
+		return nil, "", wire.Invalid("The host name has to begin with a region, as in us-central1-run.googleapis.com.")
 	}
 	if !slices.Contains(c.api.Locations, location) {
-		return nil, "", newError(http.StatusNotImplemented, "UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
+		return nil, "", wire.NewError(http.StatusNotImplemented, "UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
 	}
 	if !c.isRunV1() {
 		rest = "/locations/" + location + rest
@@ -320,7 +321,7 @@ func (c *call) runProject(st *state, id, permission, rest string) (*project, err
 		if c.isRunV1() {
 			above = "namespaces/"
 		}
-		return nil, denied("Permission '%s' denied on resource '%s%s%s' (or resource may not exist).", permission, above, id, rest)
+		return nil, wire.Denied("Permission '%s' denied on resource '%s%s%s' (or resource may not exist).", permission, above, id, rest)
 	}
 	return p, c.checkEnabled(st, p)
 }
@@ -331,10 +332,10 @@ func (c *call) require(st *state, permission string, n *node, name string) error
 	if c.may(st, permission, n) {
 		return nil
 	}
-	return denied("Permission '%s' denied on resource '%s' (or resource may not exist).", permission, name)
+	return wire.Denied("Permission '%s' denied on resource '%s' (or resource may not exist).", permission, name)
 }
 
 // missing is the error for a resource that is not there.
-func (k *runKind) missing(key collectionKey, id string) *statusError {
-	return notFound("Resource '%s' of kind '%s' in region '%s' in project '%s' does not exist.", id, k.label, key.location, key.project.id)
+func (k *runKind) missing(key collectionKey, id string) *wire.Error {
+	return wire.NotFound("Resource '%s' of kind '%s' in region '%s' in project '%s' does not exist.", id, k.label, key.location, key.project.id)
 }

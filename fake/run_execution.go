@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 func executionKind() *runKind {
@@ -22,9 +24,9 @@ func (c *call) runJob(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	overrides, _ := body["overrides"].(object)
+	overrides, _ := body["overrides"].(wire.Object)
 	flag, _ := body["validateOnly"].(bool)
-	op, err := c.execute(st, overrides, text(body, "etag"), flag)
+	op, err := c.execute(st, overrides, wire.Text(body, "etag"), flag)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +34,7 @@ func (c *call) runJob(st *state) ([]byte, error) {
 }
 
 // execute starts an execution of the job that the path names.
-func (c *call) execute(st *state, overrides object, etag string, validateOnly bool) (*operation, error) {
+func (c *call) execute(st *state, overrides wire.Object, etag string, validateOnly bool) (*operation, error) {
 	verb := "run"
 	if overrides != nil {
 		verb = "runWithOverrides"
@@ -41,7 +43,7 @@ func (c *call) execute(st *state, overrides object, etag string, validateOnly bo
 	if err != nil {
 		return nil, err
 	}
-	o := mustDecode(job.raw)
+	o := wire.MustDecode(job.raw)
 	if err := c.checkEtag(st, job, o, etag); err != nil {
 		return nil, err
 	}
@@ -50,22 +52,22 @@ func (c *call) execute(st *state, overrides object, etag string, validateOnly bo
 		return c.newOperation(st, exec, c.newExecution(st, exec, o, overrides)), nil
 	}
 	op := c.startExecution(st, job, "", o, overrides)
-	job.edit(func(o object) { noteExecution(o, op.resource.id, c.now) })
+	job.edit(func(o wire.Object) { noteExecution(o, op.resource.id, c.now) })
 	return op, nil
 }
 
 // noteExecution counts a new execution in its job's JSON.
-func noteExecution(job object, id string, now time.Time) {
+func noteExecution(job wire.Object, id string, now time.Time) {
 	count, _ := job["executionCount"].(json.Number)
 	n, _ := count.Int64()
-	job["executionCount"] = number(int(n) + 1)
-	job["latestCreatedExecution"] = object{
+	job["executionCount"] = wire.Number(int(n) + 1)
+	job["latestCreatedExecution"] = wire.Object{
 		"name": id, "createTime": timestamp(now), "completionStatus": "EXECUTION_RUNNING",
 	}
 }
 
 // startExecution begins an execution of a job whose JSON is o.
-func (c *call) startExecution(st *state, job *resource, token string, o, overrides object) *operation {
+func (c *call) startExecution(st *state, job *resource, token string, o, overrides wire.Object) *operation {
 	id := job.id + "-" + token
 	if token == "" || st.run.find(executionsOf(job), id) != nil {
 		id = job.id + "-" + st.suffix(5)
@@ -75,23 +77,23 @@ func (c *call) startExecution(st *state, job *resource, token string, o, overrid
 	st.run.put(exec)
 
 	ends := c.ends
-	op := c.start(st, exec, execution, func(_ *state, o object, at time.Time) { exec.finish(o, ends, at) })
-	op.after = func(o object, at time.Time) { job.recordCompletion(id, o, at) }
+	op := c.start(st, exec, execution, func(_ *state, o wire.Object, at time.Time) { exec.finish(o, ends, at) })
+	op.after = func(o wire.Object, at time.Time) { job.recordCompletion(id, o, at) }
 	return op
 }
 
 // newExecution is the JSON of an execution that has started.
-func (c *call) newExecution(st *state, exec *resource, job, overrides object) object {
-	template := child(clone(job), "template")
-	out := object{
+func (c *call) newExecution(st *state, exec *resource, job, overrides wire.Object) wire.Object {
+	template := wire.Child(wire.Clone(job), "template")
+	out := wire.Object{
 		"name": exec.name(), "uid": st.newUUID(), "creator": c.caller.email(), "generation": "1",
 		"createTime": timestamp(c.now), "startTime": timestamp(c.now), "updateTime": timestamp(c.now),
 		"launchStage": job["launchStage"], "job": strings.TrimPrefix(exec.key.parent, "jobs/"),
-		"template": child(template, "template"), "taskCount": template["taskCount"],
+		"template": wire.Child(template, "template"), "taskCount": template["taskCount"],
 		"reconciling": true, "etag": etag(c.now, exec.name()),
 		"conditions": []any{
-			object{"type": "Completed", "state": "CONDITION_RECONCILING", "lastTransitionTime": timestamp(c.now)},
-			object{"type": "Started", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(c.now)},
+			wire.Object{"type": "Completed", "state": "CONDITION_RECONCILING", "lastTransitionTime": timestamp(c.now)},
+			wire.Object{"type": "Started", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(c.now)},
 		},
 	}
 	for _, name := range []string{"labels", "annotations", "parallelism"} {
@@ -102,7 +104,7 @@ func (c *call) newExecution(st *state, exec *resource, job, overrides object) ob
 	if count, ok := overrides["taskCount"]; ok {
 		out["taskCount"] = count
 	}
-	task := child(out, "template")
+	task := wire.Child(out, "template")
 	if timeout, ok := overrides["timeout"]; ok {
 		task["timeout"] = timeout
 	}
@@ -113,12 +115,12 @@ func (c *call) newExecution(st *state, exec *resource, job, overrides object) ob
 
 // overrideContainers applies containerOverrides: arguments replace, variables
 // merge.
-func overrideContainers(task, overrides object) {
+func overrideContainers(task, overrides wire.Object) {
 	list, _ := overrides["containerOverrides"].([]any)
 	for _, item := range list {
-		override, _ := item.(object)
-		eachContainer(task, func(c object) {
-			if name := text(override, "name"); name != "" && name != text(c, "name") {
+		override, _ := item.(wire.Object)
+		eachContainer(task, func(c wire.Object) {
+			if name := wire.Text(override, "name"); name != "" && name != wire.Text(c, "name") {
 				return
 			}
 			if none, _ := override["clearArgs"].(bool); none {
@@ -139,10 +141,10 @@ func overrideContainers(task, overrides object) {
 func mergeEnv(had any, more []any) any {
 	list, _ := had.([]any)
 	for _, item := range more {
-		v, _ := item.(object)
+		v, _ := item.(wire.Object)
 		replaced := false
 		for i, old := range list {
-			if o, _ := old.(object); text(o, "name") == text(v, "name") {
+			if o, _ := old.(wire.Object); wire.Text(o, "name") == wire.Text(v, "name") {
 				list[i], replaced = v, true
 			}
 		}
@@ -157,12 +159,12 @@ func mergeEnv(had any, more []any) any {
 }
 
 // finish ends an execution, well unless a fault says otherwise.
-func (r *resource) finish(o, ends object, at time.Time) {
-	completed := object{"type": "Completed", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(at)}
+func (r *resource) finish(o, ends wire.Object, at time.Time) {
+	completed := wire.Object{"type": "Completed", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(at)}
 	maps.Copy(completed, ends)
 	conditions, _ := o["conditions"].([]any)
 	for i, c := range conditions {
-		if c, _ := c.(object); text(c, "type") == "Completed" {
+		if c, _ := c.(wire.Object); wire.Text(c, "type") == "Completed" {
 			conditions[i] = completed
 		}
 	}
@@ -176,7 +178,7 @@ func (r *resource) finish(o, ends object, at time.Time) {
 	outcome := "succeededCount"
 	if completed["state"] != "CONDITION_SUCCEEDED" {
 		outcome = "failedCount"
-		if text(completed, "executionReason") == "CANCELLED" {
+		if wire.Text(completed, "executionReason") == "CANCELLED" {
 			outcome = "cancelledCount"
 		}
 	}
@@ -184,7 +186,7 @@ func (r *resource) finish(o, ends object, at time.Time) {
 }
 
 // recordCompletion notes in the job how its latest execution ended.
-func (r *resource) recordCompletion(id string, execution object, at time.Time) {
+func (r *resource) recordCompletion(id string, execution wire.Object, at time.Time) {
 	status := "EXECUTION_SUCCEEDED"
 	switch {
 	case execution["cancelledCount"] != nil:
@@ -192,9 +194,9 @@ func (r *resource) recordCompletion(id string, execution object, at time.Time) {
 	case execution["failedCount"] != nil:
 		status = "EXECUTION_FAILED"
 	}
-	r.edit(func(o object) {
-		latest, _ := o["latestCreatedExecution"].(object)
-		if text(latest, "name") == id {
+	r.edit(func(o wire.Object) {
+		latest, _ := o["latestCreatedExecution"].(wire.Object)
+		if wire.Text(latest, "name") == id {
 			latest["completionTime"] = timestamp(at)
 			latest["completionStatus"] = status
 		}
@@ -216,22 +218,22 @@ func (c *call) cancel(st *state) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := mustDecode(exec.raw)
+	o := wire.MustDecode(exec.raw)
 	if exec.pending == nil {
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION", "Execution '%s' is already completed.", exec.id)
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "Execution '%s' is already completed.", exec.id)
 	}
-	generation, _ := strconv.ParseInt(text(o, "generation"), 10, 64)
+	generation, _ := strconv.ParseInt(wire.Text(o, "generation"), 10, 64)
 	o["generation"] = strconv.FormatInt(generation+1, 10)
 	key := exec.key
 	_, id, _ := strings.Cut(key.parent, "/")
 	job := st.run.find(collectionKey{project: key.project, location: key.location, plural: "jobs"}, id)
 	running := exec.pending
-	op := c.start(st, exec, o, func(_ *state, o object, at time.Time) {
-		exec.finish(o, object{
+	op := c.start(st, exec, o, func(_ *state, o wire.Object, at time.Time) {
+		exec.finish(o, wire.Object{
 			"state": "CONDITION_FAILED", "executionReason": "CANCELLED", "message": "The execution was cancelled by the user.",
 		}, at)
 	})
-	op.after = func(o object, at time.Time) {
+	op.after = func(o wire.Object, at time.Time) {
 		running.final = exec.raw // what ran ends as it was cancelled
 		if job != nil {
 			job.recordCompletion(exec.id, o, at)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // What Cloud Run asks of a service account before it takes a workload that
@@ -23,13 +25,13 @@ func (c *call) checkIdentity(st *state, p *project, email string) error {
 	}
 	a := st.accounts[email]
 	if a == nil || a.email != email || a.deleted || a.disabled || !a.visible(c.now) || !c.may(st, actAs, &a.node) {
-		return denied("Permission 'iam.serviceaccounts.actAs' denied on service account %s (or it may not exist).", email)
+		return wire.Denied("Permission 'iam.serviceaccounts.actAs' denied on service account %s (or it may not exist).", email)
 	}
 	if a.project != p && st.enforced(crossProjectConstraint, &a.project.node, true) {
 		return c.crossProjectError(st, p, a)
 	}
 	if !p.agent || !c.has(st, "serviceAccount:"+p.runAgent(), getToken, &a.node) {
-		return denied("Google Cloud Run Service Agent does not have permission to get access tokens for the service account %s. "+
+		return wire.Denied("Google Cloud Run Service Agent does not have permission to get access tokens for the service account %s. "+
 			"Please give %s permission iam.serviceAccounts.getAccessToken on the service account. "+
 			"Alternatively, if the service account is unspecified or in the same project you are deploying in, "+
 			"ensure that the Service Agent is assigned the Google Cloud Run Service Agent role roles/run.serviceAgent.",
@@ -49,14 +51,14 @@ func CrossProjectText(text string) Option {
 
 const defaultCrossProjectText = "Constraint constraints/iam.disableCrossProjectServiceAccountUsage violated for service account %s."
 
-func (c *call) crossProjectError(st *state, p *project, a *account) *statusError {
+func (c *call) crossProjectError(st *state, p *project, a *account) *wire.Error {
 	text := st.crossProjectText
 	if text == "" {
 		text = defaultCrossProjectText
 	}
 	text = strings.ReplaceAll(text, "%s", a.email)
-	e := newError(http.StatusBadRequest, "FAILED_PRECONDITION", "%s", text)
-	e.details = []any{map[string]any{
+	e := wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "%s", text)
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.PreconditionFailure",
 		"violations": []any{map[string]string{
 			"type": "constraints/" + crossProjectConstraint, "subject": "projects/" + p.id, "description": text,
@@ -76,11 +78,11 @@ func (c *call) checkEnabled(st *state, p *project) error {
 }
 
 // disabledAPI is the answer of any API that is off in a project.
-func disabledAPI(title, service string, p *project) *statusError {
+func disabledAPI(title, service string, p *project) *wire.Error {
 	console := "https://console.developers.google.com/apis/api/" + service + "/overview?project=" + p.id
-	e := denied("%s has not been used in project %s before or it is disabled. Enable it by visiting %s then retry. "+
+	e := wire.Denied("%s has not been used in project %s before or it is disabled. Enable it by visiting %s then retry. "+
 		"If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry.", title, p.id, console)
-	e.details = []any{
+	e.Details = []any{
 		map[string]any{
 			"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com",
 			"metadata": map[string]string{

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // findOperation returns the operation that the path names.
@@ -23,7 +25,7 @@ func (c *call) findOperation(st *state) (*operation, error) {
 	}
 	op := st.run.operations[name]
 	if op == nil {
-		return nil, notFound("Requested entity was not found.")
+		return nil, wire.NotFound("Requested entity was not found.")
 	}
 	return op, nil
 }
@@ -36,7 +38,7 @@ func (c *call) encodeOperation(st *state, op *operation) []byte {
 	}
 	r := op.resource
 	typeURL := strings.Replace(r.kind.typeURL(), ".v2.", ".v1.", 1)
-	return op.encode(withType(typeURL, mustEncode(st.resourceV1(r, mustDecode(op.state()), r.knative))))
+	return op.encode(withType(typeURL, wire.MustEncode(st.resourceV1(r, wire.MustDecode(op.state()), r.knative))))
 }
 
 func (c *call) getOperation(st *state) ([]byte, error) {
@@ -55,9 +57,9 @@ func (c *call) waitOperation(st *state) ([]byte, error) {
 		return nil, err
 	}
 	timeout := 30 * time.Second
-	if s := text(body, "timeout"); s != "" {
+	if s := wire.Text(body, "timeout"); s != "" {
 		if timeout, err = time.ParseDuration(s); err != nil || timeout < 0 || !strings.HasSuffix(s, "s") {
-			return nil, invalid("Invalid value at 'timeout' (type.googleapis.com/google.protobuf.Duration), %q", s)
+			return nil, wire.Invalid("Invalid value at 'timeout' (type.googleapis.com/google.protobuf.Duration), %q", s)
 		}
 	}
 	op, err := c.findOperation(st)
@@ -103,7 +105,7 @@ func (c *call) listOperations(st *state) ([]byte, error) {
 	if next != "" {
 		out["nextPageToken"] = next
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
 func (c *call) deleteOperation(st *state) ([]byte, error) {
@@ -112,7 +114,7 @@ func (c *call) deleteOperation(st *state) ([]byte, error) {
 		return nil, err
 	}
 	if op.final == nil {
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION", "The operation is still running.")
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "The operation is still running.")
 	}
 	delete(st.run.operations, op.name)
 	return []byte("{}"), nil

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Cloud Run v1: the API of gcloud and of manifests, after Knative's. It works
@@ -59,13 +61,13 @@ func withReasons(h handler) handler {
 	handle := h.handle
 	h.handle = func(c *call, st *state) ([]byte, error) {
 		out, err := handle(c, st)
-		if e, ok := err.(*statusError); ok && c.isRunV1() && e.reason == "" { //nolint:errorlint // handlers return it bare
-			e.reason = map[int]string{
+		if e, ok := err.(*wire.Error); ok && c.isRunV1() && e.Reason == "" { //nolint:errorlint // handlers return it bare
+			e.Reason = map[int]string{
 				http.StatusBadRequest: "badRequest", http.StatusForbidden: "forbidden", http.StatusNotFound: "notFound",
 				http.StatusConflict: "aborted", http.StatusNotImplemented: "notImplemented",
-			}[e.code]
-			if e.status == "ALREADY_EXISTS" {
-				e.reason = "alreadyExists"
+			}[e.Code]
+			if e.Status == "ALREADY_EXISTS" {
+				e.Reason = "alreadyExists"
 			}
 		}
 		return out, err
@@ -110,7 +112,7 @@ func (k *runKind) getV1(c *call, st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(st.resourceV1(r, mustDecode(r.raw), r.knative)), nil
+	return wire.MustEncode(st.resourceV1(r, wire.MustDecode(r.raw), r.knative)), nil
 }
 
 func (k *runKind) deleteV1(c *call, st *state) ([]byte, error) {
@@ -120,7 +122,7 @@ func (k *runKind) deleteV1(c *call, st *state) ([]byte, error) {
 	if _, err := k.delete(c, st); err != nil {
 		return nil, err
 	}
-	return mustEncode(object{"apiVersion": "v1", "kind": "Status", "metadata": object{}, "status": "Success"}), nil
+	return wire.MustEncode(wire.Object{"apiVersion": "v1", "kind": "Status", "metadata": wire.Object{}, "status": "Success"}), nil
 }
 
 // dry says whether a write shall be checked only.
@@ -128,7 +130,7 @@ func (c *call) dry() bool { return c.flag("validateOnly") || c.query.Get("dryRun
 
 func (c *call) checkDryRun() error {
 	if v := c.query.Get("dryRun"); v != "" && v != "all" {
-		return invalid("dryRun: Invalid value %q: the only one is \"all\".", v)
+		return wire.Invalid("dryRun: Invalid value %q: the only one is \"all\".", v)
 	}
 	return nil
 }
@@ -136,8 +138,8 @@ func (c *call) checkDryRun() error {
 // manifest reads the message of a write: who is to be written, and its desired
 // state in version 2 with what only version 1 can say. An empty id is taken
 // from the message.
-func (k *workloadKind) manifest(c *call, st *state, id string) (name string, next object, knative extras, version string, err error) {
-	refuse := func(err error) (string, object, extras, string, error) { return "", nil, nil, "", err }
+func (k *workloadKind) manifest(c *call, st *state, id string) (name string, next wire.Object, knative extras, version string, err error) {
+	refuse := func(err error) (string, wire.Object, extras, string, error) { return "", nil, nil, "", err }
 	if err := c.checkDryRun(); err != nil {
 		return refuse(err)
 	}
@@ -145,26 +147,26 @@ func (k *workloadKind) manifest(c *call, st *state, id string) (name string, nex
 	if err != nil {
 		return refuse(err)
 	}
-	if given := text(body, "kind"); given != "" && given != k.v1().kind {
-		return refuse(invalid("kind: Expected value '%s' obtained '%s'.", k.v1().kind, given))
+	if given := wire.Text(body, "kind"); given != "" && given != k.v1().kind {
+		return refuse(wire.Invalid("kind: Expected value '%s' obtained '%s'.", k.v1().kind, given))
 	}
-	if given := text(body, "apiVersion"); given != "" && given != k.v1().version {
-		return refuse(invalid("apiVersion: Expected value '%s' obtained '%s'.", k.v1().version, given))
+	if given := wire.Text(body, "apiVersion"); given != "" && given != k.v1().version {
+		return refuse(wire.Invalid("apiVersion: Expected value '%s' obtained '%s'.", k.v1().version, given))
 	}
-	name = text(body, "metadata", "name")
+	name = wire.Text(body, "metadata", "name")
 	if id != "" && name != id {
-		return refuse(invalid("metadata.name: Expected value '%s' obtained '%s'.", id, name))
+		return refuse(wire.Invalid("metadata.name: Expected value '%s' obtained '%s'.", id, name))
 	}
 	project, _, _ := c.place()
-	if given := text(body, "metadata", "namespace"); given != project && !st.sameProject(given, project) {
-		return refuse(invalid("metadata.namespace: Expected value '%s' obtained '%s'.", project, given))
+	if given := wire.Text(body, "metadata", "namespace"); given != project && !st.sameProject(given, project) {
+		return refuse(wire.Invalid("metadata.namespace: Expected value '%s' obtained '%s'.", project, given))
 	}
 	desired := c.desiredV1(body)
 	f := forms()[k.plural]
 	if next, err = f.toV2(desired); err != nil {
 		return refuse(err)
 	}
-	return name, next, lost(desired, f.toV1(next)), text(body, "metadata", "resourceVersion"), nil
+	return name, next, lost(desired, f.toV1(next)), wire.Text(body, "metadata", "resourceVersion"), nil
 }
 
 // sameProject says whether an id and a number, or two ids, are of one project.
@@ -186,14 +188,14 @@ func (k *workloadKind) createV1(c *call, st *state) ([]byte, error) {
 		return nil, err
 	}
 	if !validRunID(id) {
-		return nil, invalid("metadata.name: Resource name must use only lowercase alphanumeric characters and '-', cannot begin or end "+
+		return nil, wire.Invalid("metadata.name: Resource name must use only lowercase alphanumeric characters and '-', cannot begin or end "+
 			"with a '-', and must be less than 64 characters: '%s'.", id)
 	}
 	op, err := k.insert(c, st, key, id, next, knative)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(st.resourceV1(op.resource, mustDecode(op.running), knative)), nil
+	return wire.MustEncode(st.resourceV1(op.resource, wire.MustDecode(op.running), knative)), nil
 }
 
 func (k *workloadKind) replaceV1(c *call, st *state) ([]byte, error) {
@@ -206,7 +208,7 @@ func (k *workloadKind) replaceV1(c *call, st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	before := mustDecode(r.raw)
+	before := wire.MustDecode(r.raw)
 	if err := checkVersion(r, before, version); err != nil {
 		return nil, err
 	}
@@ -221,21 +223,21 @@ func (k *workloadKind) replaceV1(c *call, st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(st.resourceV1(r, mustDecode(op.running), knative)), nil
+	return wire.MustEncode(st.resourceV1(r, wire.MustDecode(op.running), knative)), nil
 }
 
 // checkVersion refuses a write that was made from an older state.
-func checkVersion(r *resource, stored object, given string) error {
+func checkVersion(r *resource, stored wire.Object, given string) error {
 	if given == "" {
 		return nil
 	}
-	current, _ := micros(resourceVersion(text(stored, "updateTime")))
+	current, _ := micros(resourceVersion(wire.Text(stored, "updateTime")))
 	specified, ok := micros(given)
 	switch {
 	case !ok:
-		return invalid("metadata.resourceVersion: Invalid value '%s'.", given)
+		return wire.Invalid("metadata.resourceVersion: Invalid value '%s'.", given)
 	case specified != current:
-		return aborted("Conflict for resource '%s': version '%d' was specified but current version is '%d'.", r.id, specified, current)
+		return wire.Aborted("Conflict for resource '%s': version '%d' was specified but current version is '%d'.", r.id, specified, current)
 	}
 	return nil
 }
@@ -248,7 +250,7 @@ func (k *runKind) listV1(c *call, st *state) ([]byte, error) {
 		return nil, err
 	}
 	if c.query.Get("fieldSelector") != "" || c.flag("watch") {
-		return nil, newError(http.StatusNotImplemented, "UNIMPLEMENTED", "fieldSelector and watch are not supported.")
+		return nil, wire.NewError(http.StatusNotImplemented, "UNIMPLEMENTED", "fieldSelector and watch are not supported.")
 	}
 	namespace, location, _ := c.place()
 	p, err := c.runProject(st, namespace, k.permission("list"), "/"+k.v1().plural)
@@ -271,10 +273,10 @@ func (k *runKind) listV1(c *call, st *state) ([]byte, error) {
 		}
 	}
 	var names []string
-	items := make(map[string]object)
+	items := make(map[string]wire.Object)
 	for name, r := range found {
-		item := st.resourceV1(r, mustDecode(r.raw), r.knative)
-		labels, _ := lookup(item, "metadata", "labels").(object)
+		item := st.resourceV1(r, wire.MustDecode(r.raw), r.knative)
+		labels, _ := wire.Lookup(item, "metadata", "labels").(wire.Object)
 		if selected(labels) {
 			names = append(names, name)
 			items[name] = item
@@ -288,19 +290,19 @@ func (k *runKind) listV1(c *call, st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]object, 0, len(page))
+	list := make([]wire.Object, 0, len(page))
 	for _, name := range page {
 		list = append(list, items[name])
 	}
-	metadata := object{}
+	metadata := wire.Object{}
 	if next != "" {
 		metadata["continue"] = next
 	}
-	out := object{"apiVersion": k.v1().version, "kind": k.v1().kind + "List", "metadata": metadata}
+	out := wire.Object{"apiVersion": k.v1().version, "kind": k.v1().kind + "List", "metadata": metadata}
 	if len(list) > 0 {
 		out["items"] = list
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
 // runJobV1 starts an execution.
@@ -309,7 +311,7 @@ func (c *call) runJobV1(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	overrides, _ := body["overrides"].(object)
+	overrides, _ := body["overrides"].(wire.Object)
 	if overrides != nil {
 		f := &form{fields: append(
 			same("taskCount", "delayExecution"),
@@ -325,7 +327,7 @@ func (c *call) runJobV1(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(st.resourceV1(op.resource, mustDecode(op.running), op.resource.knative)), nil
+	return wire.MustEncode(st.resourceV1(op.resource, wire.MustDecode(op.running), op.resource.knative)), nil
 }
 
 func (c *call) cancelExecutionV1(st *state) ([]byte, error) {
@@ -336,7 +338,7 @@ func (c *call) cancelExecutionV1(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(st.resourceV1(op.resource, mustDecode(op.running), op.resource.knative)), nil
+	return wire.MustEncode(st.resourceV1(op.resource, wire.MustDecode(op.running), op.resource.knative)), nil
 }
 
 // listRunLocations lists the regions of Cloud Run.
@@ -352,13 +354,13 @@ func (c *call) listRunLocations(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]object, 0, len(page))
+	list := make([]wire.Object, 0, len(page))
 	for _, location := range page {
-		list = append(list, object{"name": "projects/" + p.id + "/locations/" + location, "locationId": location})
+		list = append(list, wire.Object{"name": "projects/" + p.id + "/locations/" + location, "locationId": location})
 	}
-	out := object{"locations": list}
+	out := wire.Object{"locations": list}
 	if next != "" {
 		out["nextPageToken"] = next
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }

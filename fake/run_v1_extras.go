@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // extras are what one version of Cloud Run says and the other can't, by JSON
@@ -25,7 +27,7 @@ type extra struct {
 
 // lost are the extras of a message that was written in the other version and
 // back.
-func lost(original, back object) extras {
+func lost(original, back wire.Object) extras {
 	out := make(extras)
 	out.compare("", original, back)
 	return out
@@ -33,19 +35,19 @@ func lost(original, back object) extras {
 
 func (e extras) compare(at string, original, back any) {
 	switch a := original.(type) {
-	case object:
-		if b, ok := back.(object); ok {
+	case wire.Object:
+		if b, ok := back.(wire.Object); ok {
 			for name, value := range a {
 				below := at + "/" + escape(name)
 				if other, there := b[name]; there {
 					e.compare(below, value, other)
 				} else {
-					e[below] = extra{Value: cloneValue(value)}
+					e[below] = extra{Value: wire.CloneValue(value)}
 				}
 			}
 			for name, value := range b {
 				if _, there := a[name]; !there && !empty(value) {
-					e[at+"/"+escape(name)] = extra{Instead: cloneValue(value)}
+					e[at+"/"+escape(name)] = extra{Instead: wire.CloneValue(value)}
 				}
 			}
 			return
@@ -58,15 +60,15 @@ func (e extras) compare(at string, original, back any) {
 			return
 		}
 	}
-	if !equal(original, back) {
-		e[at] = extra{Value: cloneValue(original), Instead: cloneValue(back)}
+	if !wire.Equal(original, back) {
+		e[at] = extra{Value: wire.CloneValue(original), Instead: wire.CloneValue(back)}
 	}
 }
 
 // restore puts the extras back into a message that was written from the other
 // version. One whose place is gone, or that now says something else, is left
 // out.
-func (e extras) restore(o object) {
+func (e extras) restore(o wire.Object) {
 	for _, pointer := range slices.Sorted(maps.Keys(e)) {
 		segments := strings.Split(pointer[1:], "/")
 		var at any = o
@@ -75,20 +77,20 @@ func (e extras) restore(o object) {
 		}
 		last, x := unescape(segments[len(segments)-1]), e[pointer]
 		switch at := at.(type) {
-		case object:
+		case wire.Object:
 			current, there := at[last]
 			switch {
-			case there && x.Value == nil && equal(current, x.Instead):
+			case there && x.Value == nil && wire.Equal(current, x.Instead):
 				delete(at, last)
-			case !there && x.Instead == nil, there && x.Instead != nil && equal(current, x.Instead):
-				at[last] = cloneValue(x.Value)
+			case !there && x.Instead == nil, there && x.Instead != nil && wire.Equal(current, x.Instead):
+				at[last] = wire.CloneValue(x.Value)
 			case there && x.Instead == nil:
 				fill(current, x.Value)
 			}
 		case []any:
 			i := slices.Index(elementKeys(at), last)
-			if i >= 0 && equal(at[i], x.Instead) {
-				at[i] = cloneValue(x.Value)
+			if i >= 0 && wire.Equal(at[i], x.Instead) {
+				at[i] = wire.CloneValue(x.Value)
 			}
 		}
 	}
@@ -98,7 +100,7 @@ func (e extras) restore(o object) {
 // nothing but such values.
 func empty(v any) bool {
 	switch v := v.(type) {
-	case object:
+	case wire.Object:
 		for _, inner := range v {
 			if !empty(inner) {
 				return false
@@ -114,8 +116,8 @@ func empty(v any) bool {
 // fill adds what an object lacks, such as what the message said beside the
 // server's defaults.
 func fill(current, value any) {
-	a, ok := current.(object)
-	b, also := value.(object)
+	a, ok := current.(wire.Object)
+	b, also := value.(wire.Object)
 	if !ok || !also {
 		return
 	}
@@ -123,7 +125,7 @@ func fill(current, value any) {
 		if had, there := a[name]; there {
 			fill(had, v)
 		} else {
-			a[name] = cloneValue(v)
+			a[name] = wire.CloneValue(v)
 		}
 	}
 }
@@ -144,7 +146,7 @@ func (e extras) below(place string) extras {
 
 func element(v any, key string) any {
 	switch v := v.(type) {
-	case object:
+	case wire.Object:
 		return v[key]
 	case []any:
 		if i := slices.Index(elementKeys(v), key); i >= 0 {
@@ -159,7 +161,7 @@ func elementKeys(list []any) []string {
 	names := make([]string, len(list))
 	seen := make(map[string]bool)
 	for i, item := range list {
-		o, _ := item.(object)
+		o, _ := item.(wire.Object)
 		name, _ := o["name"].(string)
 		if name == "" || seen[name] {
 			for i := range names {

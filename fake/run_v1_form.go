@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // A form is one message as versions 1 and 2 of Cloud Run write it. Fields that
@@ -13,8 +15,8 @@ import (
 type form struct {
 	fields []field
 	// v2 and v1 do what takes more than one field, after the fields.
-	v2 func(v1, v2 object) error
-	v1 func(v2, v1 object)
+	v2 func(v1, v2 wire.Object) error
+	v1 func(v2, v1 wire.Object)
 }
 
 // A field is a value that both versions have, each at its path.
@@ -48,10 +50,10 @@ func annotation(name, v2 string, c codec) field {
 }
 
 // toV2 writes a message of version 1 as version 2 does.
-func (f *form) toV2(v1 object) (object, error) {
-	out := object{}
+func (f *form) toV2(v1 wire.Object) (wire.Object, error) {
+	out := wire.Object{}
 	for _, field := range f.fields {
-		value := lookup(v1, field.v1...)
+		value := wire.Lookup(v1, field.v1...)
 		if value == nil {
 			continue
 		}
@@ -62,7 +64,7 @@ func (f *form) toV2(v1 object) (object, error) {
 			}
 		}
 		if value != nil {
-			put(out, cloneValue(value), field.v2)
+			put(out, wire.CloneValue(value), field.v2)
 		}
 	}
 	if f.v2 != nil {
@@ -72,10 +74,10 @@ func (f *form) toV2(v1 object) (object, error) {
 }
 
 // toV1 writes a message of version 2 as version 1 does.
-func (f *form) toV1(v2 object) object {
-	out := object{}
+func (f *form) toV1(v2 wire.Object) wire.Object {
+	out := wire.Object{}
 	for _, field := range f.fields {
-		value := lookup(v2, field.v2...)
+		value := wire.Lookup(v2, field.v2...)
 		if value == nil {
 			continue
 		}
@@ -83,7 +85,7 @@ func (f *form) toV1(v2 object) object {
 			value = field.codec.v1(value)
 		}
 		if value != nil {
-			put(out, cloneValue(value), field.v1)
+			put(out, wire.CloneValue(value), field.v1)
 		}
 	}
 	if f.v1 != nil {
@@ -92,17 +94,17 @@ func (f *form) toV1(v2 object) object {
 	return out
 }
 
-func put(o object, value any, path []string) {
-	child(o, path[:len(path)-1]...)[path[len(path)-1]] = value
+func put(o wire.Object, value any, path []string) {
+	wire.Child(o, path[:len(path)-1]...)[path[len(path)-1]] = value
 }
 
 // within puts the path in front of an error's text.
 func within(err error, path []string) error {
-	e, ok := err.(*statusError) //nolint:errorlint // codecs return nothing else
+	e, ok := err.(*wire.Error) //nolint:errorlint // codecs return nothing else
 	if !ok {
 		return err
 	}
-	e.message = strings.Join(path, ".") + ": " + e.message
+	e.Message = strings.Join(path, ".") + ": " + e.Message
 	return e
 }
 
@@ -110,14 +112,14 @@ func within(err error, path []string) error {
 func one(f *form) codec {
 	return codec{
 		v2: func(v any) (any, error) {
-			o, ok := v.(object)
+			o, ok := v.(wire.Object)
 			if !ok {
 				return nil, nil
 			}
 			return f.toV2(o)
 		},
 		v1: func(v any) any {
-			o, ok := v.(object)
+			o, ok := v.(wire.Object)
 			if !ok {
 				return nil
 			}
@@ -133,7 +135,7 @@ func each(f *form) codec {
 			list, _ := v.([]any)
 			out := make([]any, 0, len(list))
 			for i, item := range list {
-				o, _ := item.(object)
+				o, _ := item.(wire.Object)
 				m, err := f.toV2(o)
 				if err != nil {
 					return nil, within(err, []string{strconv.Itoa(i)})
@@ -146,7 +148,7 @@ func each(f *form) codec {
 			list, _ := v.([]any)
 			out := make([]any, 0, len(list))
 			for _, item := range list {
-				o, _ := item.(object)
+				o, _ := item.(wire.Object)
 				out = append(out, f.toV1(o))
 			}
 			return out
@@ -170,7 +172,7 @@ func words(pairs ...string) codec {
 			if word, ok := to2[s]; ok {
 				return word, nil
 			}
-			return nil, invalid("Invalid value %s: expected one of %s.", mustEncode(v), strings.Join(known, ", "))
+			return nil, wire.Invalid("Invalid value %s: expected one of %s.", wire.MustEncode(v), strings.Join(known, ", "))
 		},
 		v1: func(v any) any {
 			s, _ := v.(string)
@@ -193,7 +195,7 @@ func flagText() codec {
 			case "false", "":
 				return nil, nil
 			}
-			return nil, invalid("Invalid value %s: expected true or false.", mustEncode(v))
+			return nil, wire.Invalid("Invalid value %s: expected true or false.", wire.MustEncode(v))
 		},
 		v1: func(v any) any {
 			if v == true {
@@ -210,9 +212,9 @@ func numberText() codec {
 		v2: func(v any) (any, error) {
 			s, _ := v.(string)
 			if n, err := strconv.Atoi(s); err == nil {
-				return number(n), nil
+				return wire.Number(n), nil
 			}
-			return nil, invalid("Invalid value %s: expected a number.", mustEncode(v))
+			return nil, wire.Invalid("Invalid value %s: expected a number.", wire.MustEncode(v))
 		},
 		v1: func(v any) any {
 			if n, ok := v.(json.Number); ok {
@@ -228,13 +230,13 @@ func jsonText() codec {
 	return codec{
 		v2: func(v any) (any, error) {
 			s, _ := v.(string)
-			o, err := decodeObject([]byte(`{"value":` + s + `}`))
+			o, err := wire.Decode([]byte(`{"value":` + s + `}`))
 			if err != nil {
-				return nil, invalid("Invalid value %s: expected JSON.", mustEncode(v))
+				return nil, wire.Invalid("Invalid value %s: expected JSON.", wire.MustEncode(v))
 			}
 			return o["value"], nil
 		},
-		v1: func(v any) any { return string(mustEncode(v)) },
+		v1: func(v any) any { return string(wire.MustEncode(v)) },
 	}
 }
 
@@ -274,7 +276,7 @@ func seconds(asText bool) codec {
 					return v + "s", nil
 				}
 			}
-			return nil, invalid("Invalid value %s: expected a number of seconds.", mustEncode(v))
+			return nil, wire.Invalid("Invalid value %s: expected a number of seconds.", wire.MustEncode(v))
 		},
 		v1: func(v any) any {
 			s, _ := v.(string)
@@ -302,8 +304,8 @@ func restricted(name string) bool {
 // unrestricted are the annotations or labels that both versions have.
 func unrestricted() codec {
 	return codec{v2: func(v any) (any, error) {
-		all, _ := v.(object)
-		out := object{}
+		all, _ := v.(wire.Object)
+		out := wire.Object{}
 		for name, value := range all {
 			if !restricted(name) {
 				out[name] = value

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // The desired state of jobs, services and worker pools, and the templates in
@@ -32,8 +34,8 @@ func jobForm() *form {
 func executionForm() *form {
 	fields := append(templateFields(), runtimeFields("template/")...)
 	fields = append(fields, podFields("spec/template/spec/", "template/")...)
-	pods := func(v1, v2 object) *pod {
-		return &pod{annotations: child(v1, "metadata", "annotations"), v1: child(v1, "spec", "template", "spec"), v2: child(v2, "template")}
+	pods := func(v1, v2 wire.Object) *pod {
+		return &pod{annotations: wire.Child(v1, "metadata", "annotations"), v1: wire.Child(v1, "spec", "template", "spec"), v2: wire.Child(v2, "template")}
 	}
 	return &form{
 		fields: append(
@@ -44,8 +46,8 @@ func executionForm() *form {
 			field{path("spec/template/spec/maxRetries"), path("template/maxRetries"), codec{}},
 			field{path("spec/template/spec/timeoutSeconds"), path("template/timeout"), seconds(true)},
 		),
-		v2: func(v1, v2 object) error { return pods(clone(v1), v2).toV2() },
-		v1: func(v2, v1 object) { pods(v1, clone(v2)).toV1() },
+		v2: func(v1, v2 wire.Object) error { return pods(wire.Clone(v1), v2).toV2() },
+		v1: func(v2, v1 wire.Object) { pods(v1, wire.Clone(v2)).toV1() },
 	}
 }
 
@@ -98,8 +100,8 @@ func workerPoolForm() *form {
 }
 
 // allocation is the type of a traffic target or instance split.
-func allocation(latest, named string) func(v1, v2 object) error {
-	return func(v1, v2 object) error {
+func allocation(latest, named string) func(v1, v2 wire.Object) error {
+	return func(v1, v2 wire.Object) error {
 		v2["type"] = named
 		if v1["latestRevision"] == true {
 			v2["type"] = latest
@@ -108,8 +110,8 @@ func allocation(latest, named string) func(v1, v2 object) error {
 	}
 }
 
-func allocationV1(latest string) func(v2, v1 object) {
-	return func(v2, v1 object) {
+func allocationV1(latest string) func(v2, v1 wire.Object) {
+	return func(v2, v1 wire.Object) {
 		if v2["type"] == latest {
 			v1["latestRevision"] = true
 		}
@@ -185,30 +187,30 @@ func revisionForm(requests bool) *form {
 			annotation("run.googleapis.com/health-check-disabled", "healthCheckDisabled", flagText()),
 		)
 	}
-	pods := func(v1, v2 object) *pod {
-		return &pod{annotations: child(v1, "metadata", "annotations"), v1: child(v1, "spec"), v2: v2}
+	pods := func(v1, v2 wire.Object) *pod {
+		return &pod{annotations: wire.Child(v1, "metadata", "annotations"), v1: wire.Child(v1, "spec"), v2: v2}
 	}
 	return &form{
 		fields: fields,
-		v2: func(v1, v2 object) error {
-			p := pods(clone(v1), v2)
+		v2: func(v1, v2 wire.Object) error {
+			p := pods(wire.Clone(v1), v2)
 			if requests {
 				// Resources are given either way: those that are not have the
 				// default of version 2, which is throttled.
-				throttled := !strings.EqualFold(text(p.annotations, throttling), "false")
-				eachContainer(v2, func(c object) {
-					if resources := child(c, "resources"); throttled {
+				throttled := !strings.EqualFold(wire.Text(p.annotations, throttling), "false")
+				eachContainer(v2, func(c wire.Object) {
+					if resources := wire.Child(c, "resources"); throttled {
 						resources["cpuIdle"] = true
 					}
 				})
 			}
 			return p.toV2()
 		},
-		v1: func(v2, v1 object) {
-			p := pods(v1, clone(v2))
+		v1: func(v2, v1 wire.Object) {
+			p := pods(v1, wire.Clone(v2))
 			throttled := !requests
-			eachContainer(v2, func(c object) {
-				throttled = throttled || lookup(c, "resources", "cpuIdle") == true
+			eachContainer(v2, func(c wire.Object) {
+				throttled = throttled || wire.Lookup(c, "resources", "cpuIdle") == true
 			})
 			if !throttled {
 				p.annotations[throttling] = "false"
@@ -225,7 +227,7 @@ func hours() codec {
 			s, _ := v.(string)
 			n, err := strconv.Atoi(s)
 			if err != nil {
-				return nil, invalid("Invalid value %s: expected a number of hours.", mustEncode(v))
+				return nil, wire.Invalid("Invalid value %s: expected a number of hours.", wire.MustEncode(v))
 			}
 			return strconv.Itoa(n*3600) + "s", nil
 		},

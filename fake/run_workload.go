@@ -1,13 +1,14 @@
 package fake
 
 import (
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // workloadKind is a kind of resource that runs as a service account: jobs,
@@ -17,13 +18,13 @@ type workloadKind struct {
 	// template is the path of the object that names the service account.
 	template []string
 	// defaults fills in what the server does when a message leaves it out.
-	defaults func(p *project, o object)
+	defaults func(p *project, o wire.Object)
 	// check refuses a message that the API refuses.
-	check func(c *call, st *state, r *resource, next object) error
+	check func(c *call, st *state, r *resource, next wire.Object) error
 	// begin returns what a change of the resource leads to when its operation
 	// ends. first says that it is its creation; force asks for a revision
 	// where the template did not change.
-	begin func(c *call, st *state, r *resource, before, next object, force bool) func(st *state, o object, at time.Time)
+	begin func(c *call, st *state, r *resource, before, next wire.Object, force bool) func(st *state, o wire.Object, at time.Time)
 }
 
 func runHandlers() map[string]handler {
@@ -144,7 +145,7 @@ func (k *runKind) list(c *call, st *state) ([]byte, error) {
 		col = st.run.ofAllParents(key)
 	}
 	if col == nil {
-		return mustEncode(out), nil
+		return wire.MustEncode(out), nil
 	}
 	page, next, err := c.page(col.ids(), 100, 1000)
 	if err != nil {
@@ -162,7 +163,7 @@ func (k *runKind) list(c *call, st *state) ([]byte, error) {
 	if next != "" {
 		out["nextPageToken"] = next
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
 func (k *workloadKind) create(c *call, st *state) ([]byte, error) {
@@ -193,13 +194,13 @@ func (k *workloadKind) checkID(id string) error {
 	if validRunID(id) {
 		return nil
 	}
-	return invalid("Violation in Create%sRequest.%s: must be up to 63 lower-case letters, digits and hyphens, "+
+	return wire.Invalid("Violation in Create%sRequest.%s: must be up to 63 lower-case letters, digits and hyphens, "+
 		"begin with a letter and not end with a hyphen.", k.typ, k.param)
 }
 
 func isNotFound(err error) bool {
-	var e *statusError
-	return errors.As(err, &e) && e.code == http.StatusNotFound
+	var e *wire.Error
+	return errors.As(err, &e) && e.Code == http.StatusNotFound
 }
 
 // mayCreate checks the permission to create, which is one on the project.
@@ -218,9 +219,9 @@ func validRunID(id string) bool {
 }
 
 // insert creates the resource.
-func (k *workloadKind) insert(c *call, st *state, key collectionKey, id string, body object, knative extras) (*operation, error) {
+func (k *workloadKind) insert(c *call, st *state, key collectionKey, id string, body wire.Object, knative extras) (*operation, error) {
 	if st.run.find(key, id) != nil {
-		return nil, alreadyExists("Resource '%s' already exists.", id)
+		return nil, wire.AlreadyExists("Resource '%s' already exists.", id)
 	}
 	r := &resource{kind: &k.runKind, key: key, id: id, knative: knative}
 	dropIdentifiers(body)
@@ -231,13 +232,13 @@ func (k *workloadKind) insert(c *call, st *state, key collectionKey, id string, 
 	if err := c.checkIdentity(st, key.project, k.account(body)); err != nil {
 		return nil, err
 	}
-	next := clone(body)
+	next := wire.Clone(body)
 	next["name"] = r.name()
 	next["uid"] = st.newUUID()
 	next["generation"] = "1"
 	next["creator"] = c.caller.email()
 	next["reconciling"] = true
-	next["terminalCondition"] = object{"state": "CONDITION_PENDING"}
+	next["terminalCondition"] = wire.Object{"state": "CONDITION_PENDING"}
 	next["createTime"] = timestamp(c.stamp(st, r, next))
 	if c.dry() {
 		return c.newOperation(st, r, next), nil
@@ -248,7 +249,7 @@ func (k *workloadKind) insert(c *call, st *state, key collectionKey, id string, 
 }
 
 // stamp records who changed the resource, and when, and returns the time.
-func (c *call) stamp(st *state, r *resource, o object) time.Time {
+func (c *call) stamp(st *state, r *resource, o wire.Object) time.Time {
 	updated := st.tick(c.now)
 	o["updateTime"] = timestamp(updated)
 	o["lastModifier"] = c.caller.email()
@@ -258,21 +259,21 @@ func (c *call) stamp(st *state, r *resource, o object) time.Time {
 
 // dropIdentifiers removes what a message says of itself rather than of the
 // desired state.
-func dropIdentifiers(o object) {
+func dropIdentifiers(o wire.Object) {
 	delete(o, "name")
 	delete(o, "etag")
 }
 
 // desired is the part of a stored resource that its users write.
-func (k *workloadKind) desired(r *resource, o object) object {
+func (k *workloadKind) desired(r *resource, o wire.Object) wire.Object {
 	fields := runSchemas()[k.schema()]
-	out := object{}
+	out := wire.Object{}
 	if r.pending != nil {
 		maps.Copy(out, r.hidden)
 	}
 	for name, value := range o {
 		if !fields[name].Output {
-			out[name] = cloneValue(value)
+			out[name] = wire.CloneValue(value)
 		}
 	}
 	dropIdentifiers(out)
@@ -284,8 +285,8 @@ func (k *workloadKind) patch(c *call, st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	mask := parseMask(c.query.Get("updateMask"))
-	if err := c.check().checkMask(k.schema(), mask); err != nil {
+	mask := wire.ParseMask(c.query.Get("updateMask"))
+	if err := c.check().CheckMask(k.schema(), mask); err != nil {
 		return nil, err
 	}
 	key, id, err := k.locate(c, st, "update")
@@ -315,15 +316,15 @@ func (k *workloadKind) patch(c *call, st *state) ([]byte, error) {
 		return nil, err
 	}
 	r = existing
-	before := mustDecode(r.raw)
-	if err := c.checkEtag(st, r, before, text(body, "etag")); err != nil {
+	before := wire.MustDecode(r.raw)
+	if err := c.checkEtag(st, r, before, wire.Text(body, "etag")); err != nil {
 		return nil, err
 	}
 	had := k.desired(r, before)
 	next := body
 	if mask != nil {
-		next = clone(had)
-		applyMask(next, body, mask)
+		next = wire.Clone(had)
+		wire.ApplyMask(next, body, mask)
 	}
 	op, err := k.apply(c, st, r, before, had, next, r.knative)
 	if err != nil {
@@ -333,7 +334,7 @@ func (k *workloadKind) patch(c *call, st *state) ([]byte, error) {
 }
 
 // apply gives the resource its new desired state, if it may have it.
-func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next object, knative extras) (*operation, error) {
+func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next wire.Object, knative extras) (*operation, error) {
 	dropIdentifiers(next)
 	k.defaults(r.key.project, next)
 	if err := k.check(c, st, r, next); err != nil {
@@ -343,24 +344,24 @@ func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next 
 		return nil, err
 	}
 	force := c.flag("forceNewRevision")
-	unchanged := equal(had, next)
+	unchanged := wire.Equal(had, next)
 	if c.isRunV1() && unchanged {
 		was, is := k.writtenV1(had, r.knative), k.writtenV1(next, knative)
-		unchanged = equal(was, is)
-		force = !equal(lookup(was, "spec", "template"), lookup(is, "spec", "template"))
+		unchanged = wire.Equal(was, is)
+		force = !wire.Equal(wire.Lookup(was, "spec", "template"), wire.Lookup(is, "spec", "template"))
 	}
 	unchanged = unchanged && !force
-	after := clone(next)
+	after := wire.Clone(next)
 	for name, value := range before {
 		if _, set := had[name]; !set {
 			after[name] = value
 		}
 	}
 	if !unchanged {
-		generation, _ := strconv.ParseInt(text(before, "generation"), 10, 64)
+		generation, _ := strconv.ParseInt(wire.Text(before, "generation"), 10, 64)
 		after["generation"] = strconv.FormatInt(generation+1, 10)
 		after["reconciling"] = true
-		condition := clone(child(clone(before), "terminalCondition"))
+		condition := wire.Clone(wire.Child(wire.Clone(before), "terminalCondition"))
 		condition["state"] = "CONDITION_PENDING"
 		delete(condition, "message")
 		delete(condition, "reason")
@@ -379,22 +380,22 @@ func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next 
 }
 
 // account is the email of the service account in a message.
-func (k *workloadKind) account(o object) string {
-	return text(child(o, k.template...), "serviceAccount")
+func (k *workloadKind) account(o wire.Object) string {
+	return wire.Text(wire.Child(o, k.template...), "serviceAccount")
 }
 
 // startsExecution says whether a job's message asks for an execution.
-func startsExecution(o object) bool {
-	return text(o, "startExecutionToken") != "" || text(o, "runExecutionToken") != ""
+func startsExecution(o wire.Object) bool {
+	return wire.Text(o, "startExecutionToken") != "" || wire.Text(o, "runExecutionToken") != ""
 }
 
 // checkEtag refuses a stale etag where the backend enforces them.
-func (c *call) checkEtag(st *state, r *resource, stored object, given string) error {
-	current := text(stored, "etag")
+func (c *call) checkEtag(st *state, r *resource, stored wire.Object, given string) error {
+	current := wire.Text(stored, "etag")
 	if !st.etags || given == "" || given == current {
 		return nil
 	}
-	return aborted("Conflict for resource '%s': version '%s' was specified but current version is '%s'.",
+	return wire.Aborted("Conflict for resource '%s': version '%s' was specified but current version is '%s'.",
 		r.id, strings.Trim(given, `"`), strings.Trim(current, `"`))
 }
 
@@ -404,18 +405,18 @@ func (k *runKind) delete(c *call, st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := mustDecode(r.raw)
+	o := wire.MustDecode(r.raw)
 	if err := c.checkEtag(st, r, o, c.query.Get("etag")); err != nil {
 		return nil, err
 	}
-	generation, _ := strconv.ParseInt(text(o, "generation"), 10, 64)
+	generation, _ := strconv.ParseInt(wire.Text(o, "generation"), 10, 64)
 	o["generation"] = strconv.FormatInt(generation+1, 10)
 	deleted := c.stamp(st, r, o)
 	o["deleteTime"] = timestamp(deleted)
 	o["expireTime"] = timestamp(deleted.Add(30 * 24 * time.Hour))
 	o["reconciling"] = true
 	if _, ok := o["terminalCondition"]; ok {
-		child(o, "terminalCondition")["state"] = "CONDITION_PENDING"
+		wire.Child(o, "terminalCondition")["state"] = "CONDITION_PENDING"
 	}
 	if c.dry() {
 		return c.newOperation(st, r, o).json(), nil
@@ -424,13 +425,13 @@ func (k *runKind) delete(c *call, st *state) ([]byte, error) {
 	for _, plural := range []string{"executions", "revisions"} { // they go with their workload
 		delete(st.run.collections, collectionKey{project: r.key.project, location: r.key.location, parent: r.path(), plural: plural})
 	}
-	return c.start(st, r, o, func(st *state, o object, at time.Time) {
+	return c.start(st, r, o, func(st *state, o wire.Object, at time.Time) {
 		o["observedGeneration"] = o["generation"]
 		finished := st.tick(at)
 		o["updateTime"] = timestamp(finished)
 		o["etag"] = etag(finished, r.name())
 		delete(o, "reconciling")
-		if condition, ok := o["terminalCondition"].(object); ok {
+		if condition, ok := o["terminalCondition"].(wire.Object); ok {
 			condition["state"] = "CONDITION_SUCCEEDED"
 			if k.label == "SERVICE" {
 				condition["lastTransitionTime"] = timestamp(finished)
@@ -441,8 +442,8 @@ func (k *runKind) delete(c *call, st *state) ([]byte, error) {
 
 // ready is the terminal condition that a finished operation leaves: a fault's,
 // or success.
-func ready(o, ends object, at time.Time, keepTime bool) (succeeded bool) {
-	condition := child(o, "terminalCondition")
+func ready(o, ends wire.Object, at time.Time, keepTime bool) (succeeded bool) {
+	condition := wire.Child(o, "terminalCondition")
 	condition["type"] = "Ready"
 	condition["state"] = "CONDITION_SUCCEEDED"
 	delete(condition, "message")
@@ -457,8 +458,5 @@ func ready(o, ends object, at time.Time, keepTime bool) (succeeded bool) {
 	delete(o, "reconciling")
 	return condition["state"] == "CONDITION_SUCCEEDED"
 }
-
-// number is a JSON number.
-func number(n int) json.Number { return json.Number(strconv.Itoa(n)) }
 
 var _ http.Handler = (*Backend)(nil)

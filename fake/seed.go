@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -40,7 +41,7 @@ func (b *Backend) JSON(name string) []byte {
 }
 
 func (st *state) addJSON(name string, raw []byte) error {
-	given, err := decodeObject(raw)
+	given, err := wire.Decode(raw)
 	if err != nil {
 		return err
 	}
@@ -56,43 +57,43 @@ func (st *state) addJSON(name string, raw []byte) error {
 		return fmt.Errorf("there is no %s; add it first", key.parent)
 	}
 	api := discovery.All()["run:v2"]
-	desired := clone(given)
-	if err := (checker{api.Schemas}).normalize(kind.schema(), desired, ""); err != nil {
+	desired := wire.Clone(given)
+	if err := (wire.Checker{Schemas: api.Schemas}).Normalize(kind.schema(), desired, ""); err != nil {
 		return err
 	}
 	c := &call{
 		route: &route{api: api, method: &discovery.Method{}}, now: time.Now(), caller: caller{Admin},
 	}
 	r := &resource{kind: kind, key: key, id: id}
-	var o object
+	var o wire.Object
 	if w := workloadOf(kind.plural); w != nil {
 		if o, err = w.finished(c, st, r, desired, given); err != nil {
 			return err
 		}
 	} else {
 		o = given
-		setDefault(o, "uid", st.newUUID())
-		setDefault(o, "generation", "1")
-		setDefault(o, "observedGeneration", o["generation"])
-		setDefault(o, "createTime", timestamp(c.now))
-		setDefault(o, "etag", etag(c.now, r.name()))
+		wire.SetDefault(o, "uid", st.newUUID())
+		wire.SetDefault(o, "generation", "1")
+		wire.SetDefault(o, "observedGeneration", o["generation"])
+		wire.SetDefault(o, "createTime", timestamp(c.now))
+		wire.SetDefault(o, "etag", etag(c.now, r.name()))
 	}
 	o["name"] = r.name()
-	r.raw = mustEncode(o)
+	r.raw = wire.MustEncode(o)
 	st.run.put(r)
 	return nil
 }
 
 // finished is a workload as its creation leaves it, with the output-only
 // fields that are given in place of those that would be made up.
-func (k *workloadKind) finished(c *call, st *state, r *resource, desired, given object) (object, error) {
+func (k *workloadKind) finished(c *call, st *state, r *resource, desired, given wire.Object) (wire.Object, error) {
 	dropIdentifiers(desired)
 	k.defaults(r.key.project, desired)
 	if err := k.check(c, st, r, desired); err != nil {
 		return nil, err
 	}
 	// Tokens are part of what is seeded, not a wish for an execution.
-	next := clone(desired)
+	next := wire.Clone(desired)
 	delete(next, "startExecutionToken")
 	delete(next, "runExecutionToken")
 	next["generation"] = "1"
@@ -100,15 +101,15 @@ func (k *workloadKind) finished(c *call, st *state, r *resource, desired, given 
 		next["generation"] = fmt.Sprint(g)
 	}
 	c.stamp(st, r, next)
-	if name := text(given, "latestCreatedRevision"); name != "" {
-		child(next, "template")["revision"] = name[strings.LastIndexByte(name, '/')+1:]
+	if name := wire.Text(given, "latestCreatedRevision"); name != "" {
+		wire.Child(next, "template")["revision"] = name[strings.LastIndexByte(name, '/')+1:]
 	}
 	k.begin(c, st, r, nil, next, false)(st, next, c.now)
 	maps.Copy(next, desired)
 	next["createTime"] = timestamp(c.now)
 	next["creator"] = c.caller.email()
 	next["uid"] = st.newUUID()
-	fields := c.check().schemas[k.schema()]
+	fields := c.check().Schemas[k.schema()]
 	for name, value := range given {
 		if fields[name].Output || name == "etag" {
 			next[name] = value

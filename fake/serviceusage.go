@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"google.golang.org/api/serviceusage/v1"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Service Usage: which APIs a project may be used with. Only Cloud Run looks
@@ -111,7 +113,7 @@ func (st *state) serviceTitle(name string) string {
 }
 
 // service answers a service as the API does, the project named by its number.
-func (c *call) service(st *state, p *project, name string) object {
+func (c *call) service(st *state, p *project, name string) wire.Object {
 	state := "DISABLED"
 	if st.serviceEnabled(p, name, c.now) {
 		state = "ENABLED"
@@ -120,10 +122,10 @@ func (c *call) service(st *state, p *project, name string) object {
 }
 
 // serviceIn leaves out of config what the fake does not know of the service.
-func (c *call) serviceIn(st *state, p *project, name, state string) object {
-	return object{
+func (c *call) serviceIn(st *state, p *project, name, state string) wire.Object {
+	return wire.Object{
 		"name": p.resourceID() + "/services/" + name, "parent": p.resourceID(), "state": state,
-		"config": object{"name": name, "title": st.serviceTitle(name)},
+		"config": wire.Object{"name": name, "title": st.serviceTitle(name)},
 	}
 }
 
@@ -135,7 +137,7 @@ func (c *call) consumer(st *state) (*project, error) {
 	case (kind == "folders" || kind == "organizations") && reads:
 		return nil, c.notImplemented("for " + kind)
 	case kind != "projects":
-		return nil, invalid("Invalid resource name: %s/%s. Only projects are supported.", kind, id).withReason("badRequest")
+		return nil, wire.Invalid("Invalid resource name: %s/%s. Only projects are supported.", kind, id).WithReason("badRequest")
 	}
 	p := st.projects[id]
 	if p == nil || p.deleted {
@@ -148,15 +150,15 @@ func (c *call) consumer(st *state) (*project, error) {
 
 // usageDenied is a refusal of Service Usage. The real ones end with a help
 // token, which is left out.
-func usageDenied(message, subject, reason string, metadata map[string]string) *statusError {
-	e := denied("%s", message).withReason("forbidden")
+func usageDenied(message, subject, reason string, metadata map[string]string) *wire.Error {
+	e := wire.Denied("%s", message).WithReason("forbidden")
 	info := map[string]any{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "serviceusage.googleapis.com",
 	}
 	if metadata != nil {
 		info["metadata"] = metadata
 	}
-	e.details = []any{
+	e.Details = []any{
 		map[string]any{
 			"@type":      "type.googleapis.com/google.rpc.PreconditionFailure",
 			"violations": []any{map[string]string{"type": "googleapis.com", "subject": subject}},
@@ -236,7 +238,7 @@ func (c *call) getService(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.service(st, p, c.params[2])), nil
+	return wire.MustEncode(c.service(st, p, c.params[2])), nil
 }
 
 func (c *call) listServices(st *state) ([]byte, error) {
@@ -248,7 +250,7 @@ func (c *call) listServices(st *state) ([]byte, error) {
 	}
 	filter := c.query.Get("filter")
 	if filter != "" && filter != "state:ENABLED" && filter != "state:DISABLED" {
-		return nil, invalid("Invalid filter %q: the allowed ones are state:ENABLED and state:DISABLED.", filter).withReason("badRequest")
+		return nil, wire.Invalid("Invalid filter %q: the allowed ones are state:ENABLED and state:DISABLED.", filter).WithReason("badRequest")
 	}
 	var names []string
 	for _, titles := range []map[string]string{serviceCatalogue(), st.serviceUsage.titles} {
@@ -263,18 +265,18 @@ func (c *call) listServices(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := object{}
+	out := wire.Object{}
 	if len(page) > 0 {
 		out["services"] = c.services(st, p, page)
 	}
 	if next != "" {
 		out["nextPageToken"] = next
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
-func (c *call) services(st *state, p *project, names []string) []object {
-	services := make([]object, 0, len(names))
+func (c *call) services(st *state, p *project, names []string) []wire.Object {
+	services := make([]wire.Object, 0, len(names))
 	for _, name := range names {
 		services = append(services, c.service(st, p, name))
 	}
@@ -285,19 +287,19 @@ func (c *call) batchGetServices(st *state) ([]byte, error) {
 	names := c.query["names"]
 	switch {
 	case len(names) == 0:
-		e := invalid("At least one service name is required.").withReason("badRequest")
-		e.details = []any{map[string]any{
+		e := wire.Invalid("At least one service name is required.").WithReason("badRequest")
+		e.Details = []any{map[string]any{
 			"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SU_MISSING_NAMES", "domain": "serviceusage.googleapis.com",
 		}}
 		return nil, e
 	case len(names) > 30:
-		return nil, invalid("At most 30 services can be got at a time, not %d.", len(names)).withReason("badRequest")
+		return nil, wire.Invalid("At most 30 services can be got at a time, not %d.", len(names)).WithReason("badRequest")
 	}
 	services := make([]string, 0, len(names))
 	for _, name := range names {
 		parent, service, _ := strings.Cut(name, "/services/")
 		if id := strings.TrimPrefix(parent, "projects/"); id == parent || st.projects[id] != st.projects[c.params[1]] {
-			return nil, invalid("The parent of %q is not %s/%s.", name, c.params[0], c.params[1]).withReason("badRequest")
+			return nil, wire.Invalid("The parent of %q is not %s/%s.", name, c.params[0], c.params[1]).WithReason("badRequest")
 		}
 		services = append(services, service)
 	}
@@ -305,5 +307,5 @@ func (c *call) batchGetServices(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(object{"services": c.services(st, p, services)}), nil
+	return wire.MustEncode(wire.Object{"services": c.services(st, p, services)}), nil
 }

@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"google.golang.org/api/serviceusage/v1"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // usageOperation is an operation of Service Usage.
 type usageOperation struct {
 	name     string
 	at       time.Time // when it ends
-	metadata object
-	response func() object
+	metadata wire.Object
+	response func() wire.Object
 	failure  rawJSON
 }
 
@@ -40,8 +42,8 @@ func (c *call) enableService(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	response := func() object {
-		return object{"@type": usageType + "EnableServiceResponse", "service": c.serviceIn(st, p, name, "ENABLED")}
+	response := func() wire.Object {
+		return wire.Object{"@type": usageType + "EnableServiceResponse", "service": c.serviceIn(st, p, name, "ENABLED")}
 	}
 	if st.serviceEnabled(p, name, c.now) {
 		return c.usageDone("operations/noop.DONE_OPERATION", response()), nil
@@ -59,7 +61,7 @@ func (c *call) batchEnableServices(st *state) ([]byte, error) {
 		return nil, err
 	}
 	if n := len(req.ServiceIds); n < 2 || n > 20 {
-		return nil, invalid("2 to 20 services can be enabled at a time, not %d.", n).withReason("badRequest")
+		return nil, wire.Invalid("2 to 20 services can be enabled at a time, not %d.", n).WithReason("badRequest")
 	}
 	p, err := c.usageServices(st, "enable", req.ServiceIds...)
 	if err != nil {
@@ -72,12 +74,12 @@ func (c *call) batchEnableServices(st *state) ([]byte, error) {
 			c.enable(st, p, name)
 		}
 	}
-	response := func() object {
-		var services []object
+	response := func() wire.Object {
+		var services []wire.Object
 		for _, name := range req.ServiceIds {
 			services = append(services, c.serviceIn(st, p, name, "ENABLED"))
 		}
-		return object{"@type": usageType + "BatchEnableServicesResponse", "services": services}
+		return wire.Object{"@type": usageType + "BatchEnableServicesResponse", "services": services}
 	}
 	if !changed {
 		return c.usageDone("operations/noop.DONE_OPERATION", response()), nil
@@ -97,12 +99,12 @@ func (c *call) disableService(st *state) ([]byte, error) {
 		return nil, err
 	}
 	if !st.serviceEnabled(p, name, c.now) {
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION", "The service %s is not enabled for %s.", name, p.resourceID()).
-			withReason("failedPrecondition")
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "The service %s is not enabled for %s.", name, p.resourceID()).
+			WithReason("failedPrecondition")
 	}
 	st.setService(p, name, false, c.now, c.delays.operation)
-	return c.usageStarted(st, p, func() object {
-		return object{"@type": usageType + "DisableServiceResponse", "service": c.serviceIn(st, p, name, "DISABLED")}
+	return c.usageStarted(st, p, func() wire.Object {
+		return wire.Object{"@type": usageType + "DisableServiceResponse", "service": c.serviceIn(st, p, name, "DISABLED")}
 	}, name), nil
 }
 
@@ -116,19 +118,19 @@ func (c *call) generateServiceIdentity(st *state) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case st.serviceTitle(name) == "":
-		e := invalid("Invalid service producer: %s Code: INVALID_ARGUMENT", name).withReason("badRequest")
-		e.details = usageDenied("", "908020", "SU_INTERNAL_GENERATE_SERVICE_IDENTITY", nil).details
+		e := wire.Invalid("Invalid service producer: %s Code: INVALID_ARGUMENT", name).WithReason("badRequest")
+		e.Details = usageDenied("", "908020", "SU_INTERNAL_GENERATE_SERVICE_IDENTITY", nil).Details
 		return nil, e
 	case name != runService:
 		return nil, c.notImplemented("for " + name + ": of service agents it has only Cloud Run's")
 	}
 	st.addAgent(p)
-	response := object{
+	response := wire.Object{
 		"@type": "type.googleapis.com/google.api.serviceusage.v1beta1.ServiceIdentity",
 		"email": p.runAgent(), "uniqueId": agentID(p.runAgent()),
 	}
 	if c.delays.operation > 0 || c.fails != nil {
-		return c.usageStarted(st, p, func() object { return response }, name), nil
+		return c.usageStarted(st, p, func() wire.Object { return response }, name), nil
 	}
 	return c.usageDone("operations/finished.DONE_OPERATION", response), nil
 }
@@ -142,12 +144,12 @@ func agentID(email string) string {
 
 // usageDone answers an operation that is over before it began. There is no
 // such operation to be read.
-func (c *call) usageDone(name string, response object) []byte {
-	return mustEncode(object{"name": name, "done": true, "response": response})
+func (c *call) usageDone(name string, response wire.Object) []byte {
+	return wire.MustEncode(wire.Object{"name": name, "done": true, "response": response})
 }
 
 // usageStarted starts an operation on services.
-func (c *call) usageStarted(st *state, p *project, response func() object, services ...string) []byte {
+func (c *call) usageStarted(st *state, p *project, response func() wire.Object, services ...string) []byte {
 	names := make([]string, 0, len(services))
 	for _, s := range services {
 		names = append(names, p.resourceID()+"/services/"+s)
@@ -155,14 +157,14 @@ func (c *call) usageStarted(st *state, p *project, response func() object, servi
 	op := &usageOperation{
 		name:     fmt.Sprintf("operations/acf.p2-%d-%s", p.number, st.newUUID()),
 		at:       c.now.Add(c.delays.operation),
-		metadata: object{"@type": usageType + "OperationMetadata", "resourceNames": names},
+		metadata: wire.Object{"@type": usageType + "OperationMetadata", "resourceNames": names},
 		response: response, failure: c.fails,
 	}
 	if st.serviceUsage.operations == nil {
 		st.serviceUsage.operations = make(map[string]*usageOperation)
 	}
 	st.serviceUsage.operations[op.name] = op
-	return mustEncode(object{"name": op.name, "metadata": op.metadata})
+	return wire.MustEncode(wire.Object{"name": op.name, "metadata": op.metadata})
 }
 
 // getUsageOperation needs no permission but to know the name: the
@@ -173,11 +175,11 @@ func (c *call) getUsageOperation(st *state) ([]byte, error) {
 	switch {
 	case strings.HasSuffix(name, ".DONE_OPERATION"):
 		// It has been seen to be refused, with which text is not known.
-		return nil, invalid("Invalid operation name: %s.", name).withReason("badRequest")
+		return nil, wire.Invalid("Invalid operation name: %s.", name).WithReason("badRequest")
 	case op == nil:
-		return nil, notFound("Requested entity was not found.").withReason("notFound")
+		return nil, wire.NotFound("Requested entity was not found.").WithReason("notFound")
 	}
-	out := object{"name": op.name, "metadata": op.metadata}
+	out := wire.Object{"name": op.name, "metadata": op.metadata}
 	if !c.now.Before(op.at) {
 		out["done"] = true
 		if op.failure != nil {
@@ -186,5 +188,5 @@ func (c *call) getUsageOperation(st *state) ([]byte, error) {
 			out["response"] = op.response()
 		}
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/orgpolicy/v2"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Dump writes all that the backend holds as one JSON document, which
@@ -167,7 +169,7 @@ func (st *state) dumpOrgPolicies(s *stateDocument) {
 	for _, organization := range slices.Sorted(maps.Keys(st.orgPolicies.custom)) {
 		custom := st.orgPolicies.custom[organization]
 		for _, id := range slices.Sorted(maps.Keys(custom)) {
-			s.CustomConstraints = append(s.CustomConstraints, &stateConstraint{organization, mustEncode(custom[id])})
+			s.CustomConstraints = append(s.CustomConstraints, &stateConstraint{organization, wire.MustEncode(custom[id])})
 		}
 	}
 	for _, resource := range slices.Sorted(maps.Keys(st.orgPolicies.set)) {
@@ -177,16 +179,16 @@ func (st *state) dumpOrgPolicies(s *stateDocument) {
 		}
 		set := st.orgPolicies.set[resource]
 		for _, id := range slices.Sorted(maps.Keys(set)) {
-			o := clone(set[id].json(resource, id))
+			o := wire.Clone(set[id].json(resource, id))
 			delete(o, "etag")
 			for _, name := range orgSpecFields {
-				if spec, ok := o[name].(object); ok {
+				if spec, ok := o[name].(wire.Object); ok {
 					delete(spec, "etag")
 					delete(spec, "updateTime")
 				}
 			}
 			var p orgpolicy.GoogleCloudOrgpolicyV2Policy
-			if err := json.Unmarshal(mustEncode(o), &p); err != nil {
+			if err := json.Unmarshal(wire.MustEncode(o), &p); err != nil {
 				panic("fake: stored organization policy: " + err.Error())
 			}
 			s.OrgPolicies = append(s.OrgPolicies, &p)
@@ -205,7 +207,7 @@ func (st *state) dumpRun(s *stateDocument) {
 			}
 			out := &stateRun{Name: r.name(), Resource: r.raw}
 			if len(r.knative) > 0 {
-				out.Knative = mustEncode(r.knative)
+				out.Knative = wire.MustEncode(r.knative)
 			}
 			s.Run = append(s.Run, out)
 		}

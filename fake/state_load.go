@@ -12,6 +12,8 @@ import (
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/orgpolicy/v2"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // maxState is the largest document that Load reads.
@@ -204,13 +206,13 @@ func (st *state) loadAccount(in *stateAccount) error {
 }
 
 func (st *state) loadConstraint(in *stateConstraint) error {
-	o, err := decodeObject(in.Constraint)
+	o, err := wire.Decode(in.Constraint)
 	if err != nil {
 		return err
 	}
-	_, id, ok := strings.Cut(text(o, "name"), "/customConstraints/")
+	_, id, ok := strings.Cut(wire.Text(o, "name"), "/customConstraints/")
 	if !ok || !validCustomConstraintID(id) {
-		return fmt.Errorf("the constraint's name %q is not of the form %q", text(o, "name"), in.Organization+"/customConstraints/custom.id")
+		return fmt.Errorf("the constraint's name %q is not of the form %q", wire.Text(o, "name"), in.Organization+"/customConstraints/custom.id")
 	}
 	if err := checkCustomConstraint(o); err != nil {
 		return err
@@ -219,10 +221,10 @@ func (st *state) loadConstraint(in *stateConstraint) error {
 		return fmt.Errorf("there is no %q; an organization is named as in \"organizations/1\"", in.Organization)
 	}
 	if st.orgPolicies.custom == nil {
-		st.orgPolicies.custom = make(map[string]map[string]object)
+		st.orgPolicies.custom = make(map[string]map[string]wire.Object)
 	}
 	if st.orgPolicies.custom[in.Organization] == nil {
-		st.orgPolicies.custom[in.Organization] = make(map[string]object)
+		st.orgPolicies.custom[in.Organization] = make(map[string]wire.Object)
 	}
 	st.orgPolicies.custom[in.Organization][id] = o
 	return nil
@@ -270,10 +272,10 @@ func (b *Backend) loadDenyPolicy(in *stateDenyPolicy) error {
 }
 
 func (b *Backend) loadRecommender(raw json.RawMessage) error {
-	o, err := decodeObject(raw)
+	o, err := wire.Decode(raw)
 	if err != nil {
 		return err
 	}
-	b.AddRecommenderJSON(text(o, "name"), raw)
+	b.AddRecommenderJSON(wire.Text(o, "name"), raw)
 	return nil
 }

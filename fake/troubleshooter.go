@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/api/policytroubleshooter/v3"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
@@ -47,7 +48,7 @@ func (c *call) troubleshoot(st *state) ([]byte, error) {
 	}
 	tuple := req.AccessTuple
 	if tuple == nil {
-		return nil, invalid("The access tuple is required.")
+		return nil, wire.Invalid("The access tuple is required.")
 	}
 	q, err := c.inquire(st, tuple)
 	if err != nil {
@@ -63,7 +64,7 @@ func (c *call) troubleshoot(st *state) ([]byte, error) {
 		Subject: st.subject(q.member), Permission: q.v1, Resource: q.context, Time: q.at, Levels: q.levels,
 	})
 	tuple.PermissionFqdn = access.PermissionFQDN(q.v1)
-	return mustEncode(&troubleshootResponse{
+	return wire.MustEncode(&troubleshootResponse{
 		OverallAccessState:     overallState(x),
 		AccessTuple:            tuple,
 		AllowPolicyExplanation: q.explainAllow(x, c.now),
@@ -94,20 +95,20 @@ func (c *call) inquire(st *state, tuple *accessTuple) (*inquiry, error) {
 		{"principal", tuple.Principal}, {"full resource name", tuple.FullResourceName}, {"permission", tuple.Permission},
 	} {
 		if required.value == "" {
-			return nil, invalid("The %s of the access tuple is required.", required.name)
+			return nil, wire.Invalid("The %s of the access tuple is required.", required.name)
 		}
 	}
 	who, err := parseCaller(tuple.Principal)
 	member := strings.HasPrefix(tuple.Principal, "user:") || strings.HasPrefix(tuple.Principal, "serviceAccount:")
 	if err != nil || member || who.member == Admin || st.groups[strings.ToLower(tuple.Principal)] != nil {
-		return nil, invalid("Invalid principal %q: it must be the email address of a Google Account or a service account.", tuple.Principal)
+		return nil, wire.Invalid("Invalid principal %q: it must be the email address of a Google Account or a service account.", tuple.Principal)
 	}
 	q.member = who.member
 	if strings.Count(q.v1, ".") < 2 {
-		return nil, invalid("Invalid permission %q.", tuple.Permission)
+		return nil, wire.Invalid("Invalid permission %q.", tuple.Permission)
 	}
 	if apiOf(tuple.FullResourceName) == "" {
-		return nil, invalid("Invalid full resource name %q: an example is %q.", tuple.FullResourceName, resourceManager+"projects/my-project")
+		return nil, wire.Invalid("Invalid full resource name %q: an example is %q.", tuple.FullResourceName, resourceManager+"projects/my-project")
 	}
 	n := st.findFull(tuple.FullResourceName)
 	if n != nil {
@@ -153,7 +154,7 @@ func (q *inquiry) readContext(given *conditionContext) error {
 	}
 	at, err := time.Parse(time.RFC3339Nano, given.Request.ReceiveTime)
 	if err != nil {
-		return invalid("Invalid value at 'access_tuple.condition_context.request.receive_time' (type.googleapis.com/google.protobuf.Timestamp), %q",
+		return wire.Invalid("Invalid value at 'access_tuple.condition_context.request.receive_time' (type.googleapis.com/google.protobuf.Timestamp), %q",
 			given.Request.ReceiveTime)
 	}
 	q.at = at

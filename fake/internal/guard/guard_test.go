@@ -3,7 +3,6 @@ package guard_test
 import (
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 
@@ -23,29 +22,24 @@ func TestWritesExcludeEachOther(t *testing.T) {
 
 func TestReadersShareAndKeepWritersOut(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var g guard.Guard[string]
-		inside, release := make(chan struct{}, 2), make(chan struct{})
-		for range 2 {
-			go g.Read(func(s *string) {
+	var g guard.Guard[string]
+	inside, release := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			g.Read(func(s *string) {
 				inside <- struct{}{}
 				<-release
 				assert.Empty(t, *s)
 			})
-		}
-		<-inside
-		<-inside // both at once
-		written := make(chan struct{})
-		go func() {
-			g.Write(func(s *string) { *s = "written" })
-			close(written)
-		}()
-		// A goroutine that waits for a mutex is never durably blocked, so that
-		// synctest.Wait can't be used: the readers' own assertion holds the order.
-		close(release)
-		<-written
-		g.Read(func(s *string) { assert.Equal(t, "written", *s) })
-	})
+		})
+	}
+	<-inside
+	<-inside // both at once
+	all.Go(func() { g.Write(func(s *string) { *s = "written" }) })
+	close(release)
+	all.Wait()
+	g.Read(func(s *string) { assert.Equal(t, "written", *s) })
 }
 
 func TestPanicUnlocks(t *testing.T) {
