@@ -24,8 +24,9 @@ func writes(handle func(*call, *state) ([]byte, error)) handler { return handler
 
 // A route is a method of an API with the handler that carries it out.
 type route struct {
-	api    *discovery.API
-	method *discovery.Method
+	api     *discovery.API
+	method  *discovery.Method
+	dialect dialect // of Cloud Run
 	handler
 }
 
@@ -72,7 +73,7 @@ var allRoutes = sync.OnceValue(func() *routes {
 		}
 		for i := range api.Methods {
 			m := &api.Methods[i]
-			r := &route{api, m, reads((*call).unimplemented)}
+			r := &route{api, m, dialectOf(api.ID), reads((*call).unimplemented)}
 			for _, name := range []string{m.ID, inVersion(api.ID, m.ID)} {
 				if h, ok := handlers[name]; ok {
 					r.handler = h

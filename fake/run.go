@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/fake/internal/knative"
 	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
@@ -57,7 +58,7 @@ type resource struct {
 	pending *operation
 	deleted bool
 	// knative is what only version 1 of the API says of it.
-	knative extras
+	knative knative.Extras
 	// operation is the id of the latest operation on it.
 	operation string
 	// hidden are fields that reads do not show until the pending operation is
@@ -306,10 +307,7 @@ func (c *call) runParent(st *state, permission, rest string) (*project, string, 
 	if !slices.Contains(c.api.Locations, location) {
 		return nil, "", wire.NewError(http.StatusNotImplemented, "UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
 	}
-	if !c.isRunV1() {
-		rest = "/locations/" + location + rest
-	}
-	p, err := c.runProject(st, id, permission, rest)
+	p, err := c.runProject(st, id, permission, c.dialect.in(location, rest))
 	return p, location, err
 }
 
@@ -317,11 +315,7 @@ func (c *call) runParent(st *state, permission, rest string) (*project, string, 
 func (c *call) runProject(st *state, id, permission, rest string) (*project, error) {
 	p := st.projects[id]
 	if p == nil || p.deleted {
-		above := "projects/"
-		if c.isRunV1() {
-			above = "namespaces/"
-		}
-		return nil, wire.Denied("Permission '%s' denied on resource '%s%s%s' (or resource may not exist).", permission, above, id, rest)
+		return nil, wire.Denied("Permission '%s' denied on resource '%s%s' (or resource may not exist).", permission, c.dialect.project(id), rest)
 	}
 	return p, c.checkEnabled(st, p)
 }

@@ -72,7 +72,7 @@ func (c *call) startExecution(st *state, job *resource, token string, o, overrid
 	if token == "" || st.run.find(executionsOf(job), id) != nil {
 		id = job.id + "-" + st.suffix(5)
 	}
-	exec := &resource{kind: executionKind(), key: executionsOf(job), id: id, knative: job.knative.below("/spec/template")}
+	exec := &resource{kind: executionKind(), key: executionsOf(job), id: id, knative: job.knative.Below("/spec/template")}
 	execution := c.newExecution(st, exec, o, overrides)
 	st.run.put(exec)
 

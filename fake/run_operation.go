@@ -30,23 +30,12 @@ func (c *call) findOperation(st *state) (*operation, error) {
 	return op, nil
 }
 
-// encodeOperation is an operation as the API answers it: its resource is that
-// of the version that is asked.
-func (c *call) encodeOperation(st *state, op *operation) []byte {
-	if !c.isRunV1() {
-		return op.json()
-	}
-	r := op.resource
-	typeURL := strings.Replace(r.kind.typeURL(), ".v2.", ".v1.", 1)
-	return op.encode(withType(typeURL, wire.MustEncode(st.resourceV1(r, wire.MustDecode(op.state()), r.knative))))
-}
-
 func (c *call) getOperation(st *state) ([]byte, error) {
 	op, err := c.findOperation(st)
 	if err != nil {
 		return nil, err
 	}
-	return c.encodeOperation(st, op), nil
+	return c.dialect.operation(st, op), nil
 }
 
 // waitOperation answers when the operation is done, or as it is when the
@@ -68,10 +57,10 @@ func (c *call) waitOperation(st *state) ([]byte, error) {
 	}
 	if op.final == nil {
 		c.wait = min(op.at.Sub(c.now), timeout)
-		c.then = func(c *call, st *state) ([]byte, error) { return c.encodeOperation(st, op), nil }
+		c.then = func(c *call, st *state) ([]byte, error) { return c.dialect.operation(st, op), nil }
 		return nil, nil
 	}
-	return c.encodeOperation(st, op), nil
+	return c.dialect.operation(st, op), nil
 }
 
 func (c *call) listOperations(st *state) ([]byte, error) {
@@ -97,7 +86,7 @@ func (c *call) listOperations(st *state) ([]byte, error) {
 	out := map[string]any{}
 	var items []rawJSON
 	for _, name := range page {
-		items = append(items, c.encodeOperation(st, st.run.operations[name]))
+		items = append(items, c.dialect.operation(st, st.run.operations[name]))
 	}
 	if len(items) > 0 {
 		out["operations"] = items

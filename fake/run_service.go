@@ -177,7 +177,7 @@ func (st *state) settleRevision(r *resource, o wire.Object, fresh bool, ends wir
 		generation, _ := strconv.Atoi(wire.Text(o, "generation"))
 		id = fmt.Sprintf("%s-%05d-%s", r.id, generation, st.suffix(3))
 	}
-	rev := &resource{kind: revisionKind(), key: revisionsOf(r), id: id, knative: r.knative.below("/spec/template")}
+	rev := &resource{kind: revisionKind(), key: revisionsOf(r), id: id, knative: r.knative.Below("/spec/template")}
 	revision := template
 	maps.Copy(revision, wire.Object{
 		"name": rev.name(), "uid": st.newUUID(), "generation": "1", "observedGeneration": "1",

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runidentity/runidentity/fake/internal/knative"
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
@@ -12,8 +13,6 @@ import (
 // on the resources of version 2, with the same checks; the region is that of
 // the host name.
 // https://docs.cloud.google.com/run/docs/reference/rest#rest-resource:-v1.namespaces.jobs
-
-func (c *call) isRunV1() bool { return c.api.ID == "run:v1" }
 
 // addRunV1 adds what version 1 has to the handlers of version 2.
 func addRunV1(all map[string]handler) {
@@ -50,29 +49,6 @@ func addRunV1(all map[string]handler) {
 	all[located+"revisions.list"] = reads(revisionKind().listV1)
 	all[located+"revisions.delete"] = writes(revisionKind().deleteV1)
 	all[located+"list"] = reads((*call).listRunLocations)
-
-	for id, h := range all {
-		all[id] = withReasons(h)
-	}
-}
-
-// withReasons adds the older errors[] to what version 1 refuses.
-func withReasons(h handler) handler {
-	handle := h.handle
-	h.handle = func(c *call, st *state) ([]byte, error) {
-		out, err := handle(c, st)
-		if e, ok := err.(*wire.Error); ok && c.isRunV1() && e.Reason == "" { //nolint:errorlint // handlers return it bare
-			e.Reason = map[int]string{
-				http.StatusBadRequest: "badRequest", http.StatusForbidden: "forbidden", http.StatusNotFound: "notFound",
-				http.StatusConflict: "aborted", http.StatusNotImplemented: "notImplemented",
-			}[e.Code]
-			if e.Status == "ALREADY_EXISTS" {
-				e.Reason = "alreadyExists"
-			}
-		}
-		return out, err
-	}
-	return h
 }
 
 // place is where a call's path and host say that its resources are.
@@ -81,30 +57,6 @@ func (c *call) place() (project, location string, below []string) {
 		return c.params[0], c.location, c.params[1:]
 	}
 	return c.params[0], c.params[1], c.params[2:]
-}
-
-// named is a resource, or all of a kind, as Cloud Run names it in a refusal.
-func (c *call) named(key collectionKey, id string) string {
-	switch {
-	case c.isRunV1() && id == "":
-		return "namespaces/" + key.project.id + "/" + strings.ToLower(key.plural)
-	case c.isRunV1():
-		return "namespaces/" + key.project.id + "/" + strings.ToLower(key.plural) + "/" + id
-	case id == "":
-		return strings.TrimSuffix(key.name(), "/"+key.plural)
-	}
-	return key.name() + "/" + id
-}
-
-// withParent completes the key of an execution or revision, whose names in
-// version 1 do not say of what it is.
-func (s *runState) withParent(key collectionKey, id string) collectionKey {
-	for k, col := range s.collections {
-		if k.project == key.project && k.location == key.location && k.plural == key.plural && col.byID[id] != nil {
-			return k
-		}
-	}
-	return key
 }
 
 func (k *runKind) getV1(c *call, st *state) ([]byte, error) {
@@ -138,8 +90,8 @@ func (c *call) checkDryRun() error {
 // manifest reads the message of a write: who is to be written, and its desired
 // state in version 2 with what only version 1 can say. An empty id is taken
 // from the message.
-func (k *workloadKind) manifest(c *call, st *state, id string) (name string, next wire.Object, knative extras, version string, err error) {
-	refuse := func(err error) (string, wire.Object, extras, string, error) { return "", nil, nil, "", err }
+func (k *workloadKind) manifest(c *call, st *state, id string) (name string, next wire.Object, extras knative.Extras, version string, err error) {
+	refuse := func(err error) (string, wire.Object, knative.Extras, string, error) { return "", nil, nil, "", err }
 	if err := c.checkDryRun(); err != nil {
 		return refuse(err)
 	}
@@ -162,11 +114,11 @@ func (k *workloadKind) manifest(c *call, st *state, id string) (name string, nex
 		return refuse(wire.Invalid("metadata.namespace: Expected value '%s' obtained '%s'.", project, given))
 	}
 	desired := c.desiredV1(body)
-	f := forms()[k.plural]
-	if next, err = f.toV2(desired); err != nil {
+	f := knative.FormOf(k.plural)
+	if next, err = f.ToV2(desired); err != nil {
 		return refuse(err)
 	}
-	return name, next, lost(desired, f.toV1(next)), wire.Text(body, "metadata", "resourceVersion"), nil
+	return name, next, knative.Lost(desired, f.ToV1(next)), wire.Text(body, "metadata", "resourceVersion"), nil
 }
 
 // sameProject says whether an id and a number, or two ids, are of one project.
@@ -176,7 +128,7 @@ func (st *state) sameProject(one, other string) bool {
 }
 
 func (k *workloadKind) createV1(c *call, st *state) ([]byte, error) {
-	id, next, knative, _, err := k.manifest(c, st, "")
+	id, next, extras, _, err := k.manifest(c, st, "")
 	if err != nil {
 		return nil, err
 	}
@@ -184,23 +136,23 @@ func (k *workloadKind) createV1(c *call, st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.require(st, k.permission("create"), &key.project.node, c.named(key, id)); err != nil {
+	if err := c.require(st, k.permission("create"), &key.project.node, c.dialect.named(key, id)); err != nil {
 		return nil, err
 	}
 	if !validRunID(id) {
 		return nil, wire.Invalid("metadata.name: Resource name must use only lowercase alphanumeric characters and '-', cannot begin or end "+
 			"with a '-', and must be less than 64 characters: '%s'.", id)
 	}
-	op, err := k.insert(c, st, key, id, next, knative)
+	op, err := k.insert(c, st, key, id, next, extras)
 	if err != nil {
 		return nil, err
 	}
-	return wire.MustEncode(st.resourceV1(op.resource, wire.MustDecode(op.running), knative)), nil
+	return wire.MustEncode(st.resourceV1(op.resource, wire.MustDecode(op.running), extras)), nil
 }
 
 func (k *workloadKind) replaceV1(c *call, st *state) ([]byte, error) {
 	_, _, below := c.place()
-	_, next, knative, version, err := k.manifest(c, st, below[0])
+	_, next, extras, version, err := k.manifest(c, st, below[0])
 	if err != nil {
 		return nil, err
 	}
@@ -213,17 +165,17 @@ func (k *workloadKind) replaceV1(c *call, st *state) ([]byte, error) {
 		return nil, err
 	}
 	had := k.desired(r, before)
-	f := forms()[k.plural]
-	back, err := f.toV2(f.toV1(had))
+	f := knative.FormOf(k.plural)
+	back, err := f.ToV2(f.ToV1(had))
 	if err != nil {
 		return nil, err
 	}
-	lost(had, back).restore(next)
-	op, err := k.apply(c, st, r, before, had, next, knative)
+	knative.Lost(had, back).Restore(next)
+	op, err := k.apply(c, st, r, before, had, next, extras)
 	if err != nil {
 		return nil, err
 	}
-	return wire.MustEncode(st.resourceV1(r, wire.MustDecode(op.running), knative)), nil
+	return wire.MustEncode(st.resourceV1(r, wire.MustDecode(op.running), extras)), nil
 }
 
 // checkVersion refuses a write that was made from an older state.
@@ -245,7 +197,7 @@ func checkVersion(r *resource, stored wire.Object, given string) error {
 // listV1 lists the resources of a region, or of all regions where neither host
 // nor path name one.
 func (k *runKind) listV1(c *call, st *state) ([]byte, error) {
-	selected, err := parseSelector(c.query.Get("labelSelector"))
+	selected, err := knative.ParseSelector(c.query.Get("labelSelector"))
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +210,7 @@ func (k *runKind) listV1(c *call, st *state) ([]byte, error) {
 		return nil, err
 	}
 	key := collectionKey{project: p, location: location, plural: k.plural}
-	if err := c.require(st, k.permission("list"), &p.node, c.named(key, "")); err != nil {
+	if err := c.require(st, k.permission("list"), &p.node, c.dialect.named(key, "")); err != nil {
 		return nil, err
 	}
 	found := make(map[string]*resource)
@@ -311,19 +263,13 @@ func (c *call) runJobV1(st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	overrides, _ := body["overrides"].(wire.Object)
-	if overrides != nil {
-		f := &form{fields: append(
-			same("taskCount", "delayExecution"),
-			field{path("timeoutSeconds"), path("timeout"), seconds(false)},
-			field{path("containerOverrides"), path("containerOverrides"), each(&form{fields: append(
-				same("name", "args", "clearArgs"), field{path("env"), path("env"), each(envForm())})})},
-		)}
-		if overrides, err = f.toV2(overrides); err != nil {
+	written, _ := body["overrides"].(wire.Object)
+	if written != nil {
+		if written, err = knative.Overrides().ToV2(written); err != nil {
 			return nil, err
 		}
 	}
-	op, err := c.execute(st, overrides, "", false)
+	op, err := c.execute(st, written, "", false)
 	if err != nil {
 		return nil, err
 	}

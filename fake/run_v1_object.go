@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/fake/internal/knative"
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
@@ -81,19 +82,19 @@ func (c *call) desiredV1(message wire.Object) wire.Object {
 }
 
 // resourceV1 is a resource whose JSON of version 2 is o.
-func (st *state) resourceV1(r *resource, o wire.Object, knative extras) wire.Object {
+func (st *state) resourceV1(r *resource, o wire.Object, extras knative.Extras) wire.Object {
 	k := r.kind.v1()
 	if r.pending != nil {
 		for name, value := range r.hidden {
 			wire.SetDefault(o, name, value)
 		}
 	}
-	out := r.kind.writtenV1(o, knative)
+	out := r.kind.writtenV1(o, extras)
 	out["apiVersion"], out["kind"] = k.version, k.kind
 	metadata := wire.Child(out, "metadata")
 	metadata["name"], metadata["namespace"] = r.id, r.key.project.namespace()
 	metadata["selfLink"] = "/apis/" + k.version + "/namespaces/" + r.key.project.namespace() + "/" + k.plural + "/" + r.id
-	metadata["uid"], metadata["generation"] = o["uid"], integer(o["generation"])
+	metadata["uid"], metadata["generation"] = o["uid"], knative.Integer(o["generation"])
 	metadata["creationTimestamp"] = o["createTime"]
 	metadata["resourceVersion"] = resourceVersion(wire.Text(o, "updateTime"))
 	wire.Child(metadata, "labels")[locationLabel] = r.key.location
@@ -107,7 +108,7 @@ func (st *state) resourceV1(r *resource, o wire.Object, knative extras) wire.Obj
 		annotations[operationAnnotation] = r.operation
 	}
 	status := wire.Child(out, "status")
-	status["observedGeneration"] = integer(o["observedGeneration"])
+	status["observedGeneration"] = knative.Integer(o["observedGeneration"])
 	if o["observedGeneration"] == nil {
 		delete(status, "observedGeneration")
 	}
@@ -130,9 +131,9 @@ func (st *state) resourceV1(r *resource, o wire.Object, knative extras) wire.Obj
 }
 
 // writtenV1 is what users of version 1 write in a resource.
-func (k *runKind) writtenV1(o wire.Object, knative extras) wire.Object {
-	out := forms()[k.plural].toV1(o)
-	knative.restore(out)
+func (k *runKind) writtenV1(o wire.Object, extras knative.Extras) wire.Object {
+	out := knative.FormOf(k.plural).ToV1(o)
+	extras.Restore(out)
 	return out
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/fake/internal/knative"
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
@@ -56,6 +57,9 @@ func runHandlers() map[string]handler {
 	all[prefix+"operations.wait"] = reads((*call).waitOperation)
 	all[prefix+"operations.delete"] = writes((*call).deleteOperation)
 	addRunV1(all)
+	for name, h := range all {
+		all[name] = refusing(h)
+	}
 	return all
 }
 
@@ -72,12 +76,9 @@ func (k *runKind) locate(c *call, st *state, verb string) (key collectionKey, id
 		name += "/" + k.plural + "/" + id
 	}
 	key.plural = k.plural
-	if c.isRunV1() {
-		name = strings.ToLower(name)
-	}
-	key.project, key.location, err = c.runParent(st, k.permission(verb), name)
-	if c.isRunV1() && err == nil && k.param == "" {
-		key = st.run.withParent(key, id)
+	key.project, key.location, err = c.runParent(st, k.permission(verb), c.dialect.spelled(name))
+	if err == nil && k.param == "" {
+		key = c.dialect.complete(&st.run, key, id)
 	}
 	return key, id, err
 }
@@ -100,7 +101,7 @@ func (k *runKind) existing(c *call, st *state, verb string) (*resource, error) {
 		return nil, err
 	}
 	r := st.run.find(key, id)
-	if err := c.require(st, k.permission(verb), st.run.holder(key, id), c.named(key, id)); err != nil {
+	if err := c.require(st, k.permission(verb), st.run.holder(key, id), c.dialect.named(key, id)); err != nil {
 		return nil, err
 	}
 	if r == nil {
@@ -136,7 +137,7 @@ func (k *runKind) list(c *call, st *state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.require(st, k.permission("list"), st.run.holder(key, ""), c.named(key, "")); err != nil {
+	if err := c.require(st, k.permission("list"), st.run.holder(key, ""), c.dialect.named(key, "")); err != nil {
 		return nil, err
 	}
 	out := map[string]any{}
@@ -205,7 +206,7 @@ func isNotFound(err error) bool {
 
 // mayCreate checks the permission to create, which is one on the project.
 func (k *workloadKind) mayCreate(c *call, st *state, key collectionKey) error {
-	return c.require(st, k.permission("create"), &key.project.node, c.named(key, ""))
+	return c.require(st, k.permission("create"), &key.project.node, c.dialect.named(key, ""))
 }
 
 // validRunID holds an id against the rule for names of Cloud Run resources.
@@ -219,11 +220,11 @@ func validRunID(id string) bool {
 }
 
 // insert creates the resource.
-func (k *workloadKind) insert(c *call, st *state, key collectionKey, id string, body wire.Object, knative extras) (*operation, error) {
+func (k *workloadKind) insert(c *call, st *state, key collectionKey, id string, body wire.Object, extras knative.Extras) (*operation, error) {
 	if st.run.find(key, id) != nil {
 		return nil, wire.AlreadyExists("Resource '%s' already exists.", id)
 	}
-	r := &resource{kind: &k.runKind, key: key, id: id, knative: knative}
+	r := &resource{kind: &k.runKind, key: key, id: id, knative: extras}
 	dropIdentifiers(body)
 	k.defaults(key.project, body)
 	if err := k.check(c, st, r, body); err != nil {
@@ -334,7 +335,7 @@ func (k *workloadKind) patch(c *call, st *state) ([]byte, error) {
 }
 
 // apply gives the resource its new desired state, if it may have it.
-func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next wire.Object, knative extras) (*operation, error) {
+func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next wire.Object, extras knative.Extras) (*operation, error) {
 	dropIdentifiers(next)
 	k.defaults(r.key.project, next)
 	if err := k.check(c, st, r, next); err != nil {
@@ -345,10 +346,8 @@ func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next 
 	}
 	force := c.flag("forceNewRevision")
 	unchanged := wire.Equal(had, next)
-	if c.isRunV1() && unchanged {
-		was, is := k.writtenV1(had, r.knative), k.writtenV1(next, knative)
-		unchanged = wire.Equal(was, is)
-		force = !wire.Equal(wire.Lookup(was, "spec", "template"), wire.Lookup(is, "spec", "template"))
+	if unchanged {
+		unchanged, force = c.dialect.unchanged(k, written{had, r.knative}, written{next, extras}, force)
 	}
 	unchanged = unchanged && !force
 	after := wire.Clone(next)
@@ -374,7 +373,7 @@ func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next 
 	if unchanged && !startsExecution(next) {
 		return c.finishedOperation(st, r, after), nil
 	}
-	r.knative = knative
+	r.knative = extras
 	settle := k.begin(c, st, r, had, after, force)
 	return c.start(st, r, after, settle), nil
 }

@@ -62,7 +62,7 @@ func (st *state) addJSON(name string, raw []byte) error {
 		return err
 	}
 	c := &call{
-		route: &route{api: api, method: &discovery.Method{}}, now: time.Now(), caller: caller{Admin},
+		route: &route{api: api, method: &discovery.Method{}, dialect: runV2{}}, now: time.Now(), caller: caller{Admin},
 	}
 	r := &resource{kind: kind, key: key, id: id}
 	var o wire.Object

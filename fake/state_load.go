@@ -13,6 +13,7 @@ import (
 	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/orgpolicy/v2"
 
+	"github.com/runidentity/runidentity/fake/internal/knative"
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
@@ -231,15 +232,15 @@ func (st *state) loadConstraint(in *stateConstraint) error {
 }
 
 func (st *state) loadRun(in *stateRun) error {
-	var knative extras
+	var extras knative.Extras
 	if in.Knative != nil {
 		dec := json.NewDecoder(bytes.NewReader(in.Knative))
 		dec.UseNumber()
 		dec.DisallowUnknownFields()
-		if err := dec.Decode(&knative); err != nil {
+		if err := dec.Decode(&extras); err != nil {
 			return fmt.Errorf("knative: %w", err)
 		}
-		for pointer := range knative {
+		for pointer := range extras {
 			if !strings.HasPrefix(pointer, "/") {
 				return fmt.Errorf("knative: %q is no JSON pointer; an example is \"/spec/template/spec/runtimeClassName\"", pointer)
 			}
@@ -259,7 +260,7 @@ func (st *state) loadRun(in *stateRun) error {
 	if err := st.addJSON(in.Name, in.Resource); err != nil {
 		return err
 	}
-	st.run.find(key, id).knative = knative
+	st.run.find(key, id).knative = extras
 	return nil
 }
 

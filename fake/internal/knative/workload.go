@@ -1,4 +1,4 @@
-package fake
+package knative
 
 import (
 	"encoding/json"
@@ -13,15 +13,33 @@ import (
 // them, in both versions of Cloud Run.
 
 // forms are the kinds' messages, by the plural of version 2.
-var forms = sync.OnceValue(func() map[string]*form {
-	return map[string]*form{
+var forms = sync.OnceValue(func() map[string]*Form {
+	return map[string]*Form{
 		"jobs": jobForm(), "services": serviceForm(), "workerPools": workerPoolForm(),
 		"executions": executionForm(), "revisions": revisionForm(true),
 	}
 })
 
-func jobForm() *form {
-	return &form{fields: append(
+// FormOf returns the message of a kind of resource, named by its plural in
+// version 2, or nil if there is none.
+func FormOf(plural string) *Form { return forms()[plural] }
+
+// Overrides returns the message with which the request for an execution says
+// what differs from its job.
+func Overrides() *Form {
+	container := &Form{fields: append(
+		same("name", "args", "clearArgs"),
+		field{path("env"), path("env"), each(envForm())},
+	)}
+	return &Form{fields: append(
+		same("taskCount", "delayExecution"),
+		field{path("timeoutSeconds"), path("timeout"), seconds(false)},
+		field{path("containerOverrides"), path("containerOverrides"), each(container)},
+	)}
+}
+
+func jobForm() *Form {
+	return &Form{fields: append(
 		workloadFields(),
 		field{path("spec/startExecutionToken"), path("startExecutionToken"), codec{}},
 		field{path("spec/runExecutionToken"), path("runExecutionToken"), codec{}},
@@ -31,13 +49,13 @@ func jobForm() *form {
 
 // executionForm is that of executions and of the template that jobs have for
 // them.
-func executionForm() *form {
+func executionForm() *Form {
 	fields := append(templateFields(), runtimeFields("template/")...)
 	fields = append(fields, podFields("spec/template/spec/", "template/")...)
 	pods := func(v1, v2 wire.Object) *pod {
 		return &pod{annotations: wire.Child(v1, "metadata", "annotations"), v1: wire.Child(v1, "spec", "template", "spec"), v2: wire.Child(v2, "template")}
 	}
-	return &form{
+	return &Form{
 		fields: append(
 			fields,
 			field{path("spec/parallelism"), path("parallelism"), codec{}},
@@ -51,10 +69,10 @@ func executionForm() *form {
 	}
 }
 
-func serviceForm() *form {
-	traffic := &form{
+func serviceForm() *Form {
+	traffic := &Form{
 		fields: append(same("percent", "tag"), field{path("revisionName"), path("revision"), codec{}}),
-		v2:     allocation(latestTraffic, "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"), v1: allocationV1(latestTraffic),
+		v2:     allocation(trafficToLatest, "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"), v1: allocationV1(trafficToLatest),
 	}
 	fields := append(
 		workloadFields(),
@@ -82,15 +100,15 @@ func serviceForm() *form {
 	} {
 		fields = append(fields, annotation("run.googleapis.com/"+name, "buildConfig/"+v2, codec{}))
 	}
-	return &form{fields: fields}
+	return &Form{fields: fields}
 }
 
-func workerPoolForm() *form {
-	split := &form{
+func workerPoolForm() *Form {
+	split := &Form{
 		fields: append(same("percent"), field{path("revisionName"), path("revision"), codec{}}),
-		v2:     allocation(latestSplit, "INSTANCE_SPLIT_ALLOCATION_TYPE_REVISION"), v1: allocationV1(latestSplit),
+		v2:     allocation(splitToLatest, "INSTANCE_SPLIT_ALLOCATION_TYPE_REVISION"), v1: allocationV1(splitToLatest),
 	}
-	return &form{fields: append(
+	return &Form{fields: append(
 		workloadFields(),
 		field{path("spec/template"), path("template"), one(revisionForm(false))},
 		field{path("spec/instanceSplits"), path("instanceSplits"), each(split)},
@@ -98,6 +116,13 @@ func workerPoolForm() *form {
 		annotation("run.googleapis.com/manualInstanceCount", "scaling/manualInstanceCount", numberText()),
 	)}
 }
+
+// The types of a traffic target and an instance split that follow the latest
+// revision, in version 2.
+const (
+	trafficToLatest = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+	splitToLatest   = "INSTANCE_SPLIT_ALLOCATION_TYPE_LATEST"
+)
 
 // allocation is the type of a traffic target or instance split.
 func allocation(latest, named string) func(v1, v2 wire.Object) error {
@@ -161,7 +186,7 @@ func launchStage() codec {
 
 // revisionForm is that of revisions and of the templates for them: a worker
 // pool's lacks what has to do with requests.
-func revisionForm(requests bool) *form {
+func revisionForm(requests bool) *Form {
 	fields := append(templateFields(), podFields("spec/", "")...)
 	for _, f := range runtimeFields("") {
 		if requests || f.v2[0] != "executionEnvironment" {
@@ -190,7 +215,7 @@ func revisionForm(requests bool) *form {
 	pods := func(v1, v2 wire.Object) *pod {
 		return &pod{annotations: wire.Child(v1, "metadata", "annotations"), v1: wire.Child(v1, "spec"), v2: v2}
 	}
-	return &form{
+	return &Form{
 		fields: fields,
 		v2: func(v1, v2 wire.Object) error {
 			p := pods(wire.Clone(v1), v2)
@@ -198,7 +223,7 @@ func revisionForm(requests bool) *form {
 				// Resources are given either way: those that are not have the
 				// default of version 2, which is throttled.
 				throttled := !strings.EqualFold(wire.Text(p.annotations, throttling), "false")
-				eachContainer(v2, func(c wire.Object) {
+				wire.EachObject(v2["containers"], func(c wire.Object) {
 					if resources := wire.Child(c, "resources"); throttled {
 						resources["cpuIdle"] = true
 					}
@@ -209,7 +234,7 @@ func revisionForm(requests bool) *form {
 		v1: func(v2, v1 wire.Object) {
 			p := pods(v1, wire.Clone(v2))
 			throttled := !requests
-			eachContainer(v2, func(c wire.Object) {
+			wire.EachObject(v2["containers"], func(c wire.Object) {
 				throttled = throttled || wire.Lookup(c, "resources", "cpuIdle") == true
 			})
 			if !throttled {
@@ -242,8 +267,8 @@ func hours() codec {
 	}
 }
 
-// integer reads a number that version 2 writes as text, as int64 is.
-func integer(v any) json.Number {
+// Integer reads a number that version 2 writes as text, as int64 is.
+func Integer(v any) json.Number {
 	s, _ := v.(string)
 	if _, err := strconv.ParseInt(s, 10, 64); err != nil {
 		return "0"

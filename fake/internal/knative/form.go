@@ -1,4 +1,7 @@
-package fake
+// Package knative is how version 1 of Cloud Run, the API of gcloud and of
+// manifests, writes the messages of version 2, after Knative's form: [Form] turns
+// one into the other, [Extras] are what one says and the other can't.
+package knative
 
 import (
 	"encoding/json"
@@ -10,9 +13,9 @@ import (
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-// A form is one message as versions 1 and 2 of Cloud Run write it. Fields that
-// it does not list exist in one version only, see extras.
-type form struct {
+// A Form is one message as versions 1 and 2 of Cloud Run write it. Fields that
+// it does not list exist in one version only, see [Extras].
+type Form struct {
 	fields []field
 	// v2 and v1 do what takes more than one field, after the fields.
 	v2 func(v1, v2 wire.Object) error
@@ -49,8 +52,8 @@ func annotation(name, v2 string, c codec) field {
 	return field{v1: []string{"metadata", "annotations", name}, v2: path(v2), codec: c}
 }
 
-// toV2 writes a message of version 1 as version 2 does.
-func (f *form) toV2(v1 wire.Object) (wire.Object, error) {
+// ToV2 writes a message of version 1 as version 2 does.
+func (f *Form) ToV2(v1 wire.Object) (wire.Object, error) {
 	out := wire.Object{}
 	for _, field := range f.fields {
 		value := wire.Lookup(v1, field.v1...)
@@ -73,8 +76,8 @@ func (f *form) toV2(v1 wire.Object) (wire.Object, error) {
 	return out, nil
 }
 
-// toV1 writes a message of version 2 as version 1 does.
-func (f *form) toV1(v2 wire.Object) wire.Object {
+// ToV1 writes a message of version 2 as version 1 does.
+func (f *Form) ToV1(v2 wire.Object) wire.Object {
 	out := wire.Object{}
 	for _, field := range f.fields {
 		value := wire.Lookup(v2, field.v2...)
@@ -109,34 +112,34 @@ func within(err error, path []string) error {
 }
 
 // one is a field that is a message.
-func one(f *form) codec {
+func one(f *Form) codec {
 	return codec{
 		v2: func(v any) (any, error) {
 			o, ok := v.(wire.Object)
 			if !ok {
 				return nil, nil
 			}
-			return f.toV2(o)
+			return f.ToV2(o)
 		},
 		v1: func(v any) any {
 			o, ok := v.(wire.Object)
 			if !ok {
 				return nil
 			}
-			return f.toV1(o)
+			return f.ToV1(o)
 		},
 	}
 }
 
 // each is a field that is a list of messages.
-func each(f *form) codec {
+func each(f *Form) codec {
 	return codec{
 		v2: func(v any) (any, error) {
 			list, _ := v.([]any)
 			out := make([]any, 0, len(list))
 			for i, item := range list {
 				o, _ := item.(wire.Object)
-				m, err := f.toV2(o)
+				m, err := f.ToV2(o)
 				if err != nil {
 					return nil, within(err, []string{strconv.Itoa(i)})
 				}
@@ -149,7 +152,7 @@ func each(f *form) codec {
 			out := make([]any, 0, len(list))
 			for _, item := range list {
 				o, _ := item.(wire.Object)
-				out = append(out, f.toV1(o))
+				out = append(out, f.ToV1(o))
 			}
 			return out
 		},

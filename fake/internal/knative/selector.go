@@ -1,4 +1,4 @@
-package fake
+package knative
 
 import (
 	"regexp"
@@ -16,9 +16,9 @@ var requirement = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^\s*(?:(!?)\s*(` + key + `)|(` + key + `)\s*(==|=|!=)\s*(` + word + `)|(` + key + `)\s+(in|notin)\s+\(([^()]*)\))\s*$`)
 })
 
-// parseSelector reads a label selector: requirements with commas between them,
+// ParseSelector reads a label selector: requirements with commas between them,
 // all of which have to hold.
-func parseSelector(selector string) (func(labels wire.Object) bool, error) {
+func ParseSelector(selector string) (func(labels wire.Object) bool, error) {
 	var all []func(wire.Object) bool
 	for _, part := range splitSelector(selector) {
 		m := requirement().FindStringSubmatch(part)

@@ -1,4 +1,4 @@
-package fake
+package knative
 
 import (
 	"strconv"
@@ -10,13 +10,13 @@ import (
 // What the templates of all kinds of workloads hold, in both versions of
 // Cloud Run.
 
-func containerForm() *form {
+func containerForm() *Form {
 	fields := same("name", "image", "command", "args", "workingDir", "sandboxLauncher")
-	return &form{fields: append(
+	return &Form{fields: append(
 		fields,
 		field{path("env"), path("env"), each(envForm())},
-		field{path("ports"), path("ports"), each(&form{fields: same("name", "containerPort")})},
-		field{path("volumeMounts"), path("volumeMounts"), each(&form{fields: same("name", "mountPath", "subPath")})},
+		field{path("ports"), path("ports"), each(&Form{fields: same("name", "containerPort")})},
+		field{path("volumeMounts"), path("volumeMounts"), each(&Form{fields: same("name", "mountPath", "subPath")})},
 		field{path("resources/limits"), path("resources/limits"), codec{}},
 		field{path("startupProbe"), path("startupProbe"), one(probeForm())},
 		field{path("livenessProbe"), path("livenessProbe"), one(probeForm())},
@@ -24,39 +24,39 @@ func containerForm() *form {
 	)}
 }
 
-func envForm() *form {
-	return &form{fields: append(
+func envForm() *Form {
+	return &Form{fields: append(
 		same("name", "value"),
 		field{path("valueFrom/secretKeyRef/name"), path("valueSource/secretKeyRef/secret"), codec{}},
 		field{path("valueFrom/secretKeyRef/key"), path("valueSource/secretKeyRef/version"), codec{}},
 	)}
 }
 
-func probeForm() *form {
-	header := &form{fields: same("name", "value")}
-	get := &form{fields: append(same("path", "port"), field{path("httpHeaders"), path("httpHeaders"), each(header)})}
-	return &form{fields: append(
+func probeForm() *Form {
+	header := &Form{fields: same("name", "value")}
+	get := &Form{fields: append(same("path", "port"), field{path("httpHeaders"), path("httpHeaders"), each(header)})}
+	return &Form{fields: append(
 		same("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "failureThreshold"),
 		field{path("httpGet"), path("httpGet"), one(get)},
-		field{path("tcpSocket"), path("tcpSocket"), one(&form{fields: same("port")})},
-		field{path("grpc"), path("grpc"), one(&form{fields: same("port", "service")})},
+		field{path("tcpSocket"), path("tcpSocket"), one(&Form{fields: same("port")})},
+		field{path("grpc"), path("grpc"), one(&Form{fields: same("port", "service")})},
 	)}
 }
 
-func volumeForm() *form {
-	item := &form{fields: append(same("path", "mode"), field{path("key"), path("version"), codec{}})}
-	secret := &form{fields: append(
+func volumeForm() *Form {
+	item := &Form{fields: append(same("path", "mode"), field{path("key"), path("version"), codec{}})}
+	secret := &Form{fields: append(
 		same("defaultMode"),
 		field{path("secretName"), path("secret"), codec{}},
 		field{path("items"), path("items"), each(item)},
 	)}
-	memory := &form{fields: append(same("sizeLimit"), field{path("medium"), path("medium"), words("Memory", "MEMORY", "Disk", "DISK")})}
-	return &form{
+	memory := &Form{fields: append(same("sizeLimit"), field{path("medium"), path("medium"), words("Memory", "MEMORY", "Disk", "DISK")})}
+	return &Form{
 		fields: append(
 			same("name"),
 			field{path("secret"), path("secret"), one(secret)},
 			field{path("emptyDir"), path("emptyDir"), one(memory)},
-			field{path("nfs"), path("nfs"), one(&form{fields: same("server", "path", "readOnly")})},
+			field{path("nfs"), path("nfs"), one(&Form{fields: same("server", "path", "readOnly")})},
 		),
 		v2: func(v1, v2 wire.Object) error {
 			csi, _ := v1["csi"].(wire.Object)
@@ -64,12 +64,12 @@ func volumeForm() *form {
 				return nil
 			}
 			var err error
-			v2["gcs"], err = bucketForm().toV2(csi)
+			v2["gcs"], err = bucketForm().ToV2(csi)
 			return err
 		},
 		v1: func(v2, v1 wire.Object) {
 			if gcs, ok := v2["gcs"].(wire.Object); ok {
-				csi := bucketForm().toV1(gcs)
+				csi := bucketForm().ToV1(gcs)
 				csi["driver"] = bucketDriver
 				v1["csi"] = csi
 			}
@@ -79,8 +79,8 @@ func volumeForm() *form {
 
 const bucketDriver = "gcsfuse.run.googleapis.com"
 
-func bucketForm() *form {
-	return &form{fields: append(
+func bucketForm() *Form {
+	return &Form{fields: append(
 		same("readOnly"),
 		field{path("volumeAttributes/bucketName"), path("bucket"), codec{}},
 		field{path("volumeAttributes/mountOptions"), path("mountOptions"), listText()},
@@ -118,7 +118,7 @@ func presentFlag() codec {
 
 // podFields are those of the message that lists the containers.
 func podFields(v1, v2 string) []field {
-	sandbox := &form{fields: append(
+	sandbox := &Form{fields: append(
 		same("name", "image", "command", "args", "workingDir", "volumeMounts"),
 		field{path("env"), path("env"), each(envForm())},
 	)}
@@ -160,13 +160,13 @@ const (
 	databaseVolume = "cloudsql"
 )
 
-// toV2 does what annotations of version 1 say of containers and volumes.
+// ToV2 does what annotations of version 1 say of containers and volumes.
 func (p *pod) toV2() error {
 	if list := wire.Text(p.annotations, databases); list != "" {
 		instances, _ := listText().v2(list)
 		volumes, _ := p.v2["volumes"].([]any)
 		p.v2["volumes"] = append(volumes, wire.Object{"name": databaseVolume, "cloudSqlInstance": wire.Object{"instances": instances}})
-		eachContainer(p.v2, func(c wire.Object) {
+		wire.EachObject(p.v2["containers"], func(c wire.Object) {
 			mounts, _ := c["volumeMounts"].([]any)
 			c["volumeMounts"] = append(mounts, wire.Object{"name": databaseVolume, "mountPath": "/cloudsql"})
 		})
@@ -180,14 +180,14 @@ func (p *pod) toV2() error {
 			return within(err, path("metadata/annotations/"+name))
 		}
 		byName, _ := v.(wire.Object)
-		eachContainer(p.v2, func(c wire.Object) {
+		wire.EachObject(p.v2["containers"], func(c wire.Object) {
 			if value := byName[wire.Text(c, "name")]; value != nil {
 				c[field] = value
 			}
 		})
 	}
 	if strings.EqualFold(wire.Text(p.annotations, cpuBoost), "true") {
-		eachContainer(p.v2, func(c wire.Object) { wire.Child(c, "resources")["startupCpuBoost"] = true })
+		wire.EachObject(p.v2["containers"], func(c wire.Object) { wire.Child(c, "resources")["startupCpuBoost"] = true })
 	}
 	full := make(map[string]string)
 	for part := range strings.SplitSeq(wire.Text(p.annotations, aliases), ",") {
@@ -203,12 +203,12 @@ func (p *pod) toV2() error {
 	return nil
 }
 
-// toV1 is the reverse.
+// ToV1 is the reverse.
 func (p *pod) toV1() {
 	p.databasesToV1()
 	depends, bases := wire.Object{}, wire.Object{}
 	boost := false
-	eachContainer(p.v2, func(c wire.Object) {
+	wire.EachObject(p.v2["containers"], func(c wire.Object) {
 		if list := c["dependsOn"]; list != nil {
 			depends[wire.Text(c, "name")] = list
 		}
@@ -272,7 +272,7 @@ func (p *pod) databasesToV1() {
 	}
 	p.annotations[databases] = strings.Join(instances, ",")
 	without(p.v1, "volumes", names)
-	eachContainer(p.v1, func(c wire.Object) { without(c, "volumeMounts", names) })
+	wire.EachObject(p.v1["containers"], func(c wire.Object) { without(c, "volumeMounts", names) })
 }
 
 // without removes those elements of a list that have one of the names.
@@ -312,7 +312,7 @@ func eachSecretV1(pod wire.Object, do func(o wire.Object, field string)) {
 }
 
 func eachEnv(pod wire.Object, do func(wire.Object)) {
-	eachContainer(pod, func(c wire.Object) {
+	wire.EachObject(pod["containers"], func(c wire.Object) {
 		list, _ := c["env"].([]any)
 		for _, item := range list {
 			if env, ok := item.(wire.Object); ok {

@@ -1,4 +1,4 @@
-package fake
+package knative
 
 import (
 	"maps"
@@ -9,31 +9,31 @@ import (
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-// extras are what one version of Cloud Run says and the other can't, by JSON
+// Extras are what one version of Cloud Run says and the other can't, by JSON
 // pointer (RFC 6901). The elements of a list are named by their "name", or by
 // their index where they have none of their own.
 //
 // They are found by writing a message in the other version and back: what got
 // lost is an extra. Version 1's are kept beside the resource, whose JSON is
 // that of version 2; version 2's are found anew when version 1 replaces it.
-type extras map[string]extra
+type Extras map[string]Extra
 
-// An extra is a value that is missing in what was written back, reads otherwise
+// An Extra is a value that is missing in what was written back, reads otherwise
 // there, or is there alone: then Value is nil.
-type extra struct {
+type Extra struct {
 	Value   any `json:"value,omitempty"`
 	Instead any `json:"instead,omitempty"`
 }
 
-// lost are the extras of a message that was written in the other version and
+// Lost are the extras of a message that was written in the other version and
 // back.
-func lost(original, back wire.Object) extras {
-	out := make(extras)
+func Lost(original, back wire.Object) Extras {
+	out := make(Extras)
 	out.compare("", original, back)
 	return out
 }
 
-func (e extras) compare(at string, original, back any) {
+func (e Extras) compare(at string, original, back any) {
 	switch a := original.(type) {
 	case wire.Object:
 		if b, ok := back.(wire.Object); ok {
@@ -42,12 +42,12 @@ func (e extras) compare(at string, original, back any) {
 				if other, there := b[name]; there {
 					e.compare(below, value, other)
 				} else {
-					e[below] = extra{Value: wire.CloneValue(value)}
+					e[below] = Extra{Value: wire.CloneValue(value)}
 				}
 			}
 			for name, value := range b {
 				if _, there := a[name]; !there && !empty(value) {
-					e[at+"/"+escape(name)] = extra{Instead: wire.CloneValue(value)}
+					e[at+"/"+escape(name)] = Extra{Instead: wire.CloneValue(value)}
 				}
 			}
 			return
@@ -61,14 +61,14 @@ func (e extras) compare(at string, original, back any) {
 		}
 	}
 	if !wire.Equal(original, back) {
-		e[at] = extra{Value: wire.CloneValue(original), Instead: wire.CloneValue(back)}
+		e[at] = Extra{Value: wire.CloneValue(original), Instead: wire.CloneValue(back)}
 	}
 }
 
-// restore puts the extras back into a message that was written from the other
+// Restore puts the extras back into a message that was written from the other
 // version. One whose place is gone, or that now says something else, is left
 // out.
-func (e extras) restore(o wire.Object) {
+func (e Extras) Restore(o wire.Object) {
 	for _, pointer := range slices.Sorted(maps.Keys(e)) {
 		segments := strings.Split(pointer[1:], "/")
 		var at any = o
@@ -130,13 +130,13 @@ func fill(current, value any) {
 	}
 }
 
-// below are the extras at and below a place, as seen from there.
-func (e extras) below(place string) extras {
-	var out extras
+// Below are the extras at and below a place, as seen from there.
+func (e Extras) Below(place string) Extras {
+	var out Extras
 	for pointer, x := range e {
 		if rest, ok := strings.CutPrefix(pointer, place); ok && strings.HasPrefix(rest, "/") {
 			if out == nil {
-				out = make(extras)
+				out = make(Extras)
 			}
 			out[rest] = x
 		}
