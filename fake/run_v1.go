@@ -3,7 +3,6 @@ package fake
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/runidentity/runidentity/fake/internal/knative"
 	"github.com/runidentity/runidentity/fake/internal/wire"
@@ -51,14 +50,6 @@ func addRunV1(all map[string]handler) {
 	all[located+"list"] = reads((*call).listRunLocations)
 }
 
-// place is where a call's path and host say that its resources are.
-func (c *call) place() (project, location string, below []string) {
-	if strings.HasPrefix(c.method.ID, "run.namespaces.") {
-		return c.params[0], c.location, c.params[1:]
-	}
-	return c.params[0], c.params[1], c.params[2:]
-}
-
 func (k *runKind) getV1(c *call, st *state) ([]byte, error) {
 	r, err := k.existing(c, st, "get")
 	if err != nil {
@@ -76,9 +67,6 @@ func (k *runKind) deleteV1(c *call, st *state) ([]byte, error) {
 	}
 	return wire.MustEncode(wire.Object{"apiVersion": "v1", "kind": "Status", "metadata": wire.Object{}, "status": "Success"}), nil
 }
-
-// dry says whether a write shall be checked only.
-func (c *call) dry() bool { return c.flag("validateOnly") || c.query.Get("dryRun") == "all" }
 
 func (c *call) checkDryRun() error {
 	if v := c.query.Get("dryRun"); v != "" && v != "all" {
