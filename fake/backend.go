@@ -51,7 +51,7 @@ func ObserveCalls(observe func(Call)) Option { return func(b *Backend) { b.log.o
 // goroutine, file or port; Close only ends calls that are still under way.
 func NewBackend(opts ...Option) *Backend {
 	b := &Backend{lifetime: lifetime{done: make(chan struct{})}}
-	b.write(time.Now(), (*state).init)
+	b.cloud.Write((*state).init)
 	var serve http.Handler = http.HandlerFunc(b.serve)
 	b.handler.Store(&serve)
 	for _, opt := range opts {

@@ -35,8 +35,8 @@ type Call struct {
 	Duration time.Duration
 }
 
-// call is a request on its way through the fake. It has no way to the Backend:
-// what a handler needs of the cloud is in the state that it is handed.
+// call is a request on its way through the fake. It has no way to the Backend: a
+// handler finds what it needs of the cloud in the state.
 type call struct {
 	*route
 	ctx    context.Context //nolint:containedctx // a call lasts as long as its context
@@ -46,7 +46,7 @@ type call struct {
 	location string
 	caller   caller
 	body     []byte
-	// message is the body as object returns it, flaw what is wrong with it.
+	// message and flaw are what object returns.
 	message wire.Object
 	flaw    error
 	now     time.Time
@@ -56,10 +56,12 @@ type call struct {
 	ends wire.Object
 	// fails is set by a fault: the error with which it shall end.
 	fails rawJSON
-	// then is set by a handler that can't answer yet: what answers after a wait.
+	// then and wait are set by a handler that answers later: then answers after
+	// wait.
 	then func(*call, *state) ([]byte, error)
 	wait time.Duration
-	// reports are what fails the test, if the backend has one: tested.
+	// reports are failures of the backend's test. tested reports whether it has
+	// one.
 	reports []string
 	tested  bool
 }
@@ -85,8 +87,8 @@ func readBody(r *http.Request) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// decodeMessage decodes the body, if there is one, and normalizes it as a message
-// of the method's request schema.
+// decodeMessage decodes the body, if there is one, and normalizes it by the
+// method's request schema.
 func (c *call) decodeMessage() {
 	if len(c.body) == 0 {
 		return
@@ -96,9 +98,9 @@ func (c *call) decodeMessage() {
 	}
 }
 
-// object returns the message in the body, which the handler may change, or the
-// API's error. What a handler refuses before it asks for the message, it refuses
-// whatever is wrong with that.
+// object returns the decoded message, which the handler may change, or the error
+// for a malformed one. The handler decides when: what it refuses before it asks
+// for the message comes first.
 func (c *call) object() (wire.Object, error) {
 	if c.message == nil && c.flaw == nil {
 		c.message = wire.Object{}
@@ -106,7 +108,7 @@ func (c *call) object() (wire.Object, error) {
 	return c.message, c.flaw
 }
 
-// report notes what fails the test.
+// report notes a failure of the test.
 func (c *call) report(format string, args ...any) {
 	if c.tested {
 		c.reports = append(c.reports, fmt.Sprintf(format, args...))

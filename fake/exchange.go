@@ -69,8 +69,8 @@ func (b *Backend) exchange(ctx context.Context, r *http.Request, entry *Call) (*
 	return b.carryOut(c)
 }
 
-// carryOut lets the weather have the call, then its handler, and gives what
-// comes of it the form that the caller asked for.
+// carryOut applies the weather, calls the handler, and renders its answer as the
+// caller asked for.
 func (b *Backend) carryOut(c *call) (*answer, error) {
 	fault, faulty, latency := b.weather.next(c.method.ID)
 	if err := b.lifetime.pause(c.ctx, latency); err != nil {
@@ -101,9 +101,9 @@ func (b *Backend) carryOut(c *call) (*answer, error) {
 	return &answer{status: http.StatusOK, body: body, truncated: fault.Truncate}, nil
 }
 
-// perform decodes the message, takes the state once, for reading or writing as
-// the route says, and calls the handler. A handler that waits is given the state
-// again when the wait is over.
+// perform decodes the message and calls the handler with the state, which it takes
+// once, for reading or writing as the route says. For a handler that waits it takes
+// it once more, after the wait.
 func (b *Backend) perform(c *call) (out []byte, err error) {
 	c.now = time.Now()
 	c.delays = b.weather.delays(c.method.ID)
@@ -126,7 +126,7 @@ func (b *Backend) perform(c *call) (out []byte, err error) {
 	return out, err
 }
 
-// hand gives the state to a step of a call.
+// hand calls a step with the state.
 func (b *Backend) hand(c *call, step func(*state)) {
 	if c.writes {
 		b.write(c.now, step)

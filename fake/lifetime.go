@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// lifetime is from a backend's making to its Close.
+// lifetime counts the calls under way and ends them on Close.
 type lifetime struct {
 	done chan struct{} // closed by end
 	busy sync.WaitGroup
@@ -15,8 +15,8 @@ type lifetime struct {
 	closed bool
 }
 
-// enter counts a call in, unless the backend is closed. The call ends with
-// leave.
+// enter counts a call in and reports whether the backend is still open. Each call
+// that entered ends with leave.
 func (l *lifetime) enter() bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

@@ -30,8 +30,8 @@ type route struct {
 	handler
 }
 
-// inVersion names a method of one version of an API, where versions that share
-// the method's ID have different handlers.
+// inVersion is the key of a handler for one version of an API, for methods whose
+// ID versions share. It wins over a handler for the ID alone.
 func inVersion(api, method string) string { return api + " " + method }
 
 // routes are all methods of all APIs that the fake knows.
@@ -92,7 +92,7 @@ var allRoutes = sync.OnceValue(func() *routes {
 	return all
 })
 
-// unimplemented stands for the handlers that the fake does not have.
+// unimplemented is the handler of methods that have none.
 func (c *call) unimplemented(*state) ([]byte, error) { return nil, c.notImplemented("") }
 
 // notImplemented refuses a method, or a part of it, that the fake does not have.

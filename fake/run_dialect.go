@@ -7,38 +7,40 @@ import (
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-// A dialect is how a version of Cloud Run's API speaks of resources that all
-// versions share. Handlers that serve several versions ask the call's.
+// A dialect is what differs between the versions of Cloud Run's API where they
+// share a handler. The resources are the same.
 type dialect interface {
-	// named is a resource, or all of a kind where the id is "", in a refusal.
+	// named returns the name that a refusal gives a resource, or a whole
+	// collection if the id is "".
 	named(key collectionKey, id string) string
-	// project is a project in a refusal.
+	// project returns the name that a refusal gives a project.
 	project(id string) string
-	// in is the name of what is below a project, in one of its locations.
+	// in returns what follows a project's name in that of something in one of its
+	// locations.
 	in(location, rest string) string
-	// spelled is a path of collections and ids as a refusal has it.
+	// spelled returns a path of collections and ids as refusals spell it.
 	spelled(path string) string
-	// complete returns the key of an execution or revision with what it is of,
-	// where the version's names do not tell.
+	// complete returns the key of an execution or revision with its parent, which
+	// not every version's names contain.
 	complete(s *runState, key collectionKey, id string) collectionKey
-	// unchanged says whether two messages that are the same in version 2 are so
-	// in this one, and whether the second asks for a new revision all the same:
-	// forced is whether the request says so.
+	// unchanged reports whether two messages that are equal in version 2 are equal
+	// in this version too, and whether the second one needs a new revision anyway.
+	// forced is set if the request asks for one.
 	unchanged(k *workloadKind, had, next written, forced bool) (same, force bool)
-	// operation is a long-running operation as the version answers it.
+	// operation returns a long-running operation in the version's form.
 	operation(st *state, op *operation) []byte
-	// refuse completes an error.
+	// refuse adds to an error what the version's errors have beyond the others'.
 	refuse(e *wire.Error)
 }
 
-// written is the desired state of a workload, with what only version 1 says of
-// it.
+// written is the desired state of a workload: the message of version 2, and what
+// only version 1 can say.
 type written struct {
 	message wire.Object
 	extras  knative.Extras
 }
 
-// dialectOf returns the dialect of an API, or nil of one that has none.
+// dialectOf returns the dialect of an API, or nil for APIs other than Cloud Run.
 func dialectOf(api string) dialect {
 	switch api {
 	case "run:v1":
@@ -49,7 +51,7 @@ func dialectOf(api string) dialect {
 	return nil
 }
 
-// refusing has the dialect complete a handler's errors.
+// refusing returns a handler whose errors are in the call's dialect.
 func refusing(h handler) handler {
 	handle := h.handle
 	h.handle = func(c *call, st *state) ([]byte, error) {

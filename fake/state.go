@@ -8,14 +8,16 @@ import (
 	"github.com/runidentity/runidentity/internal/access"
 )
 
-// state is all that the cloud holds. Handlers and seeding are handed it by
-// [Backend.read] and [Backend.write], and by nothing else: see the package's
-// documentation.
+// state is all that the cloud holds. Only [Backend.read] and [Backend.write] hand
+// it out, to handlers and to the methods that seed the cloud.
 //
-// Two rules are for reviewers and the race detector, not for the compiler. What
-// is registered with reads changes nothing but roster, subjects and the counter
-// account.reads, which are safe for concurrent use; and no pointer into the state
-// leaves the call that it was handed to, unless it is used within another one.
+// The compiler does not hold three rules; reviewers and the race detector do:
+//   - A handler registered with reads changes nothing but roster, subjects and
+//     account.reads, which are safe for concurrent use.
+//   - A pointer to what may still change is used only by functions that were
+//     handed the state.
+//   - A method that seeds the cloud calls no other method of the Backend from
+//     within read or write.
 type state struct {
 	// etags says whether Cloud Run enforces them, see [EnforceEtags].
 	etags bool
@@ -52,8 +54,8 @@ func (st *state) init() {
 	st.compiler = access.NewCompiler()
 }
 
-// read hands a function the state to look at, all operations ended that are due.
-// Ending one is a change, so that the function then has the state to itself.
+// read hands out the state for reading, after ending the operations that are due.
+// Ending one is a change: look then runs alone.
 func (b *Backend) read(now time.Time, look func(*state)) {
 	due := false
 	b.cloud.Read(func(st *state) {
@@ -66,7 +68,7 @@ func (b *Backend) read(now time.Time, look func(*state)) {
 	}
 }
 
-// write hands a function the state to change, all operations ended that are due.
+// write hands out the state for changes, after ending the operations that are due.
 func (b *Backend) write(now time.Time, change func(*state)) {
 	b.cloud.Write(func(st *state) {
 		st.settle(now)

@@ -133,7 +133,7 @@ func loads[T any](load func(*T) error) func(json.RawMessage) error {
 	}
 }
 
-// seeds gives a loader the state.
+// seeds returns a loader that is called with the state.
 func seeds[T any](b *Backend, load func(*state, *T) error) func(*T) error {
 	return func(v *T) (err error) {
 		b.write(time.Now(), func(st *state) { err = load(st, v) })

@@ -34,7 +34,7 @@ func (w *weather) propagate(accounts, grants time.Duration) {
 	w.accounts, w.grants = accounts, grants
 }
 
-// set changes a table of the weather's for methods, or for all of them.
+// set changes one of the tables for the methods, or for all if none is named.
 func (w *weather) set(times *map[string]time.Duration, d time.Duration, methods []string) {
 	if len(methods) == 0 {
 		methods = []string{everyMethod}
@@ -79,7 +79,7 @@ func (w *weather) next(method string) (fault Fault, faulty bool, latency time.Du
 	return Fault{}, false, latency
 }
 
-// delays are how long what a call does takes to have its effect.
+// delays are how long the effects of a call take.
 type delays struct {
 	operation        time.Duration // until an operation that it starts is done
 	accounts, grants time.Duration // until what it makes is seen everywhere

@@ -1,12 +1,11 @@
-// Package guard keeps a value that several goroutines use behind a lock that
-// can't be forgotten: who holds a Guard reaches the value only within [Guard.Read]
-// and [Guard.Write], and who is handed the value has no way to the Guard, and so
-// none to lock it a second time.
+// Package guard keeps a value behind a lock that can't be forgotten. Code that
+// holds a [Guard] reaches the value only within [Guard.Read] and [Guard.Write].
+// Code that is handed the value has no way to the Guard, and can't lock it again.
 //
-// The compiler does not hold two rules: a function given to Read changes nothing
-// but what is safe for concurrent use by itself, and no pointer into the value
-// outlives the function that it was given to. The race detector finds what
-// breaks them.
+// Two rules are left to reviewers and the race detector:
+//   - A function given to Read changes nothing, unless it is safe for concurrent
+//     use by itself.
+//   - No pointer into the value is used after the function returned.
 package guard
 
 import "sync"

@@ -1,6 +1,6 @@
-// Package knative is how version 1 of Cloud Run, the API of gcloud and of
-// manifests, writes the messages of version 2, after Knative's form: [Form] turns
-// one into the other, [Extras] are what one says and the other can't.
+// Package knative translates between the messages of Cloud Run v2 and those of v1,
+// the API of gcloud and of manifests, which has Knative's form. A [Form]
+// translates; [Extras] are what one version says and the other can't.
 package knative
 
 import (

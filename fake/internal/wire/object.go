@@ -1,6 +1,6 @@
-// Package wire is JSON as Google's APIs take and answer it: objects that lose
-// nothing on the way, messages held against a schema, field masks and errors. It
-// knows nothing of any cloud.
+// Package wire reads and writes JSON as Google's APIs do: objects that keep every
+// field and number literal, messages checked against a schema, field masks and
+// errors. It knows nothing of any cloud.
 package wire
 
 import (
