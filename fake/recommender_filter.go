@@ -97,7 +97,8 @@ func (p *filterParser) advance() {
 		p.token = filterToken{kind: filterEnd}
 		return
 	}
-	size, kind := 0, filterWord
+	var size int
+	kind := filterWord
 	switch c := p.rest[0]; {
 	case c == '(' || c == ')' || c == '-' && !isValue:
 		size, kind = 1, filterSymbol

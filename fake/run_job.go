@@ -13,7 +13,7 @@ func jobs() *workloadKind {
 		template: []string{"template", "template"},
 		runKind:  runKind{plural: "jobs", label: "JOB", typ: "Job", param: "jobId"},
 		defaults: defaultJob,
-		check: func(_ *call, _ *state, _ *resource, next wire.Object) error {
+		check: func(_ *state, _ *resource, next wire.Object) error {
 			return checkContainers("template.template", wire.Child(next, "template", "template"))
 		},
 		begin: beginJob,

@@ -73,7 +73,7 @@ func defaultWorkerPool(p *project, pool wire.Object) {
 // checkRevisioned holds a service's or worker pool's message against the rules
 // for revision names: a name belongs to the workload, and can't be used again
 // for another template.
-func checkRevisioned(c *call, st *state, r *resource, next wire.Object) error {
+func checkRevisioned(st *state, r *resource, next wire.Object) error {
 	template := wire.Child(next, "template")
 	if err := checkContainers("template", template); err != nil {
 		return err
@@ -104,7 +104,7 @@ func needsRevision(before, next wire.Object, force bool) bool {
 	return force || before == nil || !wire.Equal(before["template"], next["template"])
 }
 
-func beginService(c *call, st *state, r *resource, before, next wire.Object, force bool) func(*state, wire.Object, time.Time) {
+func beginService(c *call, _ *state, r *resource, before, next wire.Object, force bool) func(*state, wire.Object, time.Time) {
 	ends, fresh, began := c.ends, needsRevision(before, next, force), c.now
 	first := before == nil
 	if first {
@@ -154,7 +154,7 @@ func uriOf(r *resource) string {
 	return fmt.Sprintf("https://%s-%d.%s.run.app", r.id, r.key.project.number, r.key.location)
 }
 
-func beginWorkerPool(c *call, st *state, r *resource, before, next wire.Object, force bool) func(*state, wire.Object, time.Time) {
+func beginWorkerPool(c *call, _ *state, r *resource, before, next wire.Object, force bool) func(*state, wire.Object, time.Time) {
 	ends, fresh := c.ends, needsRevision(before, next, force)
 	next["terminalCondition"] = wire.Object{"type": "Ready", "state": "CONDITION_RECONCILING", "message": "Deploying Revision."}
 	return func(st *state, o wire.Object, at time.Time) {

@@ -21,7 +21,7 @@ type workloadKind struct {
 	// defaults fills in what the server does when a message leaves it out.
 	defaults func(p *project, o wire.Object)
 	// check refuses a message that the API refuses.
-	check func(c *call, st *state, r *resource, next wire.Object) error
+	check func(st *state, r *resource, next wire.Object) error
 	// begin returns what a change of the resource leads to when its operation
 	// ends. first says that it is its creation; force asks for a revision
 	// where the template did not change.
@@ -123,7 +123,7 @@ func (k *workloadKind) insert(c *call, st *state, key collectionKey, id string, 
 	r := &resource{kind: &k.runKind, key: key, id: id, knative: extras}
 	dropIdentifiers(body)
 	k.defaults(key.project, body)
-	if err := k.check(c, st, r, body); err != nil {
+	if err := k.check(st, r, body); err != nil {
 		return nil, err
 	}
 	if err := c.checkIdentity(st, key.project, k.account(body)); err != nil {
@@ -234,7 +234,7 @@ func (k *workloadKind) patch(c *call, st *state) ([]byte, error) {
 func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next wire.Object, extras knative.Extras) (*operation, error) {
 	dropIdentifiers(next)
 	k.defaults(r.key.project, next)
-	if err := k.check(c, st, r, next); err != nil {
+	if err := k.check(st, r, next); err != nil {
 		return nil, err
 	}
 	if err := c.checkIdentity(st, r.key.project, k.account(next)); err != nil {

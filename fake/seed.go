@@ -89,7 +89,7 @@ func (st *state) addJSON(name string, raw []byte) error {
 func (k *workloadKind) finished(c *call, st *state, r *resource, desired, given wire.Object) (wire.Object, error) {
 	dropIdentifiers(desired)
 	k.defaults(r.key.project, desired)
-	if err := k.check(c, st, r, desired); err != nil {
+	if err := k.check(st, r, desired); err != nil {
 		return nil, err
 	}
 	// Tokens are part of what is seeded, not a wish for an execution.
