@@ -11,35 +11,33 @@ import (
 	"github.com/runidentity/runidentity/internal/access"
 )
 
-// may says whether the caller has a permission on a resource. The backend is
-// locked.
-func (c *call) may(permission string, n *node) bool {
+// may says whether the caller has a permission on a resource.
+func (c *call) may(st *state, permission string, n *node) bool {
 	if c.caller.member == Admin {
 		return true
 	}
-	return c.b.has(c.caller.member, permission, n, c.now)
+	return c.has(st, c.caller.member, permission, n)
 }
 
-// has says whether a principal has a permission on a resource, now. The
-// backend is locked.
-func (b *Backend) has(member, permission string, n *node, now time.Time) bool {
-	subject := b.subject(member)
-	e := b.evaluator(permission)
-	d := e.Decide(b.request(subject, permission, n, now))
+// has says whether a principal has a permission on a resource, now.
+func (c *call) has(st *state, member, permission string, n *node) bool {
+	subject := st.subject(member)
+	e := st.evaluator(permission)
+	d := e.Decide(st.request(subject, permission, n, c.now))
 	if d.Outcome == access.Unknown {
-		b.reportUnknown(member, permission, n, now)
+		c.reportUnknown(st, member, permission, n)
 	}
 	return d.Outcome == access.Granted
 }
 
 // evaluator answers for one permission: what an abridged role tells depends on
-// it. The backend is locked as long as it is used.
-func (b *Backend) evaluator(permission string) access.Evaluator {
-	return access.Evaluator{Roles: func(name string) *access.Role { return b.roleFor(name, permission) }, Deniable: access.Deniable}
+// it.
+func (st *state) evaluator(permission string) access.Evaluator {
+	return access.Evaluator{Roles: func(name string) *access.Role { return st.roleFor(name, permission) }, Deniable: access.Deniable}
 }
 
 // request asks the evaluator about a node and all that it is in.
-func (b *Backend) request(subject *access.Subject, permission string, n *node, now time.Time) access.Request {
+func (st *state) request(subject *access.Subject, permission string, n *node, now time.Time) access.Request {
 	levels := make([]access.Level, 0, 6)
 	for at := n; at != nil; at = at.parent {
 		levels = append(levels, access.Level{Resource: at.full, Allow: at.policy.at(now), Deny: at.deny.at(now)})
@@ -49,22 +47,21 @@ func (b *Backend) request(subject *access.Subject, permission string, n *node, n
 
 // reportUnknown fails the test for a decision that the fake can't make: it
 // depends on a role whose permissions it does not know.
-func (b *Backend) reportUnknown(member, permission string, n *node, now time.Time) {
-	if b.tb == nil {
+func (c *call) reportUnknown(st *state, member, permission string, n *node) {
+	if !c.tested {
 		return
 	}
-	e := b.evaluator(permission)
+	e := st.evaluator(permission)
 	var causes []string
-	for _, cause := range e.Explain(b.request(b.subject(member), permission, n, now)).Causes {
+	for _, cause := range e.Explain(st.request(st.subject(member), permission, n, c.now)).Causes {
 		causes = append(causes, cause.String())
 	}
-	b.tb.Errorf("fake: whether %s has %s on %s is not known: %s", member, permission, n.full, strings.Join(causes, "; "))
+	c.report("whether %s has %s on %s is not known: %s", member, permission, n.full, strings.Join(causes, "; "))
 }
 
-// subject is a principal ready for decisions. The backend is locked, for
-// reading at least.
-func (b *Backend) subject(member string) *access.Subject {
-	if s, ok := b.subjects.Load(member); ok {
+// subject is a principal ready for decisions.
+func (st *state) subject(member string) *access.Subject {
+	if s, ok := st.subjects.Load(member); ok {
 		return s.(*access.Subject) //nolint:errcheck // subjects holds nothing else
 	}
 	m, err := access.ParseMember(member)
@@ -72,14 +69,14 @@ func (b *Backend) subject(member string) *access.Subject {
 		m = access.Anonymous()
 	}
 	id := access.Identity{Member: m, Complete: true}
-	if a := b.accounts[m.Email()]; a != nil {
+	if a := st.accounts[m.Email()]; a != nil {
 		id.UID = a.uniqueID
 	}
-	if f := b.federated[member]; f != nil {
+	if f := st.federated[member]; f != nil {
 		id.Attributes, id.Groups = f.attributes, f.groups
 	}
-	s := access.NewSubject(id, b.directory())
-	b.subjects.Store(member, s)
+	s := access.NewSubject(id, st.directory())
+	st.subjects.Store(member, s)
 	return s
 }
 
@@ -102,43 +99,42 @@ func (b *Backend) GrantIf(resource, role, member, expression string) {
 // grant adds a binding to the policy in force, and to those that will be: what
 // calls have changed and is not seen yet stays so.
 func (b *Backend) grant(seeder, resource string, binding *iam.Binding) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := b.mustFind(seeder, resource)
-	now := time.Now()
-	had := n.policy.kept(now)
-	p := clonePolicy(n.policy.json(3))
-	p.Bindings = append(p.Bindings, binding)
-	b.mustSetPolicy(seeder, resource, n, p, now)
+	b.write(time.Now(), func(st *state) {
+		n := st.mustFind(seeder, resource)
+		now := time.Now()
+		had := n.policy.kept(now)
+		p := clonePolicy(n.policy.json(3))
+		p.Bindings = append(p.Bindings, binding)
+		st.mustSetPolicy(seeder, resource, n, p, now)
 
-	if len(had) == 0 || had[0].from.After(now) {
-		had = slices.Insert(had, 0, effectivePolicy{from: now})
-	}
-	for i, e := range had {
-		bindings, err := b.checkBindings(n, &iam.Policy{Bindings: append(slices.Clone(e.bindings), binding)}, now)
-		if err != nil { // of a binding that was there: it names what is gone since
-			bindings = append(slices.Clone(e.bindings), binding)
+		if len(had) == 0 || had[0].from.After(now) {
+			had = slices.Insert(had, 0, effectivePolicy{from: now})
 		}
-		had[i] = effectivePolicy{e.from, bindings, b.compiler.Allow(policyOf(bindings))}
-	}
-	n.policy.effective = had
+		for i, e := range had {
+			bindings, err := st.checkBindings(n, &iam.Policy{Bindings: append(slices.Clone(e.bindings), binding)}, now)
+			if err != nil { // of a binding that was there: it names what is gone since
+				bindings = append(slices.Clone(e.bindings), binding)
+			}
+			had[i] = effectivePolicy{e.from, bindings, st.compiler.Allow(policyOf(bindings))}
+		}
+		n.policy.effective = had
+	})
 }
 
 // SetPolicy replaces the allow policy of a resource, effective at once. It
 // panics on what the API would refuse. An etag is not compared.
 func (b *Backend) SetPolicy(resource string, p *iam.Policy) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := b.mustFind("SetPolicy", resource)
-	now := time.Now()
-	b.mustSetPolicy("SetPolicy", resource, n, clonePolicy(p), now)
-	n.policy.effective[len(n.policy.effective)-1].from = now
+	b.write(time.Now(), func(st *state) {
+		n := st.mustFind("SetPolicy", resource)
+		now := time.Now()
+		st.mustSetPolicy("SetPolicy", resource, n, clonePolicy(p), now)
+	})
 }
 
 // mustSetPolicy is setPolicy for seeding.
-func (b *Backend) mustSetPolicy(seeder, resource string, n *node, p *iam.Policy, now time.Time) {
+func (st *state) mustSetPolicy(seeder, resource string, n *node, p *iam.Policy, now time.Time) {
 	p.Version, p.Etag = 3, ""
-	if err := b.setPolicy(n, p, nil, now); err != nil {
+	if err := st.setPolicy(n, p, nil, now, now); err != nil {
 		panic(fmt.Sprintf("fake: %s on %s: %v", seeder, resource, err))
 	}
 }
@@ -146,7 +142,7 @@ func (b *Backend) mustSetPolicy(seeder, resource string, n *node, p *iam.Policy,
 // Policy returns the allow policy of a resource with its conditions. It
 // panics if there is no such resource.
 func (b *Backend) Policy(resource string) *iam.Policy {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return clonePolicy(b.mustFind("Policy", resource).policy.json(3))
+	var p *iam.Policy
+	b.read(time.Now(), func(st *state) { p = clonePolicy(st.mustFind("Policy", resource).policy.json(3)) })
+	return p
 }

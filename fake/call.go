@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -33,10 +35,10 @@ type Call struct {
 	Duration time.Duration
 }
 
-// call is a request on its way through the fake.
+// call is a request on its way through the fake. It has no way to the Backend: a
+// handler finds what it needs of the cloud in the state.
 type call struct {
 	*route
-	b      *Backend
 	ctx    context.Context //nolint:containedctx // a call lasts as long as its context
 	params []string        // of the path, in order
 	query  url.Values
@@ -44,12 +46,24 @@ type call struct {
 	location string
 	caller   caller
 	body     []byte
-	now      time.Time
+	// message and flaw are what object returns.
+	message wire.Object
+	flaw    error
+	now     time.Time
+	delays  delays
 	// ends is set by a fault: the condition in which the call's operation
 	// shall end.
-	ends object
+	ends wire.Object
 	// fails is set by a fault: the error with which it shall end.
 	fails rawJSON
+	// then and wait are set by a handler that answers later: then answers after
+	// wait.
+	then func(*call, *state) ([]byte, error)
+	wait time.Duration
+	// reports are failures of the backend's test. tested reports whether it has
+	// one.
+	reports []string
+	tested  bool
 }
 
 // maxBody is the largest request body that is read.
@@ -68,22 +82,40 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	if n > maxBody {
-		return nil, invalid("Request payload size exceeds the limit: %d bytes.", maxBody)
+		return nil, wire.Invalid("Request payload size exceeds the limit: %d bytes.", maxBody)
 	}
 	return buf.Bytes(), nil
 }
 
-// object decodes the body and normalizes it as a message of the method's
-// request schema.
-func (c *call) object() (object, error) {
-	o, err := decodeObject(c.body)
-	if err != nil {
-		return nil, err
+// decodeMessage decodes the body, if there is one, and normalizes it by the
+// method's request schema.
+func (c *call) decodeMessage() {
+	if len(c.body) == 0 {
+		return
 	}
-	return o, c.check().normalize(c.method.Request, o, "")
+	if c.message, c.flaw = wire.Decode(c.body); c.flaw == nil {
+		c.flaw = c.check().Normalize(c.method.Request, c.message, "")
+	}
 }
 
-func (c *call) check() checker { return checker{c.api.Schemas} }
+// object returns the decoded message, which the handler may change, or the error
+// for a malformed one. The handler decides when: what it refuses before it asks
+// for the message comes first.
+func (c *call) object() (wire.Object, error) {
+	if c.message == nil && c.flaw == nil {
+		c.message = wire.Object{}
+	}
+	return c.message, c.flaw
+}
+
+// report notes a failure of the test.
+func (c *call) report(format string, args ...any) {
+	if c.tested {
+		c.reports = append(c.reports, fmt.Sprintf(format, args...))
+	}
+}
+
+func (c *call) check() wire.Checker { return wire.Checker{Schemas: c.api.Schemas} }
 
 // decode reads the body into one of the API's own types.
 func (c *call) decode(v any) error {
@@ -91,8 +123,8 @@ func (c *call) decode(v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(mustEncode(o), v); err != nil {
-		return invalid("Invalid JSON payload received. %s", parseFlaw(err))
+	if err := json.Unmarshal(wire.MustEncode(o), v); err != nil {
+		return wire.Invalid("Invalid JSON payload received. %s", wire.ParseFlaw(err))
 	}
 	return nil
 }
@@ -108,9 +140,9 @@ func enumInt(query url.Values) bool {
 // render gives the answer the form that the query asks for.
 func render(api *discovery.API, m *discovery.Method, query url.Values, body []byte) []byte {
 	if enumInt(query) {
-		o := mustDecode(body)
-		checker{api.Schemas}.enumNumbers(m.Response, o)
-		body = mustEncode(o)
+		o := wire.MustDecode(body)
+		wire.Checker{Schemas: api.Schemas}.EnumNumbers(m.Response, o)
+		body = wire.MustEncode(o)
 	}
 	if query.Get("prettyPrint") == "false" {
 		return body

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // caller is who makes a call.
@@ -51,7 +53,7 @@ const authAdvice = "Expected OAuth 2 access token, login cookie or other valid a
 func callerOf(r *http.Request) (caller, error) {
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return caller{}, newError(http.StatusUnauthorized, "UNAUTHENTICATED",
+		return caller{}, wire.NewError(http.StatusUnauthorized, "UNAUTHENTICATED",
 			"Request is missing required authentication credential. %s", authAdvice)
 	}
 	who, err := parseCaller(strings.TrimSpace(token))
@@ -62,19 +64,17 @@ func callerOf(r *http.Request) (caller, error) {
 }
 
 // unauthenticated is the answer to credentials that are none, or no more.
-func unauthenticated() *statusError {
-	return newError(http.StatusUnauthorized, "UNAUTHENTICATED", "Request had invalid authentication credentials. %s", authAdvice)
+func unauthenticated() *wire.Error {
+	return wire.NewError(http.StatusUnauthorized, "UNAUTHENTICATED", "Request had invalid authentication credentials. %s", authAdvice)
 }
 
 // callerIsDead says whether the caller is a service account that is deleted or
 // disabled.
-func (c *call) callerIsDead() bool {
+func (c *call) callerIsDead(st *state) bool {
 	email, ok := strings.CutPrefix(c.caller.member, "serviceAccount:")
 	if !ok {
 		return false
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	a := c.b.accounts[email]
+	a := st.accounts[email]
 	return a != nil && (a.deleted || a.disabled)
 }

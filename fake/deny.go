@@ -15,13 +15,14 @@ import (
 
 	iamv2 "google.golang.org/api/iam/v2"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
 // denyState are the deny policies that are attached to a node.
 type denyState struct {
 	policies   map[string]*iamv2.GoogleIamV2Policy // by id; a policy is never changed, but replaced
-	operations map[string]object                   // by id
+	operations map[string]wire.Object              // by id
 	// effective are compiled forms of the policies, the newest last, with the
 	// times from which they are in force.
 	effective []effectiveDeny
@@ -53,17 +54,17 @@ func (d *denyState) inForce(now time.Time) effectiveDeny {
 }
 
 // setDeny replaces the deny policies that are attached to a node, in force
-// from a time on, or says why the API refuses them. The backend is locked.
-func (b *Backend) setDeny(n *node, policies map[string]*iamv2.GoogleIamV2Policy, now, from time.Time) error {
+// from a time on, or says why the API refuses them.
+func (st *state) setDeny(n *node, policies map[string]*iamv2.GoogleIamV2Policy, now, from time.Time) error {
 	next := effectiveDeny{from: from}
 	var compile []access.DenyPolicy
 	for _, id := range slices.Sorted(maps.Keys(policies)) {
 		next.policies = append(next.policies, policies[id])
 		compile = append(compile, denyPolicyOf(policies[id]))
 	}
-	next.compiled = b.compiler.Deny(compile...)
+	next.compiled = st.compiler.Deny(compile...)
 	if err := errors.Join(next.compiled.Err(), next.compiled.CheckLimits()); err != nil {
-		return invalid("Invalid policy: %v", err)
+		return wire.Invalid("Invalid policy: %v", err)
 	}
 	d := &n.deny
 	d.policies = policies
@@ -99,58 +100,57 @@ var denyPolicyID = regexp.MustCompile(`^[a-z][a-z0-9.-]{2,62}$`)
 
 // checkDenyPolicy refuses what the API documents that it refuses; the texts
 // are the fake's own. Conditions are refused as well: all that deny policies
-// take is about resource tags, which the fake does not have. The backend is
-// locked.
-func (b *Backend) checkDenyPolicy(id string, p *iamv2.GoogleIamV2Policy) error {
+// take is about resource tags, which the fake does not have.
+func (st *state) checkDenyPolicy(id string, p *iamv2.GoogleIamV2Policy) error {
 	switch {
 	case !denyPolicyID.MatchString(id):
-		return invalid("Invalid policy ID %q: it must be 3 to 63 characters of lowercase letters, numbers, dashes and periods, "+
+		return wire.Invalid("Invalid policy ID %q: it must be 3 to 63 characters of lowercase letters, numbers, dashes and periods, "+
 			"and begin with a letter.", id)
 	case len([]rune(p.DisplayName)) > 63:
-		return invalid("The display name of the policy has more than 63 characters.")
+		return wire.Invalid("The display name of the policy has more than 63 characters.")
 	}
 	for key, value := range p.Annotations {
 		if len([]rune(key)) > 63 || len([]rune(value)) > 255 {
-			return invalid("The annotation %q of the policy is too long: keys may have 63 characters, values 255.", key)
+			return wire.Invalid("The annotation %q of the policy is too long: keys may have 63 characters, values 255.", key)
 		}
 	}
 	for i, r := range p.Rules {
 		if r == nil || r.DenyRule == nil {
-			return invalid("Rule %d of the policy is no deny rule.", i)
+			return wire.Invalid("Rule %d of the policy is no deny rule.", i)
 		}
 		if len([]rune(r.Description)) > 256 {
-			return invalid("The description of rule %d has more than 256 characters.", i)
+			return wire.Invalid("The description of rule %d has more than 256 characters.", i)
 		}
-		if err := b.checkDenyRule(r.DenyRule); err != nil {
+		if err := st.checkDenyRule(r.DenyRule); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *Backend) checkDenyRule(r *iamv2.GoogleIamV2DenyRule) error {
+func (st *state) checkDenyRule(r *iamv2.GoogleIamV2DenyRule) error {
 	for _, list := range [][]string{r.DeniedPermissions, r.ExceptionPermissions} {
 		for _, p := range list {
-			if strings.Contains(p, "/") && !b.canBeDenied(p) {
-				return invalid("Permission %s is not supported in deny policies.", p)
+			if strings.Contains(p, "/") && !st.canBeDenied(p) {
+				return wire.Invalid("Permission %s is not supported in deny policies.", p)
 			}
 		}
 	}
 	if slices.Contains(r.ExceptionPrincipals, "principalSet://goog/public:all") {
-		return invalid("principalSet://goog/public:all can't be an exception principal.")
+		return wire.Invalid("principalSet://goog/public:all can't be an exception principal.")
 	}
 	if c := r.DenialCondition; c != nil {
 		var refused *access.ConditionError
-		if _, err := b.compiler.Condition(c.Expression); errors.As(err, &refused) && refused.Err == nil {
-			return invalid("The fake does not know resource tags: the denial condition %q can't be evaluated.", c.Expression)
+		if _, err := st.compiler.Condition(c.Expression); errors.As(err, &refused) && refused.Err == nil {
+			return wire.Invalid("The fake does not know resource tags: the denial condition %q can't be evaluated.", c.Expression)
 		}
 	}
 	return nil
 }
 
 // canBeDenied says whether deny policies take a permission, or a permission
-// group: one with any permission that they support. The backend is locked.
-func (b *Backend) canBeDenied(name string) bool {
+// group: one with any permission that they support.
+func (st *state) canBeDenied(name string) bool {
 	v1 := permissionV1(name)
 	service, _, _ := strings.Cut(v1, ".")
 	resource, verb := v1[:max(strings.LastIndexByte(v1, '.'), 0)], v1[strings.LastIndexByte(v1, '.')+1:]
@@ -158,12 +158,12 @@ func (b *Backend) canBeDenied(name string) bool {
 	case !access.Deniable(name):
 		return false
 	case !strings.Contains(v1, "*"):
-		return b.permissionExists(v1)
+		return st.permissionExists(v1)
 	case resource != service+".*":
 		return listedResources()[resource] || service != "run" && service != "orgpolicy"
 	}
 	known := false
-	for _, p := range b.permissions() {
+	for _, p := range st.permissions() {
 		if !strings.HasPrefix(p, service+".") {
 			continue
 		}
@@ -181,35 +181,34 @@ func (b *Backend) canBeDenied(name string) bool {
 // panics if there is no such resource, if it has a policy of that id, and on
 // what the API would refuse.
 func (b *Backend) AddDenyPolicy(attachedTo string, p *iamv2.GoogleIamV2Policy) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := b.mustFind("AddDenyPolicy", attachedTo)
-	if !strings.HasPrefix(n.full, resourceManager) {
-		panic(fmt.Sprintf("fake: AddDenyPolicy: %s is no project, folder or organization", attachedTo))
-	}
-	id := p.Name[strings.LastIndexByte(p.Name, '/')+1:]
-	now := time.Now()
-	if n.deny.policies[id] != nil {
-		panic(fmt.Sprintf("fake: AddDenyPolicy: %s has a deny policy %q already", attachedTo, id))
-	}
-	if err := b.putDenyPolicy(n, id, cloneDenyPolicy(p), nil, now, now); err != nil {
-		panic(fmt.Sprintf("fake: AddDenyPolicy %q to %s: %v", id, attachedTo, err))
-	}
+	b.write(time.Now(), func(st *state) {
+		n := st.mustFind("AddDenyPolicy", attachedTo)
+		if !strings.HasPrefix(n.full, resourceManager) {
+			panic(fmt.Sprintf("fake: AddDenyPolicy: %s is no project, folder or organization", attachedTo))
+		}
+		id := p.Name[strings.LastIndexByte(p.Name, '/')+1:]
+		now := time.Now()
+		if n.deny.policies[id] != nil {
+			panic(fmt.Sprintf("fake: AddDenyPolicy: %s has a deny policy %q already", attachedTo, id))
+		}
+		if err := st.putDenyPolicy(n, id, cloneDenyPolicy(p), nil, now, now); err != nil {
+			panic(fmt.Sprintf("fake: AddDenyPolicy %q to %s: %v", id, attachedTo, err))
+		}
+	})
 }
 
-// putDenyPolicy adds a policy, or puts it in the place of another. The backend
-// is locked.
-func (b *Backend) putDenyPolicy(n *node, id string, p, had *iamv2.GoogleIamV2Policy, now, from time.Time) error {
-	if err := b.checkDenyPolicy(id, p); err != nil {
+// putDenyPolicy adds a policy, or puts it in the place of another.
+func (st *state) putDenyPolicy(n *node, id string, p, had *iamv2.GoogleIamV2Policy, now, from time.Time) error {
+	if err := st.checkDenyPolicy(id, p); err != nil {
 		return err
 	}
 	p.Name, p.Kind = denyPolicyName(n, id), "DenyPolicy"
 	if had == nil {
-		p.Uid = b.newUUID()
+		p.Uid = st.newUUID()
 	} else {
 		p.Uid, p.Annotations = had.Uid, had.Annotations
 	}
-	b.stampDenyPolicy(p, now)
+	st.stampDenyPolicy(p, now)
 	p.CreateTime = p.UpdateTime
 	if had != nil {
 		p.CreateTime = had.CreateTime
@@ -219,13 +218,13 @@ func (b *Backend) putDenyPolicy(n *node, id string, p, had *iamv2.GoogleIamV2Pol
 		policies = make(map[string]*iamv2.GoogleIamV2Policy)
 	}
 	policies[id] = p
-	return b.setDeny(n, policies, now, from)
+	return st.setDeny(n, policies, now, from)
 }
 
 // stampDenyPolicy gives a policy its time and an etag, which is a number in
 // decimal digits, as in Google's documentation.
-func (b *Backend) stampDenyPolicy(p *iamv2.GoogleIamV2Policy, now time.Time) {
-	at := b.tick(now)
+func (st *state) stampDenyPolicy(p *iamv2.GoogleIamV2Policy, now time.Time) {
+	at := st.tick(now)
 	p.UpdateTime = timestamp(at)
 	p.Etag = base64.StdEncoding.EncodeToString(strconv.AppendInt(nil, at.UnixMicro(), 10))
 }
@@ -238,7 +237,7 @@ func denyPolicyName(n *node, id string) string {
 
 func cloneDenyPolicy(p *iamv2.GoogleIamV2Policy) *iamv2.GoogleIamV2Policy {
 	var out iamv2.GoogleIamV2Policy
-	if err := json.Unmarshal(mustEncode(p), &out); err != nil {
+	if err := json.Unmarshal(wire.MustEncode(p), &out); err != nil {
 		panic("fake: deny policy: " + err.Error())
 	}
 	return &out

@@ -94,4 +94,35 @@
 //   - Policy Troubleshooter shows every sender who is in a group.
 //   - Fields that the API's schema does not have are kept, where the real
 //     servers refuse the request.
+//
+// # How a request travels
+//
+// For those who change this package. All requests take one way; this is that
+// of a jobs.patch:
+//
+//   - Backend.ServeHTTP counts it in, and hands it to what Use put in front;
+//     Backend.serve logs it.
+//   - Backend.exchange reads the body, the query and the caller, and finds the
+//     route by host and path: run.projects.locations.jobs.patch, which writes. All
+//     of that is now in a call.
+//   - Backend.carryOut lets the weather have the call: latency, then a Fault.
+//   - Backend.perform decodes the body and holds it against the API's schema
+//     (call.decodeMessage), asks for the state once, to read or to write as the
+//     route says, and calls the route's handler with it. Backend.write is what
+//     hands the state out: it ends the operations that are due first (state.settle).
+//   - workloadKind.patch is the handler. It finds the job and what the caller may
+//     do (runKind.existing, call.may), applies the update mask where the method has
+//     one (wire.ApplyMask), and gives the job its new state (workloadKind.apply):
+//     defaults, checks, the service account (call.checkIdentity), then an operation
+//     that ends as beginJob says (call.start). The answer is operation.json.
+//   - render gives the answer the form that the query asks for, and answer.write
+//     sends it.
+//
+// A call has no way to the Backend, and the state none to its lock, so that a
+// handler that forgets the lock or takes it twice does not compile. The methods
+// that seed the cloud get the state in the same way; they must not call one
+// another from within. What a service keeps is in files of its name. What needs no
+// cloud is in internal/wire (JSON, schemas, masks, errors) and internal/knative
+// (the messages of Cloud Run v1); where its two versions differ otherwise, a
+// handler asks the call's dialect.
 package fake

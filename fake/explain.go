@@ -22,11 +22,15 @@ func (b *Backend) Explain(member, permission, resource string) string {
 	} else if _, err := access.ParseMember(member); err != nil {
 		panic("fake: Explain: " + err.Error())
 	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	n := b.mustFind("Explain", resource)
-	evaluator := b.evaluator(permission)
-	e := evaluator.Explain(b.request(b.subject(member), permission, n, time.Now()))
+	var text string
+	b.read(time.Now(), func(st *state) { text = st.explain(member, permission, resource) })
+	return text
+}
+
+func (st *state) explain(member, permission, resource string) string {
+	n := st.mustFind("Explain", resource)
+	evaluator := st.evaluator(permission)
+	e := evaluator.Explain(st.request(st.subject(member), permission, n, time.Now()))
 	head := fmt.Sprintf("%s: %s has %s on %s: ", e.Outcome, member, permission, strings.TrimPrefix(n.full, "//"))
 	switch {
 	case e.Denial != nil:

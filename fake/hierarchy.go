@@ -38,54 +38,54 @@ const resourceManager = "//cloudresourcemanager.googleapis.com/"
 // AddOrganization adds an organization: o.Name is "organizations/NUMBER",
 // o.DisplayName its domain. It panics if the organization is there already.
 func (b *Backend) AddOrganization(o *cloudresourcemanager.Organization) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	c := b.addContainer("AddOrganization", "organizations/", o.Name, nil)
-	c.displayName, c.customer = o.DisplayName, o.DirectoryCustomerId
-	c.attrs.Type = "cloudresourcemanager.googleapis.com/Organization"
+	b.write(time.Now(), func(st *state) {
+		c := st.addContainer("AddOrganization", "organizations/", o.Name, nil)
+		c.displayName, c.customer = o.DisplayName, o.DirectoryCustomerId
+		c.attrs.Type = "cloudresourcemanager.googleapis.com/Organization"
+	})
 }
 
 // AddFolder adds a folder: f.Name is "folders/NUMBER", f.Parent that of an
 // organization or folder that is there. It panics if the folder is there
 // already, or the parent is not.
 func (b *Backend) AddFolder(f *cloudresourcemanager.Folder) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	parent := b.containers[f.Parent]
-	if parent == nil {
-		panic(fmt.Sprintf("fake: AddFolder: there is no parent %q; add it first", f.Parent))
-	}
-	c := b.addContainer("AddFolder", "folders/", f.Name, &parent.node)
-	c.displayName = f.DisplayName
-	c.attrs.Type = "cloudresourcemanager.googleapis.com/Folder"
+	b.write(time.Now(), func(st *state) {
+		parent := st.containers[f.Parent]
+		if parent == nil {
+			panic(fmt.Sprintf("fake: AddFolder: there is no parent %q; add it first", f.Parent))
+		}
+		c := st.addContainer("AddFolder", "folders/", f.Name, &parent.node)
+		c.displayName = f.DisplayName
+		c.attrs.Type = "cloudresourcemanager.googleapis.com/Folder"
+	})
 }
 
-// addContainer stores an organization or folder. The backend is locked.
-func (b *Backend) addContainer(seeder, kind, name string, parent *node) *container {
+// addContainer stores an organization or folder.
+func (st *state) addContainer(seeder, kind, name string, parent *node) *container {
 	number, err := strconv.ParseInt(strings.TrimPrefix(name, kind), 10, 64)
 	if err != nil || number <= 0 || !strings.HasPrefix(name, kind) {
 		panic(fmt.Sprintf("fake: %s: Name %q is not of the form %q", seeder, name, kind+"123456789012"))
 	}
-	if b.containers[name] != nil {
+	if st.containers[name] != nil {
 		panic(fmt.Sprintf("fake: %s: %s is there already", seeder, name))
 	}
-	return b.putContainer(name, parent)
+	return st.putContainer(name, parent)
 }
 
-func (b *Backend) putContainer(name string, parent *node) *container {
+func (st *state) putContainer(name string, parent *node) *container {
 	now := time.Now()
 	c := &container{id: name, created: now, updated: now}
 	c.full, c.parent = resourceManager+name, parent
 	c.attrs = access.Resource{Name: name, Service: "cloudresourcemanager.googleapis.com"}
-	b.containers[name] = c
-	b.directoryChanged()
+	st.containers[name] = c
+	st.directoryChanged()
 	return c
 }
 
 // parentNode finds the node of a parent's name, "folders/2" or
-// "organizations/1". The backend is locked.
-func (b *Backend) parentNode(name string) *node {
-	if c := b.containers[name]; c != nil && !c.deleted {
+// "organizations/1".
+func (st *state) parentNode(name string) *node {
+	if c := st.containers[name]; c != nil && !c.deleted {
 		return &c.node
 	}
 	return nil
@@ -103,31 +103,31 @@ func (n *node) ancestors(yield func(string) bool) {
 }
 
 // find returns the node of a resource that seeding code names: in full, or
-// relative as in "projects/web-prod". The backend is locked.
-func (b *Backend) find(resource string) *node {
+// relative as in "projects/web-prod".
+func (st *state) find(resource string) *node {
 	name := resource
 	if rest, ok := strings.CutPrefix(resource, "//"); ok {
 		_, name, _ = strings.Cut(rest, "/")
 	}
-	if c := b.containers[name]; c != nil && !c.deleted {
+	if c := st.containers[name]; c != nil && !c.deleted {
 		return &c.node
 	}
 	parts := strings.Split(name, "/")
 	if len(parts) < 2 || parts[0] != "projects" {
 		return nil
 	}
-	p := b.projects[parts[1]]
+	p := st.projects[parts[1]]
 	switch {
 	case len(parts) == 4 && parts[2] == "serviceAccounts":
-		if a := b.accounts[parts[3]]; a != nil && !a.deleted && (parts[1] == "-" || a.project == p) {
+		if a := st.accounts[parts[3]]; a != nil && !a.deleted && (parts[1] == "-" || a.project == p) {
 			return &a.node
 		}
 	case p == nil || p.deleted:
 	case len(parts) == 2:
 		return &p.node
 	case len(parts) == 6:
-		if _, key, id, err := b.parseRunName(name); err == nil {
-			if r := b.run.find(key, id); r != nil {
+		if _, key, id, err := st.parseRunName(name); err == nil {
+			if r := st.run.find(key, id); r != nil {
 				return &r.node
 			}
 		}
@@ -136,8 +136,8 @@ func (b *Backend) find(resource string) *node {
 }
 
 // mustFind is find for seeding code.
-func (b *Backend) mustFind(seeder, resource string) *node {
-	n := b.find(resource)
+func (st *state) mustFind(seeder, resource string) *node {
+	n := st.find(resource)
 	if n == nil {
 		panic(fmt.Sprintf(`fake: %s: there is no resource %q; examples are "projects/web-prod", "folders/123" and `+
 			`"projects/web-prod/serviceAccounts/runner@web-prod.iam.gserviceaccount.com"`, seeder, resource))
@@ -145,24 +145,24 @@ func (b *Backend) mustFind(seeder, resource string) *node {
 	return n
 }
 
-// nodes yields every resource that has an allow policy. The backend is locked.
-func (b *Backend) nodes(yield func(*node) bool) {
-	for _, c := range b.containers {
+// nodes yields every resource that has an allow policy.
+func (st *state) nodes(yield func(*node) bool) {
+	for _, c := range st.containers {
 		if !yield(&c.node) {
 			return
 		}
 	}
-	for key, p := range b.projects {
+	for key, p := range st.projects {
 		if key == p.id && !yield(&p.node) {
 			return
 		}
 	}
-	for key, a := range b.accounts {
+	for key, a := range st.accounts {
 		if key == a.email && !yield(&a.node) {
 			return
 		}
 	}
-	for _, col := range b.run.collections {
+	for _, col := range st.run.collections {
 		for _, r := range col.byID {
 			if !yield(&r.node) {
 				return

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // account is an IAM service account.
@@ -32,8 +34,10 @@ const accountEtag = "MDEwMjE5MjA="
 // Description, Disabled and UniqueId are taken as they are. AddServiceAccount
 // panics if the account is there already.
 func (b *Backend) AddServiceAccount(sa *iam.ServiceAccount) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.write(time.Now(), func(st *state) { st.addServiceAccount(sa) })
+}
+
+func (st *state) addServiceAccount(sa *iam.ServiceAccount) {
 	id := sa.ProjectId
 	if id == "" {
 		id = projectOfEmail(sa.Email)
@@ -41,11 +45,11 @@ func (b *Backend) AddServiceAccount(sa *iam.ServiceAccount) {
 	if id == "" {
 		panic(fmt.Sprintf("fake: AddServiceAccount: the address %q does not tell a project; set ProjectId", sa.Email))
 	}
-	p := b.mustProject("AddServiceAccount", id)
-	if a := b.accounts[sa.Email]; a != nil && !a.deleted {
+	p := st.mustProject("AddServiceAccount", id)
+	if a := st.accounts[sa.Email]; a != nil && !a.deleted {
 		panic(fmt.Sprintf("fake: AddServiceAccount: %s is there already", sa.Email))
 	}
-	b.putAccount(p, &account{
+	st.putAccount(p, &account{
 		email: sa.Email, uniqueID: sa.UniqueId, displayName: sa.DisplayName,
 		description: sa.Description, disabled: sa.Disabled,
 	})
@@ -73,18 +77,18 @@ func (p *project) accountEmail(accountID string) string {
 	return accountID + "@" + name + ".iam.gserviceaccount.com"
 }
 
-// putAccount stores an account. The backend is locked.
-func (b *Backend) putAccount(p *project, a *account) {
+// putAccount stores an account.
+func (st *state) putAccount(p *project, a *account) {
 	a.project = p
 	a.full, a.parent = "//iam.googleapis.com/"+a.resourceName(), &p.node
-	b.directoryChanged()
+	st.directoryChanged()
 	if a.uniqueID == "" {
 		h := fnv.New64a()
-		_, _ = fmt.Fprintf(h, "%s %d", a.email, b.newSerial())
+		_, _ = fmt.Fprintf(h, "%s %d", a.email, st.newSerial())
 		a.uniqueID = fmt.Sprintf("1%020d", h.Sum64()%1e19)
 	}
-	b.accounts[a.email] = a
-	b.accounts[a.uniqueID] = a
+	st.accounts[a.email] = a
+	st.accounts[a.uniqueID] = a
 }
 
 func (a *account) resourceName() string {
@@ -102,19 +106,19 @@ func (a *account) json() *iam.ServiceAccount {
 func iamHandlers() map[string]handler {
 	const prefix = "iam.projects.serviceAccounts."
 	return map[string]handler{
-		prefix + "create":   (*call).createAccount,
-		prefix + "get":      (*call).getAccount,
-		prefix + "list":     (*call).listAccounts,
-		prefix + "patch":    (*call).patchAccount,
-		prefix + "update":   (*call).updateAccount,
-		prefix + "delete":   (*call).deleteAccount,
-		prefix + "undelete": (*call).undeleteAccount,
-		prefix + "enable":   (*call).enableAccount,
-		prefix + "disable":  (*call).disableAccount,
+		prefix + "create":   writes((*call).createAccount),
+		prefix + "get":      reads((*call).getAccount),
+		prefix + "list":     reads((*call).listAccounts),
+		prefix + "patch":    writes((*call).patchAccount),
+		prefix + "update":   writes((*call).updateAccount),
+		prefix + "delete":   writes((*call).deleteAccount),
+		prefix + "undelete": writes((*call).undeleteAccount),
+		prefix + "enable":   writes((*call).enableAccount),
+		prefix + "disable":  writes((*call).disableAccount),
 
-		prefix + "getIamPolicy":       (*call).getAccountPolicy,
-		prefix + "setIamPolicy":       (*call).setAccountPolicy,
-		prefix + "testIamPermissions": (*call).testAccountPermissions,
+		prefix + "getIamPolicy":       reads((*call).getAccountPolicy),
+		prefix + "setIamPolicy":       writes((*call).setAccountPolicy),
+		prefix + "testIamPermissions": reads((*call).testAccountPermissions),
 	}
 }
 
@@ -123,30 +127,30 @@ func (a *account) visible(now time.Time) bool { return !now.Before(a.visibleFrom
 
 // findAccount returns the account that params[0] (project, or "-") and
 // params[1] (email or unique id) name, if the caller may do what the method
-// does. The backend is locked.
-func (c *call) findAccount() (*account, error) {
+// does.
+func (c *call) findAccount(st *state) (*account, error) {
 	permission := c.accountPermission()
-	a := c.b.accounts[strings.ToLower(c.params[1])]
-	p := c.b.projects[c.params[0]]
+	a := st.accounts[strings.ToLower(c.params[1])]
+	p := st.projects[c.params[0]]
 	wildcard := c.params[0] == "-"
 	if a == nil || a.deleted || !wildcard && p != a.project {
 		// With the wildcard, the real IAM does not tell a missing account from
 		// one that may not be read.
-		if wildcard || p == nil || p.deleted || !c.may(permission, &p.node) {
+		if wildcard || p == nil || p.deleted || !c.may(st, permission, &p.node) {
 			return nil, deniedByIAM(permission)
 		}
-		return nil, notFound("Unknown service account").withReason("notFound")
+		return nil, wire.NotFound("Unknown service account").WithReason("notFound")
 	}
-	if !c.may(permission, &a.node) {
+	if !c.may(st, permission, &a.node) {
 		return nil, deniedByIAM(permission)
 	}
 	return a, nil
 }
 
 // deniedByIAM is the refusal of the IAM API.
-func deniedByIAM(permission string) *statusError {
-	e := denied("Permission '%s' denied on resource (or it may not exist).", permission).withReason("forbidden")
-	e.details = []any{map[string]any{
+func deniedByIAM(permission string) *wire.Error {
+	e := wire.Denied("Permission '%s' denied on resource (or it may not exist).", permission).WithReason("forbidden")
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
 		"domain": "iam.googleapis.com", "metadata": map[string]string{"permission": permission},
 	}}
@@ -163,45 +167,42 @@ func (c *call) accountPermission() string {
 }
 
 // accountProject returns the project that params[0] names, if the caller may
-// do what the method does in it. The backend is locked.
-func (c *call) accountProject() (*project, error) {
-	p := c.b.projects[c.params[0]]
-	if p == nil || p.deleted || !c.may(c.accountPermission(), &p.node) {
+// do what the method does in it.
+func (c *call) accountProject(st *state) (*project, error) {
+	p := st.projects[c.params[0]]
+	if p == nil || p.deleted || !c.may(st, c.accountPermission(), &p.node) {
 		return nil, deniedByIAM(c.accountPermission())
 	}
 	return p, nil
 }
 
-func (c *call) createAccount() ([]byte, error) {
+func (c *call) createAccount(st *state) ([]byte, error) {
 	var req iam.CreateServiceAccountRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
 	if !validAccountID(req.AccountId) {
-		return nil, invalid("Invalid account ID %q: it must be 6 to 30 characters of lower-case letters, digits and hyphens, "+
-			"begin with a letter and not end with a hyphen.", req.AccountId).withReason("badRequest")
+		return nil, wire.Invalid("Invalid account ID %q: it must be 6 to 30 characters of lower-case letters, digits and hyphens, "+
+			"begin with a letter and not end with a hyphen.", req.AccountId).WithReason("badRequest")
 	}
-	b := c.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p, err := c.accountProject()
+	p, err := c.accountProject(st)
 	if err != nil {
 		return nil, err
 	}
 	email := p.accountEmail(req.AccountId)
-	if a := b.accounts[email]; a != nil && !a.deleted {
-		return nil, alreadyExists("Service account %s already exists within project projects/%s.", req.AccountId, p.id).
-			withReason("alreadyExists")
+	if a := st.accounts[email]; a != nil && !a.deleted {
+		return nil, wire.AlreadyExists("Service account %s already exists within project projects/%s.", req.AccountId, p.id).
+			WithReason("alreadyExists")
 	}
 	a := &account{email: email}
 	if sa := req.ServiceAccount; sa != nil {
 		a.displayName, a.description = sa.DisplayName, sa.Description
 	}
-	if delay := b.weather.accounts; delay > 0 {
+	if delay := c.delays.accounts; delay > 0 {
 		a.visibleFrom = c.now.Add(delay)
 	}
-	b.putAccount(p, a)
-	return mustEncode(a.json()), nil
+	st.putAccount(p, a)
+	return wire.MustEncode(a.json()), nil
 }
 
 // validAccountID holds an account id against the rule that
@@ -217,30 +218,26 @@ func validAccountID(id string) bool {
 
 // getAccount finds a new account, until it is visible everywhere, every other
 // time, as it was recorded to be.
-func (c *call) getAccount() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	a, err := c.findAccount()
+func (c *call) getAccount(st *state) ([]byte, error) {
+	a, err := c.findAccount(st)
 	if err != nil {
 		return nil, err
 	}
 	if !a.visible(c.now) {
 		if a.reads.Add(1)%2 == 0 {
-			return nil, notFound("Service account %s does not exist.", a.resourceName()).withReason("notFound")
+			return nil, wire.NotFound("Service account %s does not exist.", a.resourceName()).WithReason("notFound")
 		}
 	}
-	return mustEncode(a.json()), nil
+	return wire.MustEncode(a.json()), nil
 }
 
-func (c *call) listAccounts() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	p, err := c.accountProject()
+func (c *call) listAccounts(st *state) ([]byte, error) {
+	p, err := c.accountProject(st)
 	if err != nil {
 		return nil, err
 	}
 	var emails []string
-	for key, a := range c.b.accounts {
+	for key, a := range st.accounts {
 		if key == a.email && a.project == p && !a.deleted {
 			emails = append(emails, key)
 		}
@@ -252,14 +249,14 @@ func (c *call) listAccounts() ([]byte, error) {
 	}
 	resp := &iam.ListServiceAccountsResponse{NextPageToken: next}
 	for _, email := range page {
-		resp.Accounts = append(resp.Accounts, c.b.accounts[email].json())
+		resp.Accounts = append(resp.Accounts, st.accounts[email].json())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // patchAccount answers with the patched fields and the name alone, as the
 // real one was recorded to do.
-func (c *call) patchAccount() ([]byte, error) {
+func (c *call) patchAccount(st *state) ([]byte, error) {
 	var req iam.PatchServiceAccountRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
@@ -268,13 +265,11 @@ func (c *call) patchAccount() ([]byte, error) {
 	if in == nil {
 		in = &iam.ServiceAccount{}
 	}
-	paths := parseMask(req.UpdateMask)
+	paths := wire.ParseMask(req.UpdateMask)
 	if len(paths) == 0 {
-		return nil, invalid("The update mask is required.").withReason("badRequest")
+		return nil, wire.Invalid("The update mask is required.").WithReason("badRequest")
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	a, err := c.findAccount()
+	a, err := c.findAccount(st)
 	if err != nil {
 		return nil, err
 	}
@@ -287,35 +282,33 @@ func (c *call) patchAccount() ([]byte, error) {
 		case "description":
 			description, out.Description = in.Description, in.Description
 		default:
-			return nil, invalid("Invalid update mask path: only display_name and description can be updated, not %q.",
-				strings.Join(path, ".")).withReason("badRequest")
+			return nil, wire.Invalid("Invalid update mask path: only display_name and description can be updated, not %q.",
+				strings.Join(path, ".")).WithReason("badRequest")
 		}
 	}
 	a.displayName, a.description = displayName, description
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
-func (c *call) updateAccount() ([]byte, error) {
+func (c *call) updateAccount(st *state) ([]byte, error) {
 	var in iam.ServiceAccount
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	a, err := c.findAccount()
+	a, err := c.findAccount(st)
 	if err != nil {
 		return nil, err
 	}
 	a.displayName = in.DisplayName
-	return mustEncode(a.json()), nil
+	return wire.MustEncode(a.json()), nil
 }
 
 // deleteAccount also rewrites the policies that name the account.
-func (c *call) deleteAccount() ([]byte, error) {
-	return c.changeAccount(func(a *account) {
+func (c *call) deleteAccount(st *state) ([]byte, error) {
+	return c.changeAccount(st, func(a *account) {
 		a.deleted = true
-		c.b.directoryChanged()
-		c.b.rewriteMembers(a.member(), a.deletedMember(), c.now)
+		st.directoryChanged()
+		st.rewriteMembers(a.member(), a.deletedMember(), c.now)
 	})
 }
 
@@ -323,18 +316,16 @@ func (a *account) member() string { return "serviceAccount:" + a.email }
 
 func (a *account) deletedMember() string { return "deleted:" + a.member() + "?uid=" + a.uniqueID }
 
-func (c *call) enableAccount() ([]byte, error) {
-	return c.changeAccount(func(a *account) { a.disabled = false })
+func (c *call) enableAccount(st *state) ([]byte, error) {
+	return c.changeAccount(st, func(a *account) { a.disabled = false })
 }
 
-func (c *call) disableAccount() ([]byte, error) {
-	return c.changeAccount(func(a *account) { a.disabled = true })
+func (c *call) disableAccount(st *state) ([]byte, error) {
+	return c.changeAccount(st, func(a *account) { a.disabled = true })
 }
 
-func (c *call) changeAccount(change func(*account)) ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	a, err := c.findAccount()
+func (c *call) changeAccount(st *state, change func(*account)) ([]byte, error) {
+	a, err := c.findAccount(st)
 	if err != nil {
 		return nil, err
 	}
@@ -344,61 +335,53 @@ func (c *call) changeAccount(change func(*account)) ([]byte, error) {
 
 // undeleteAccount restores an account by its unique id, unless another one
 // has taken its address since.
-func (c *call) undeleteAccount() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	a := c.b.accounts[c.params[1]]
-	if a == nil || a.uniqueID != c.params[1] || c.params[0] != "-" && c.b.projects[c.params[0]] != a.project {
+func (c *call) undeleteAccount(st *state) ([]byte, error) {
+	a := st.accounts[c.params[1]]
+	if a == nil || a.uniqueID != c.params[1] || c.params[0] != "-" && st.projects[c.params[0]] != a.project {
 		// Who may restore accounts is told that there is none.
-		if p := c.b.projects[c.params[0]]; p == nil || !c.may(c.accountPermission(), &p.node) {
+		if p := st.projects[c.params[0]]; p == nil || !c.may(st, c.accountPermission(), &p.node) {
 			return nil, deniedByIAM(c.accountPermission())
 		}
-		return nil, notFound("Unknown service account").withReason("notFound")
+		return nil, wire.NotFound("Unknown service account").WithReason("notFound")
 	}
-	if !c.may(c.accountPermission(), &a.project.node) {
+	if !c.may(st, c.accountPermission(), &a.project.node) {
 		return nil, deniedByIAM(c.accountPermission())
 	}
-	if holder := c.b.accounts[a.email]; holder != a && !holder.deleted || !a.deleted {
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION",
-			"Service account %s can't be undeleted: an account of that address exists.", a.email).withReason("failedPrecondition")
+	if holder := st.accounts[a.email]; holder != a && !holder.deleted || !a.deleted {
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION",
+			"Service account %s can't be undeleted: an account of that address exists.", a.email).WithReason("failedPrecondition")
 	}
 	a.deleted = false
-	c.b.accounts[a.email] = a
-	c.b.directoryChanged()
-	c.b.rewriteMembers(a.deletedMember(), a.member(), c.now)
-	return mustEncode(&iam.UndeleteServiceAccountResponse{RestoredAccount: a.json()}), nil
+	st.accounts[a.email] = a
+	st.directoryChanged()
+	st.rewriteMembers(a.deletedMember(), a.member(), c.now)
+	return wire.MustEncode(&iam.UndeleteServiceAccountResponse{RestoredAccount: a.json()}), nil
 }
 
-func (c *call) getAccountPolicy() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	a, err := c.findAccount()
+func (c *call) getAccountPolicy(st *state) ([]byte, error) {
+	a, err := c.findAccount(st)
 	if err != nil {
 		return nil, err
 	}
 	return c.getIamPolicy(&a.node)
 }
 
-func (c *call) setAccountPolicy() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	a, err := c.findAccount()
+func (c *call) setAccountPolicy(st *state) ([]byte, error) {
+	a, err := c.findAccount(st)
 	if err != nil {
 		return nil, err
 	}
-	return c.setIamPolicy(&a.node)
+	return c.setIamPolicy(st, &a.node)
 }
 
 // testAccountPermissions needs no permission. What may not be seen has no
 // permissions that the caller could have.
-func (c *call) testAccountPermissions() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	a := c.b.accounts[strings.ToLower(c.params[1])]
-	if a == nil || a.deleted || c.params[0] != "-" && c.b.projects[c.params[0]] != a.project {
-		return nil, notFound("Unknown service account").withReason("notFound")
+func (c *call) testAccountPermissions(st *state) ([]byte, error) {
+	a := st.accounts[strings.ToLower(c.params[1])]
+	if a == nil || a.deleted || c.params[0] != "-" && st.projects[c.params[0]] != a.project {
+		return nil, wire.NotFound("Unknown service account").WithReason("notFound")
 	}
-	return c.testIamPermissions(&a.node, func(permission string) bool {
-		return c.b.permissionExists(permission) && testableOn(&a.node, permission)
+	return c.testIamPermissions(st, &a.node, func(permission string) bool {
+		return st.permissionExists(permission) && testableOn(&a.node, permission)
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
@@ -46,10 +47,9 @@ var listedResources = sync.OnceValue(func() map[string]bool {
 })
 
 // permissions are the known ones and those of roles that were seeded, sorted.
-// The backend is locked.
-func (b *Backend) permissions() []string {
+func (st *state) permissions() []string {
 	all := maps.Clone(listedPermissions())
-	for name, r := range b.roles {
+	for name, r := range st.roles {
 		if strings.HasPrefix(name, "roles/") {
 			for _, p := range r.permissions {
 				all[p] = true
@@ -63,8 +63,8 @@ func (b *Backend) permissions() []string {
 // can tell: it knows all of Cloud Run's and of the organization policy's, and
 // all on the resources of Resource Manager and IAM that it knows. Of other
 // services it takes what has the form of a permission, unless it is a known
-// one in other letters. The backend is locked.
-func (b *Backend) permissionExists(permission string) bool {
+// one in other letters.
+func (st *state) permissionExists(permission string) bool {
 	if listedPermissions()[permission] {
 		return true
 	}
@@ -75,7 +75,7 @@ func (b *Backend) permissionExists(permission string) bool {
 	if len(parts) < 3 || slices.Contains(parts, "") {
 		return false
 	}
-	for name, r := range b.roles {
+	for name, r := range st.roles {
 		if strings.HasPrefix(name, "roles/") && slices.Contains(r.permissions, permission) {
 			return true
 		}
@@ -99,11 +99,11 @@ func (b *Backend) permissionExists(permission string) bool {
 var notInCustomRoles = map[string]bool{"iam.denypolicies.create": true}
 
 // checkRolePermissions refuses what a custom role of that project or
-// organization can't have. The backend is locked.
-func (b *Backend) checkRolePermissions(parent *node, permissions []string) error {
+// organization can't have.
+func (st *state) checkRolePermissions(parent *node, permissions []string) error {
 	for _, p := range permissions {
-		if !b.permissionExists(p) || !testableOn(parent, p) || notInCustomRoles[p] {
-			return invalid("Permission %s is not valid.", p).withReason("badRequest")
+		if !st.permissionExists(p) || !testableOn(parent, p) || notInCustomRoles[p] {
+			return wire.Invalid("Permission %s is not valid.", p).WithReason("badRequest")
 		}
 	}
 	return nil
@@ -137,18 +137,16 @@ func testableOn(n *node, permission string) bool {
 // queryTestablePermissions needs no permission that is documented. The launch
 // stages of permissions are not known to the fake: it says GA, which nearly
 // all are.
-func (c *call) queryTestablePermissions() ([]byte, error) {
+func (c *call) queryTestablePermissions(st *state) ([]byte, error) {
 	var req iam.QueryTestablePermissionsRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, err := c.queried(req.FullResourceName)
+	n, err := c.queried(st, req.FullResourceName)
 	if err != nil {
 		return nil, err
 	}
-	names := slices.DeleteFunc(c.b.permissions(), func(p string) bool { return !testableOn(n, p) })
+	names := slices.DeleteFunc(st.permissions(), func(p string) bool { return !testableOn(n, p) })
 	page, next, err := c.pageOfBody(names, req.PageSize, req.PageToken, 100, 1000)
 	if err != nil {
 		return nil, err
@@ -161,26 +159,25 @@ func (c *call) queryTestablePermissions() ([]byte, error) {
 		}
 		resp.Permissions = append(resp.Permissions, p)
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // queried is the resource that a query is about. What the API answers for one
-// that is not there is not known. The backend is locked.
-func (c *call) queried(full string) (*node, error) {
+// that is not there is not known.
+func (c *call) queried(st *state, full string) (*node, error) {
 	if full == "" {
-		return nil, invalid("full_resource_name must be specified.").withReason("badRequest")
+		return nil, wire.Invalid("full_resource_name must be specified.").WithReason("badRequest")
 	}
-	n := c.b.findFull(full)
+	n := st.findFull(full)
 	if n == nil {
-		return nil, notFound("The resource %s was not found.", full).withReason("notFound")
+		return nil, wire.NotFound("The resource %s was not found.", full).WithReason("notFound")
 	}
 	return n, nil
 }
 
 // findFull finds a resource by its full name alone, of the API that it is of.
-// The backend is locked.
-func (b *Backend) findFull(full string) *node {
-	n := b.find(full)
+func (st *state) findFull(full string) *node {
+	n := st.find(full)
 	if n == nil || apiOf(n.full) != apiOf(full) {
 		return nil
 	}
@@ -207,26 +204,24 @@ func (c *call) pageOfBody(ids []string, size int64, token string, usual, most in
 // queryGrantableRoles lists the predefined roles that have a permission which
 // can be tested on the resource, and such custom roles of the projects and
 // organizations that it is in. It needs no permission that is documented.
-func (c *call) queryGrantableRoles() ([]byte, error) {
+func (c *call) queryGrantableRoles(st *state) ([]byte, error) {
 	var req iam.QueryGrantableRolesRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, err := c.queried(req.FullResourceName)
+	n, err := c.queried(st, req.FullResourceName)
 	if err != nil {
 		return nil, err
 	}
 	parents := map[string]bool{"": true}
 	for id := range n.ancestors {
-		if _, name := c.b.roleParent(id); name != "" {
+		if _, name := st.roleParent(id); name != "" {
 			parents[name] = true
 		}
 	}
 	var names []string
-	for name := range c.b.allRoles {
-		r := c.b.findRole(name)
+	for name := range st.allRoles {
+		r := st.findRole(name)
 		parent, _, custom := strings.Cut(name, "/roles/")
 		if !custom {
 			parent = ""
@@ -242,9 +237,9 @@ func (c *call) queryGrantableRoles() ([]byte, error) {
 	}
 	resp := &iam.QueryGrantableRolesResponse{NextPageToken: next}
 	for _, name := range page {
-		resp.Roles = append(resp.Roles, c.b.findRole(name).json(req.View == "FULL"))
+		resp.Roles = append(resp.Roles, st.findRole(name).json(req.View == "FULL"))
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // permissionV1 is what roles call a permission that deny policies name.

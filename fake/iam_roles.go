@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // A deleted custom role can be undeleted for a week; its id can't be used
@@ -21,29 +23,29 @@ const (
 
 func roleHandlers() map[string]handler {
 	all := map[string]handler{
-		"iam.roles.get":                            (*call).getPredefinedRole,
-		"iam.roles.list":                           (*call).listRoles,
-		"iam.roles.queryGrantableRoles":            (*call).queryGrantableRoles,
-		"iam.permissions.queryTestablePermissions": (*call).queryTestablePermissions,
+		"iam.roles.get":                            reads((*call).getPredefinedRole),
+		"iam.roles.list":                           reads((*call).listRoles),
+		"iam.roles.queryGrantableRoles":            reads((*call).queryGrantableRoles),
+		"iam.permissions.queryTestablePermissions": reads((*call).queryTestablePermissions),
 	}
 	for _, parent := range []string{"projects", "organizations"} {
 		maps.Copy(all, map[string]handler{
-			"iam." + parent + ".roles.create":   (*call).createRole,
-			"iam." + parent + ".roles.get":      (*call).getCustomRole,
-			"iam." + parent + ".roles.list":     (*call).listRoles,
-			"iam." + parent + ".roles.patch":    (*call).patchRole,
-			"iam." + parent + ".roles.delete":   (*call).deleteRole,
-			"iam." + parent + ".roles.undelete": (*call).undeleteRole,
+			"iam." + parent + ".roles.create":   writes((*call).createRole),
+			"iam." + parent + ".roles.get":      reads((*call).getCustomRole),
+			"iam." + parent + ".roles.list":     reads((*call).listRoles),
+			"iam." + parent + ".roles.patch":    writes((*call).patchRole),
+			"iam." + parent + ".roles.delete":   writes((*call).deleteRole),
+			"iam." + parent + ".roles.undelete": writes((*call).undeleteRole),
 		})
 	}
 	return all
 }
 
-// changed makes a change of a role known. The backend is locked.
-func (c *call) changed(r *role) ([]byte, error) {
-	r.etag = c.b.roleEtag(c.now)
+// changed makes a change of a role known.
+func (c *call) changed(st *state, r *role) ([]byte, error) {
+	r.etag = st.roleEtag(c.now)
 	r.prepare()
-	return mustEncode(r.json(true)), nil
+	return wire.MustEncode(r.json(true)), nil
 }
 
 // checkEtag refuses a change of another version of the role than is there. The
@@ -54,11 +56,11 @@ func (r *role) checkEtag(etag string) error {
 	}
 	given, err := decodeEtag(etag)
 	if err != nil {
-		return invalid("Invalid value at 'role.etag' (TYPE_BYTES), %q", etag).withReason("badRequest")
+		return wire.Invalid("Invalid value at 'role.etag' (TYPE_BYTES), %q", etag).WithReason("badRequest")
 	}
 	if !slices.Equal(given, r.etag) {
-		return aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.").
-			withReason("aborted")
+		return wire.Aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.").
+			WithReason("aborted")
 	}
 	return nil
 }
@@ -69,9 +71,9 @@ func checkRoleID(id string) error {
 	if roleIDPattern.MatchString(id) {
 		return nil
 	}
-	return invalid(`The role_id "%s" is invalid. It doesn't match pattern "[a-zA-Z0-9_\.]{3,64}". The role_id must be 3 to 64 `+
+	return wire.Invalid(`The role_id "%s" is invalid. It doesn't match pattern "[a-zA-Z0-9_\.]{3,64}". The role_id must be 3 to 64 `+
 		"characters long and can be a mix of uppercase and lowercase English letters, digits, underscores and periods.", id).
-		withReason("badRequest")
+		WithReason("badRequest")
 }
 
 // rolePermission is the IAM permission that the method needs.
@@ -85,7 +87,7 @@ func (c *call) rolePermission() string {
 
 // deniedRole is the refusal of methods on custom roles. Its texts are recorded
 // for get, list and create, those of the other methods are made after them.
-func (c *call) deniedRole(resource string) *statusError {
+func (c *call) deniedRole(resource string) *wire.Error {
 	permission := c.rolePermission()
 	what := strings.TrimPrefix(permission, "iam.roles.") + " the role at"
 	switch permission {
@@ -94,47 +96,47 @@ func (c *call) deniedRole(resource string) *statusError {
 	case "iam.roles.list":
 		what = "list roles in"
 	}
-	e := denied("You don't have permission to %s %s.", what, resource).withReason("forbidden")
-	e.details = []any{map[string]any{
+	e := wire.Denied("You don't have permission to %s %s.", what, resource).WithReason("forbidden")
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
 		"domain": "iam.googleapis.com", "metadata": map[string]string{"permission": permission, "resource": resource},
 	}}
 	return e
 }
 
-func missingRole(name string) *statusError {
-	return notFound("The role named %s was not found.", name).withReason("notFound")
+func missingRole(name string) *wire.Error {
+	return wire.NotFound("The role named %s was not found.", name).WithReason("notFound")
 }
 
 // pathParent is the project or organization that the path names, if the caller
-// may do there what the method does. The backend is locked.
-func (c *call) pathParent() (n *node, name string, err error) {
+// may do there what the method does.
+func (c *call) pathParent(st *state) (n *node, name string, err error) {
 	kind := strings.Split(c.method.ID, ".")[1]
 	requested := kind + "/" + c.params[0]
-	n, name = c.b.roleParent(requested)
+	n, name = st.roleParent(requested)
 	resource := requested
 	if len(c.params) > 1 {
 		resource += "/roles/" + c.params[1]
 	}
-	if n == nil || !c.may(c.rolePermission(), n) {
+	if n == nil || !c.may(st, c.rolePermission(), n) {
 		return nil, "", c.deniedRole(resource)
 	}
 	return n, name, nil
 }
 
 // findCustomRole returns the role that the path names, deleted ones included
-// as long as they can be undeleted. The backend is locked.
-func (c *call) findCustomRole() (*node, *role, error) {
+// as long as they can be undeleted.
+func (c *call) findCustomRole(st *state) (*node, *role, error) {
 	if checkRoleID(c.params[1]) != nil {
-		return nil, nil, invalid(`The role name must be in the form "roles/{role}", ` +
-			`"organizations/{organization_id}/roles/{role}", or "projects/{project_id}/roles/{role}".`).withReason("badRequest")
+		return nil, nil, wire.Invalid(`The role name must be in the form "roles/{role}", ` +
+			`"organizations/{organization_id}/roles/{role}", or "projects/{project_id}/roles/{role}".`).WithReason("badRequest")
 	}
-	parent, name, err := c.pathParent()
+	parent, name, err := c.pathParent(st)
 	if err != nil {
 		return nil, nil, err
 	}
 	name += "/roles/" + c.params[1]
-	r := c.b.roles[name]
+	r := st.roles[name]
 	if r == nil || r.purged(c.now) {
 		return nil, nil, missingRole(name)
 	}
@@ -143,51 +145,45 @@ func (c *call) findCustomRole() (*node, *role, error) {
 
 // getPredefinedRole needs no permission: there is no resource that one could
 // be granted on.
-func (c *call) getPredefinedRole() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
+func (c *call) getPredefinedRole(st *state) ([]byte, error) {
 	name := "roles/" + c.params[0]
-	r := c.b.findRole(name)
+	r := st.findRole(name)
 	if r == nil {
 		return nil, missingRole(name)
 	}
-	return mustEncode(r.json(true)), nil
+	return wire.MustEncode(r.json(true)), nil
 }
 
-func (c *call) getCustomRole() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	_, r, err := c.findCustomRole()
+func (c *call) getCustomRole(st *state) ([]byte, error) {
+	_, r, err := c.findCustomRole(st)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(r.json(true)), nil
+	return wire.MustEncode(r.json(true)), nil
 }
 
 // listRoles lists the predefined roles, or the custom ones of a parent, which
 // roles.list takes as a query parameter too.
-func (c *call) listRoles() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
+func (c *call) listRoles(st *state) ([]byte, error) {
 	prefix := "roles/"
 	parent := c.query.Get("parent")
 	switch {
 	case len(c.params) > 0:
-		_, name, err := c.pathParent()
+		_, name, err := c.pathParent(st)
 		if err != nil {
 			return nil, err
 		}
 		prefix = name + "/roles/"
 	case parent != "":
-		n, name := c.b.roleParent(parent)
-		if n == nil || !c.may("iam.roles.list", n) {
+		n, name := st.roleParent(parent)
+		if n == nil || !c.may(st, "iam.roles.list", n) {
 			return nil, c.deniedRole(parent)
 		}
 		prefix = name + "/roles/"
 	}
 	var names []string
-	for name := range c.b.allRoles {
-		r := c.b.findRole(name)
+	for name := range st.allRoles {
+		r := st.findRole(name)
 		if strings.HasPrefix(name, prefix) && (!r.deleted || c.flag("showDeleted") && !r.purged(c.now)) {
 			names = append(names, name)
 		}
@@ -199,27 +195,27 @@ func (c *call) listRoles() ([]byte, error) {
 	}
 	resp := &iam.ListRolesResponse{NextPageToken: next}
 	for _, name := range page {
-		resp.Roles = append(resp.Roles, c.b.findRole(name).json(c.query.Get("view") == "FULL"))
+		resp.Roles = append(resp.Roles, st.findRole(name).json(c.query.Get("view") == "FULL"))
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // allRoles yields the names of all roles, predefined, seeded and custom, each
-// once. The backend is locked.
-func (b *Backend) allRoles(yield func(name string) bool) {
-	for name := range b.roles {
+// once.
+func (st *state) allRoles(yield func(name string) bool) {
+	for name := range st.roles {
 		if !yield(name) {
 			return
 		}
 	}
 	for name := range predefinedRoles() {
-		if b.roles[name] == nil && !yield(name) {
+		if st.roles[name] == nil && !yield(name) {
 			return
 		}
 	}
 }
 
-func (c *call) createRole() ([]byte, error) {
+func (c *call) createRole(st *state) ([]byte, error) {
 	var req iam.CreateRoleRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
@@ -232,32 +228,29 @@ func (c *call) createRole() ([]byte, error) {
 		return nil, err
 	}
 	if in.Name != "" {
-		return nil, invalid("Must not specify role.name.").withReason("badRequest")
+		return nil, wire.Invalid("Must not specify role.name.").WithReason("badRequest")
 	}
-	b := c.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	parent, name, err := c.pathParent()
+	parent, name, err := c.pathParent(st)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.checkRolePermissions(parent, in.IncludedPermissions); err != nil {
+	if err := st.checkRolePermissions(parent, in.IncludedPermissions); err != nil {
 		return nil, err
 	}
 	full := name + "/roles/" + req.RoleId
-	switch had := b.roles[full]; {
+	switch had := st.roles[full]; {
 	case had == nil || had.deleted && c.now.Sub(had.deletedAt) >= roleIDHeld:
 	case had.deleted:
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION",
-			"You can't create a role_id (%s) which has been marked for deletion.", req.RoleId).withReason("failedPrecondition")
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION",
+			"You can't create a role_id (%s) which has been marked for deletion.", req.RoleId).WithReason("failedPrecondition")
 	default:
-		return nil, alreadyExists("A role named %s in %s already exists.", req.RoleId, name).withReason("alreadyExists")
+		return nil, wire.AlreadyExists("A role named %s in %s already exists.", req.RoleId, name).WithReason("alreadyExists")
 	}
 	r := &role{
 		name: full, title: in.Title, description: in.Description, stage: in.Stage, permissions: distinct(in.IncludedPermissions),
 	}
-	b.roles[full] = r
-	return c.changed(r)
+	st.roles[full] = r
+	return c.changed(st, r)
 }
 
 // distinct are the strings without repetitions, in their order.
@@ -273,7 +266,7 @@ func distinct(list []string) []string {
 
 // patchRole changes the fields of the mask. Without one it changes those that
 // the body has, which is how other Google APIs read an absent mask.
-func (c *call) patchRole() ([]byte, error) {
+func (c *call) patchRole(st *state) ([]byte, error) {
 	o, err := c.object()
 	if err != nil {
 		return nil, err
@@ -286,9 +279,7 @@ func (c *call) patchRole() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	parent, r, err := c.findCustomRole()
+	parent, r, err := c.findCustomRole(st)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +291,7 @@ func (c *call) patchRole() ([]byte, error) {
 	}
 	for _, field := range fields {
 		if field == "includedPermissions" {
-			if err := c.b.checkRolePermissions(parent, in.IncludedPermissions); err != nil {
+			if err := st.checkRolePermissions(parent, in.IncludedPermissions); err != nil {
 				return nil, err
 			}
 		}
@@ -317,11 +308,11 @@ func (c *call) patchRole() ([]byte, error) {
 			r.permissions = distinct(in.IncludedPermissions)
 		}
 	}
-	return c.changed(r)
+	return c.changed(st, r)
 }
 
 // roleFields are the fields that a patch changes.
-func (c *call) roleFields(o object) ([]string, error) {
+func (c *call) roleFields(o wire.Object) ([]string, error) {
 	mask := c.query.Get("updateMask")
 	switch mask {
 	case "*":
@@ -329,8 +320,8 @@ func (c *call) roleFields(o object) ([]string, error) {
 	case "":
 		return slices.Collect(maps.Keys(o)), nil
 	}
-	paths := parseMask(mask)
-	if err := c.check().checkMask("Role", paths); err != nil {
+	paths := wire.ParseMask(mask)
+	if err := c.check().CheckMask("Role", paths); err != nil {
 		return nil, err
 	}
 	var fields []string
@@ -342,16 +333,14 @@ func (c *call) roleFields(o object) ([]string, error) {
 
 // deletedRole is the refusal to change or delete what is deleted. The text is
 // the fake's own.
-func deletedRole(r *role) *statusError {
-	return newError(http.StatusBadRequest, "FAILED_PRECONDITION", "The role %s is deleted.", r.name).withReason("failedPrecondition")
+func deletedRole(r *role) *wire.Error {
+	return wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "The role %s is deleted.", r.name).WithReason("failedPrecondition")
 }
 
 // deleteRole leaves the bindings of the role: they have no effect until it is
 // undeleted.
-func (c *call) deleteRole() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	_, r, err := c.findCustomRole()
+func (c *call) deleteRole(st *state) ([]byte, error) {
+	_, r, err := c.findCustomRole(st)
 	if err != nil {
 		return nil, err
 	}
@@ -362,17 +351,15 @@ func (c *call) deleteRole() ([]byte, error) {
 		return nil, deletedRole(r)
 	}
 	r.deleted, r.deletedAt = true, c.now
-	return c.changed(r)
+	return c.changed(st, r)
 }
 
-func (c *call) undeleteRole() ([]byte, error) {
+func (c *call) undeleteRole(st *state) ([]byte, error) {
 	var req iam.UndeleteRoleRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	_, r, err := c.findCustomRole()
+	_, r, err := c.findCustomRole(st)
 	if err != nil {
 		return nil, err
 	}
@@ -380,9 +367,9 @@ func (c *call) undeleteRole() ([]byte, error) {
 		return nil, err
 	}
 	if !r.deleted {
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION", "The role %s is not deleted.", r.name).
-			withReason("failedPrecondition")
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "The role %s is not deleted.", r.name).
+			WithReason("failedPrecondition")
 	}
 	r.deleted, r.deletedAt = false, time.Time{}
-	return c.changed(r)
+	return c.changed(st, r)
 }

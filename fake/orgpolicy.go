@@ -3,6 +3,8 @@ package fake
 import (
 	"slices"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Organization policies, as the Org Policy API v2 has them. One constraint has
@@ -17,15 +19,15 @@ type orgPolicyState struct {
 	set map[string]map[string]*orgPolicy
 	// custom are the custom constraints by organization ("organizations/1")
 	// and id ("custom.c"), as the API writes them.
-	custom map[string]map[string]object
+	custom map[string]map[string]wire.Object
 }
 
 // orgPolicy is a policy on one resource. Its specs are as the API writes them,
 // and are never changed.
 type orgPolicy struct {
 	etag   string
-	spec   object // nil if there is but a dry-run one
-	dryRun object
+	spec   wire.Object // nil if there is but a dry-run one
+	dryRun wire.Object
 }
 
 // crossProjectConstraint, where enforced on a service account's project, keeps
@@ -34,46 +36,46 @@ type orgPolicy struct {
 const crossProjectConstraint = "iam.disableCrossProjectServiceAccountUsage"
 
 // enforced says whether a boolean constraint is enforced on a resource: by the
-// policy nearest to it, or by the constraint's default. The backend is locked.
-func (b *Backend) enforced(constraint string, n *node, byDefault bool) bool {
+// policy nearest to it, or by the constraint's default.
+func (st *state) enforced(constraint string, n *node, byDefault bool) bool {
 	for id := range n.ancestors {
-		p := b.orgPolicies.set[id][constraint]
+		p := st.orgPolicies.set[id][constraint]
 		switch {
 		case p == nil || p.spec == nil:
 		case p.spec["reset"] == true:
 			return byDefault
 		default:
-			return slices.ContainsFunc(rulesOf(p.spec), func(r object) bool { return r["enforce"] == true })
+			return slices.ContainsFunc(rulesOf(p.spec), func(r wire.Object) bool { return r["enforce"] == true })
 		}
 	}
 	return byDefault
 }
 
 // rulesOf are the rules of a spec.
-func rulesOf(spec object) []object {
+func rulesOf(spec wire.Object) []wire.Object {
 	list, _ := spec["rules"].([]any)
-	rules := make([]object, 0, len(list))
+	rules := make([]wire.Object, 0, len(list))
 	for _, item := range list {
-		if rule, ok := item.(object); ok {
+		if rule, ok := item.(wire.Object); ok {
 			rules = append(rules, rule)
 		}
 	}
 	return rules
 }
 
-// effectiveRules are the rules in force on a resource. The backend is locked.
+// effectiveRules are the rules in force on a resource.
 // https://cloud.google.com/resource-manager/docs/organization-policy/understanding-hierarchy
-func (b *Backend) effectiveRules(k *orgConstraint, n *node) []object {
+func (st *state) effectiveRules(k *orgConstraint, n *node) []wire.Object {
 	if !k.list {
-		return []object{{"enforce": b.enforced(k.id, n, k.deny)}}
+		return []wire.Object{{"enforce": st.enforced(k.id, n, k.deny)}}
 	}
 	// Rules are inherited from policies only: the constraint's default, which
 	// is no rule, is in force where no policy is. That much is inferred from
 	// the description of PolicySpec.inheritFromParent.
-	var rules []object
+	var rules []wire.Object
 	set := false
 	for id := range n.ancestors {
-		p := b.orgPolicies.set[id][k.id]
+		p := st.orgPolicies.set[id][k.id]
 		if p == nil || p.spec == nil {
 			continue
 		}
@@ -90,39 +92,39 @@ func (b *Backend) effectiveRules(k *orgConstraint, n *node) []object {
 	case set:
 		return mergeRules(rules)
 	case k.deny:
-		return []object{{"denyAll": true}}
+		return []wire.Object{{"denyAll": true}}
 	default:
-		return []object{{"allowAll": true}}
+		return []wire.Object{{"allowAll": true}}
 	}
 }
 
 // mergeRules makes one decision of the rules of a list constraint: what any
 // denies is denied. How the real API writes the merged rules is not recorded.
-func mergeRules(rules []object) []object {
+func mergeRules(rules []wire.Object) []wire.Object {
 	var allowed, denied []any
 	allowAll := false
 	for _, r := range rules {
 		if r["denyAll"] == true {
-			return []object{{"denyAll": true}}
+			return []wire.Object{{"denyAll": true}}
 		}
 		allowAll = allowAll || r["allowAll"] == true
-		values, _ := r["values"].(object)
+		values, _ := r["values"].(wire.Object)
 		allowed = appendNew(allowed, values["allowedValues"])
 		denied = appendNew(denied, values["deniedValues"])
 	}
 	allowed = slices.DeleteFunc(allowed, func(v any) bool { return slices.Contains(denied, v) })
-	values := object{}
+	values := wire.Object{}
 	if len(allowed) > 0 && !allowAll {
 		values["allowedValues"] = allowed
 	}
 	if len(denied) > 0 {
 		values["deniedValues"] = denied
 	}
-	merged := []object{{"values": values}}
+	merged := []wire.Object{{"values": values}}
 	if allowAll {
-		merged = []object{{"allowAll": true}}
+		merged = []wire.Object{{"allowAll": true}}
 		if len(denied) > 0 {
-			merged = append(merged, object{"values": values})
+			merged = append(merged, wire.Object{"values": values})
 		}
 	}
 	return merged
@@ -139,13 +141,13 @@ func appendNew(to []any, values any) []any {
 }
 
 // orgNode finds the project, folder or organization of a name such as
-// "projects/web-prod". The backend is locked.
-func (b *Backend) orgNode(name string) *node {
+// "projects/web-prod".
+func (st *state) orgNode(name string) *node {
 	id, ok := strings.CutPrefix(name, "projects/")
 	if !ok {
-		return b.parentNode(name)
+		return st.parentNode(name)
 	}
-	if p := b.projects[id]; p != nil && !p.deleted {
+	if p := st.projects[id]; p != nil && !p.deleted {
 		return &p.node
 	}
 	return nil
@@ -154,25 +156,25 @@ func (b *Backend) orgNode(name string) *node {
 // orgResource returns the resource that the path begins with, and its name as
 // the path has it, if the caller has the permission on it. Answers name the
 // resource as it was asked for: the documentation has them name a project by
-// its number, the recordings by its id. The backend is locked.
-func (c *call) orgResource(permission string) (*node, string, error) {
+// its number, the recordings by its id.
+func (c *call) orgResource(st *state, permission string) (*node, string, error) {
 	kind := strings.Split(c.method.ID, ".")[1]
 	name := kind + "/" + c.params[0]
-	n := c.b.orgNode(name)
-	if n == nil || !c.may(permission, n) {
-		return nil, "", denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name)
+	n := st.orgNode(name)
+	if n == nil || !c.may(st, permission, n) {
+		return nil, "", wire.Denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name)
 	}
 	return n, name, nil
 }
 
 // orgPolicyOf is orgResource together with the constraint that params[1]
 // names.
-func (c *call) orgPolicyOf(permission string) (*node, string, *orgConstraint, error) {
-	n, name, err := c.orgResource(permission)
+func (c *call) orgPolicyOf(st *state, permission string) (*node, string, *orgConstraint, error) {
+	n, name, err := c.orgResource(st, permission)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	k := c.b.orgConstraintFor(n, c.params[1])
+	k := st.orgConstraintFor(n, c.params[1])
 	if k == nil {
 		return nil, "", nil, orgPolicyMissing()
 	}
@@ -183,25 +185,25 @@ func (c *call) orgPolicyOf(permission string) (*node, string, *orgConstraint, er
 // organization.
 func (n *node) resourceID() string { return strings.TrimPrefix(n.full, resourceManager) }
 
-func orgPolicyMissing() *statusError { return notFound("Requested entity was not found.") }
+func orgPolicyMissing() *wire.Error { return wire.NotFound("Requested entity was not found.") }
 
 func orgPolicyHandlers() map[string]handler {
 	handlers := map[string]handler{
-		"orgpolicy.organizations.customConstraints.create": (*call).createCustomConstraint,
-		"orgpolicy.organizations.customConstraints.get":    (*call).getCustomConstraint,
-		"orgpolicy.organizations.customConstraints.list":   (*call).listCustomConstraints,
-		"orgpolicy.organizations.customConstraints.patch":  (*call).patchCustomConstraint,
-		"orgpolicy.organizations.customConstraints.delete": (*call).deleteCustomConstraint,
+		"orgpolicy.organizations.customConstraints.create": writes((*call).createCustomConstraint),
+		"orgpolicy.organizations.customConstraints.get":    reads((*call).getCustomConstraint),
+		"orgpolicy.organizations.customConstraints.list":   reads((*call).listCustomConstraints),
+		"orgpolicy.organizations.customConstraints.patch":  writes((*call).patchCustomConstraint),
+		"orgpolicy.organizations.customConstraints.delete": writes((*call).deleteCustomConstraint),
 	}
 	for _, kind := range []string{"projects", "folders", "organizations"} {
 		prefix := "orgpolicy." + kind + "."
-		handlers[prefix+"constraints.list"] = (*call).listConstraints
-		handlers[prefix+"policies.create"] = (*call).createOrgPolicy
-		handlers[prefix+"policies.get"] = (*call).getOrgPolicy
-		handlers[prefix+"policies.getEffectivePolicy"] = (*call).getEffectiveOrgPolicy
-		handlers[prefix+"policies.list"] = (*call).listOrgPolicies
-		handlers[prefix+"policies.patch"] = (*call).patchOrgPolicy
-		handlers[prefix+"policies.delete"] = (*call).deleteOrgPolicy
+		handlers[prefix+"constraints.list"] = reads((*call).listConstraints)
+		handlers[prefix+"policies.create"] = writes((*call).createOrgPolicy)
+		handlers[prefix+"policies.get"] = reads((*call).getOrgPolicy)
+		handlers[prefix+"policies.getEffectivePolicy"] = reads((*call).getEffectiveOrgPolicy)
+		handlers[prefix+"policies.list"] = reads((*call).listOrgPolicies)
+		handlers[prefix+"policies.patch"] = writes((*call).patchOrgPolicy)
+		handlers[prefix+"policies.delete"] = writes((*call).deleteOrgPolicy)
 	}
 	return handlers
 }

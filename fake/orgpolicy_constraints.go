@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // orgConstraint is a constraint that policies can be set for.
@@ -63,8 +65,8 @@ var orgConstraints = sync.OnceValue(func() map[string]*orgConstraint {
 	return all
 })
 
-func (k *orgConstraint) json(resource string) object {
-	out := object{
+func (k *orgConstraint) json(resource string) wire.Object {
+	out := wire.Object{
 		"name": resource + "/constraints/" + k.id, "displayName": k.displayName, "description": k.description,
 		"constraintDefault": "ALLOW",
 	}
@@ -72,17 +74,16 @@ func (k *orgConstraint) json(resource string) object {
 		out["constraintDefault"] = "DENY"
 	}
 	if k.list {
-		out["listConstraint"] = object{}
+		out["listConstraint"] = wire.Object{}
 	} else {
-		out["booleanConstraint"] = object{}
+		out["booleanConstraint"] = wire.Object{}
 	}
 	return out
 }
 
 // orgConstraintFor returns the constraint of that id, built in or a custom one
-// of the organization that the resource is in; nil if there is none. The
-// backend is locked.
-func (b *Backend) orgConstraintFor(n *node, id string) *orgConstraint {
+// of the organization that the resource is in; nil if there is none.
+func (st *state) orgConstraintFor(n *node, id string) *orgConstraint {
 	if k := orgConstraints()[id]; k != nil {
 		return k
 	}
@@ -90,35 +91,33 @@ func (b *Backend) orgConstraintFor(n *node, id string) *orgConstraint {
 	for top.parent != nil {
 		top = top.parent
 	}
-	if b.orgPolicies.custom[top.resourceID()][id] == nil {
+	if st.orgPolicies.custom[top.resourceID()][id] == nil {
 		return nil
 	}
 	return &orgConstraint{id: id}
 }
 
 // listConstraints lists the built-in constraints.
-func (c *call) listConstraints() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	_, resource, err := c.orgResource("orgpolicy.constraints.list")
+func (c *call) listConstraints(st *state) ([]byte, error) {
+	_, resource, err := c.orgResource(st, "orgpolicy.constraints.list")
 	if err != nil {
 		return nil, err
 	}
 	all := orgConstraints()
-	return c.orgList("constraints", slices.Sorted(maps.Keys(all)), func(id string) object { return all[id].json(resource) })
+	return c.orgList("constraints", slices.Sorted(maps.Keys(all)), func(id string) wire.Object { return all[id].json(resource) })
 }
 
 // checkCustomConstraint holds a custom constraint against what the reference
 // asks for. Its condition is not compiled. The texts are the fake's own.
-func checkCustomConstraint(in object) error {
+func checkCustomConstraint(in wire.Object) error {
 	for _, field := range []string{"resourceTypes", "methodTypes", "condition", "actionType"} {
 		if in[field] == nil {
-			return invalid("A custom constraint needs %s.", field)
+			return wire.Invalid("A custom constraint needs %s.", field)
 		}
 	}
 	for field, most := range map[string]int{"condition": 1000, "displayName": 200, "description": 2000} {
-		if len([]rune(text(in, field))) > most {
-			return invalid("The %s of a custom constraint has at most %d characters.", field, most)
+		if len([]rune(wire.Text(in, field))) > most {
+			return wire.Invalid("The %s of a custom constraint has at most %d characters.", field, most)
 		}
 	}
 	return nil
@@ -133,112 +132,101 @@ func validCustomConstraintID(id string) bool {
 	})
 }
 
-func (c *call) createCustomConstraint() ([]byte, error) {
+func (c *call) createCustomConstraint(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, org, err := c.orgResource("orgpolicy.customConstraints.create")
+	n, org, err := c.orgResource(st, "orgpolicy.customConstraints.create")
 	if err != nil {
 		return nil, err
 	}
-	id, ok := strings.CutPrefix(text(in, "name"), org+"/customConstraints/")
+	id, ok := strings.CutPrefix(wire.Text(in, "name"), org+"/customConstraints/")
 	if !ok || !validCustomConstraintID(id) {
-		return nil, invalid("Invalid custom constraint name %q: it must be of the form %q.", text(in, "name"), org+"/customConstraints/custom.ID")
+		return nil, wire.Invalid("Invalid custom constraint name %q: it must be of the form %q.", wire.Text(in, "name"), org+"/customConstraints/custom.ID")
 	}
 	if err := checkCustomConstraint(in); err != nil {
 		return nil, err
 	}
-	s := &c.b.orgPolicies
+	s := &st.orgPolicies
 	if s.custom[n.resourceID()][id] != nil {
-		return nil, alreadyExists("Requested entity already exists")
+		return nil, wire.AlreadyExists("Requested entity already exists")
 	}
 	if s.custom == nil {
-		s.custom = make(map[string]map[string]object)
+		s.custom = make(map[string]map[string]wire.Object)
 	}
 	if s.custom[n.resourceID()] == nil {
-		s.custom[n.resourceID()] = make(map[string]object)
+		s.custom[n.resourceID()] = make(map[string]wire.Object)
 	}
-	return c.putCustomConstraint(n, id, in)
+	return c.putCustomConstraint(st, n, id, in)
 }
 
-func (c *call) putCustomConstraint(n *node, id string, in object) ([]byte, error) {
+func (c *call) putCustomConstraint(st *state, n *node, id string, in wire.Object) ([]byte, error) {
 	in["name"] = n.resourceID() + "/customConstraints/" + id
-	in["updateTime"] = timestamp(c.b.tick(c.now))
-	c.b.orgPolicies.custom[n.resourceID()][id] = in
-	return mustEncode(in), nil
+	in["updateTime"] = timestamp(st.tick(c.now))
+	st.orgPolicies.custom[n.resourceID()][id] = in
+	return wire.MustEncode(in), nil
 }
 
-// findCustomConstraint returns the custom constraint that the path names. The
-// backend is locked.
-func (c *call) findCustomConstraint(verb string) (*node, object, error) {
-	n, _, err := c.orgResource("orgpolicy.customConstraints." + verb)
+// findCustomConstraint returns the custom constraint that the path names.
+func (c *call) findCustomConstraint(st *state, verb string) (*node, wire.Object, error) {
+	n, _, err := c.orgResource(st, "orgpolicy.customConstraints."+verb)
 	if err != nil {
 		return nil, nil, err
 	}
-	k := c.b.orgPolicies.custom[n.resourceID()][c.params[1]]
+	k := st.orgPolicies.custom[n.resourceID()][c.params[1]]
 	if k == nil {
 		return nil, nil, orgPolicyMissing()
 	}
 	return n, k, nil
 }
 
-func (c *call) getCustomConstraint() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	_, k, err := c.findCustomConstraint("get")
+func (c *call) getCustomConstraint(st *state) ([]byte, error) {
+	_, k, err := c.findCustomConstraint(st, "get")
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(k), nil
+	return wire.MustEncode(k), nil
 }
 
-func (c *call) listCustomConstraints() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, _, err := c.orgResource("orgpolicy.customConstraints.list")
+func (c *call) listCustomConstraints(st *state) ([]byte, error) {
+	n, _, err := c.orgResource(st, "orgpolicy.customConstraints.list")
 	if err != nil {
 		return nil, err
 	}
-	custom := c.b.orgPolicies.custom[n.resourceID()]
-	return c.orgList("customConstraints", slices.Sorted(maps.Keys(custom)), func(id string) object { return custom[id] })
+	custom := st.orgPolicies.custom[n.resourceID()]
+	return c.orgList("customConstraints", slices.Sorted(maps.Keys(custom)), func(id string) wire.Object { return custom[id] })
 }
 
 // patchCustomConstraint overwrites all fields; it has no mask.
-func (c *call) patchCustomConstraint() ([]byte, error) {
+func (c *call) patchCustomConstraint(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, k, err := c.findCustomConstraint("update")
+	n, k, err := c.findCustomConstraint(st, "update")
 	if err != nil {
 		return nil, err
 	}
-	if name := text(in, "name"); name != "" && name != text(k, "name") {
-		return nil, invalid("The custom constraint's name %q is not that of the request, %q.", name, text(k, "name"))
+	if name := wire.Text(in, "name"); name != "" && name != wire.Text(k, "name") {
+		return nil, wire.Invalid("The custom constraint's name %q is not that of the request, %q.", name, wire.Text(k, "name"))
 	}
 	if err := checkCustomConstraint(in); err != nil {
 		return nil, err
 	}
-	if !equal(in["resourceTypes"], k["resourceTypes"]) {
-		return nil, invalid("The resource types of a custom constraint can't be changed.")
+	if !wire.Equal(in["resourceTypes"], k["resourceTypes"]) {
+		return nil, wire.Invalid("The resource types of a custom constraint can't be changed.")
 	}
-	return c.putCustomConstraint(n, c.params[1], in)
+	return c.putCustomConstraint(st, n, c.params[1], in)
 }
 
 // deleteCustomConstraint leaves policies for the constraint where they are;
 // only lists still show them.
-func (c *call) deleteCustomConstraint() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, _, err := c.findCustomConstraint("delete")
+func (c *call) deleteCustomConstraint(st *state) ([]byte, error) {
+	n, _, err := c.findCustomConstraint(st, "delete")
 	if err != nil {
 		return nil, err
 	}
-	delete(c.b.orgPolicies.custom[n.resourceID()], c.params[1])
+	delete(st.orgPolicies.custom[n.resourceID()], c.params[1])
 	return []byte("{}"), nil
 }

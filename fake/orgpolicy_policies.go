@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/api/orgpolicy/v2"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -25,30 +26,30 @@ const orgPolicySchema = "GoogleCloudOrgpolicyV2Policy"
 //
 // Only iam.disableCrossProjectServiceAccountUsage has an effect in the fake.
 func (b *Backend) SetOrgPolicy(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.seedOrgPolicy(p); err != nil {
-		panic(fmt.Sprintf("fake: SetOrgPolicy %q: %v", p.Name, err))
-	}
+	b.write(time.Now(), func(st *state) {
+		if err := st.seedOrgPolicy(p); err != nil {
+			panic(fmt.Sprintf("fake: SetOrgPolicy %q: %v", p.Name, err))
+		}
+	})
 }
 
-func (b *Backend) seedOrgPolicy(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) error {
+func (st *state) seedOrgPolicy(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) error {
 	parent, id, _ := strings.Cut(p.Name, "/policies/")
-	n := b.orgNode(parent)
+	n := st.orgNode(parent)
 	if n == nil {
 		return fmt.Errorf(`there is no %q; Name is of the form "projects/P/policies/%s"`, parent, crossProjectConstraint)
 	}
-	k := b.orgConstraintFor(n, id)
+	k := st.orgConstraintFor(n, id)
 	if k == nil {
 		return fmt.Errorf("the fake knows no constraint %q", id)
 	}
-	in := mustDecode(mustEncode(p))
-	if err := (checker{discovery.All()["orgpolicy:v2"].Schemas}).normalize(orgPolicySchema, in, ""); err != nil {
+	in := wire.MustDecode(wire.MustEncode(p))
+	if err := (wire.Checker{Schemas: discovery.All()["orgpolicy:v2"].Schemas}).Normalize(orgPolicySchema, in, ""); err != nil {
 		return err
 	}
 	if !k.list {
 		for _, field := range orgSpecFields {
-			spec, _ := in[field].(object)
+			spec, _ := in[field].(wire.Object)
 			for _, rule := range rulesOf(spec) {
 				if len(rule) == 0 {
 					rule["enforce"] = false
@@ -57,10 +58,10 @@ func (b *Backend) seedOrgPolicy(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) error
 		}
 	}
 	next := &orgPolicy{}
-	if err := next.put(k, in, orgSpecFields, b.tick(time.Now())); err != nil {
+	if err := next.put(k, in, orgSpecFields, st.tick(time.Now())); err != nil {
 		return err
 	}
-	b.orgPolicies.put(n.resourceID(), k.id, next)
+	st.orgPolicies.put(n.resourceID(), k.id, next)
 	return nil
 }
 
@@ -77,7 +78,7 @@ func (s *orgPolicyState) put(resource, constraint string, p *orgPolicy) {
 // orgSpecFields are the fields of a policy that a client sets.
 var orgSpecFields = []string{"spec", "dryRunSpec"}
 
-func (p *orgPolicy) field(name string) *object {
+func (p *orgPolicy) field(name string) *wire.Object {
 	if name == "spec" {
 		return &p.spec
 	}
@@ -85,24 +86,24 @@ func (p *orgPolicy) field(name string) *object {
 }
 
 // put takes fields over from a client's policy, as of a time.
-func (p *orgPolicy) put(k *orgConstraint, in object, fields []string, at time.Time) error {
+func (p *orgPolicy) put(k *orgConstraint, in wire.Object, fields []string, at time.Time) error {
 	if in["alternate"] != nil {
-		return invalid("Policy.alternate is deprecated and not implemented by the fake.")
+		return wire.Invalid("Policy.alternate is deprecated and not implemented by the fake.")
 	}
 	p.etag = orgPolicyEtag(at)
 	for _, name := range fields {
-		spec, _ := in[name].(object)
+		spec, _ := in[name].(wire.Object)
 		if spec != nil {
 			if err := checkOrgSpec(k, spec); err != nil {
 				return err
 			}
-			spec = clone(spec)
+			spec = wire.Clone(spec)
 			spec["etag"], spec["updateTime"] = p.etag, timestamp(at)
 		}
 		*p.field(name) = spec
 	}
 	if p.spec == nil && p.dryRun == nil {
-		return invalid("A policy needs a spec or a dry_run_spec.")
+		return wire.Invalid("A policy needs a spec or a dry_run_spec.")
 	}
 	return nil
 }
@@ -117,19 +118,19 @@ func orgPolicyEtag(at time.Time) string {
 
 // checkOrgSpec holds a spec against what the descriptions of PolicySpec and
 // PolicyRule ask for. The texts are the fake's own.
-func checkOrgSpec(k *orgConstraint, spec object) error {
+func checkOrgSpec(k *orgConstraint, spec wire.Object) error {
 	rules, inherits := rulesOf(spec), spec["inheritFromParent"] == true
 	switch {
 	case spec["reset"] == true && (len(rules) > 0 || inherits):
-		return invalid("A policy that resets a constraint must have no rules and must not inherit from the parent.")
+		return wire.Invalid("A policy that resets a constraint must have no rules and must not inherit from the parent.")
 	case spec["reset"] == true:
 		return nil
 	case !k.list && inherits:
-		return invalid("inherit_from_parent can be set only in policies for list constraints, which constraints/%s is not.", k.id)
+		return wire.Invalid("inherit_from_parent can be set only in policies for list constraints, which constraints/%s is not.", k.id)
 	case !k.list && len(rules) != 1:
-		return invalid("A policy for the boolean constraint constraints/%s must have exactly one rule without a condition.", k.id)
+		return wire.Invalid("A policy for the boolean constraint constraints/%s must have exactly one rule without a condition.", k.id)
 	case len(rules) == 0 && !inherits:
-		return invalid("A policy must have rules, reset the constraint or inherit from the parent.")
+		return wire.Invalid("A policy must have rules, reset the constraint or inherit from the parent.")
 	}
 	for _, rule := range rules {
 		if err := checkOrgRule(k, rule); err != nil {
@@ -139,7 +140,7 @@ func checkOrgSpec(k *orgConstraint, spec object) error {
 	return nil
 }
 
-func checkOrgRule(k *orgConstraint, rule object) error {
+func checkOrgRule(k *orgConstraint, rule wire.Object) error {
 	var kinds []string
 	for _, kind := range []string{"values", "allowAll", "denyAll", "enforce"} {
 		if rule[kind] != nil {
@@ -148,21 +149,21 @@ func checkOrgRule(k *orgConstraint, rule object) error {
 	}
 	switch {
 	case rule["condition"] != nil:
-		return invalid("Conditions of organization policies are on tags, which the fake does not evaluate: a rule with a condition is refused.")
+		return wire.Invalid("Conditions of organization policies are on tags, which the fake does not evaluate: a rule with a condition is refused.")
 	case rule["parameters"] != nil:
-		return invalid("Only rules for managed constraints have parameters, and constraints/%s is none.", k.id)
+		return wire.Invalid("Only rules for managed constraints have parameters, and constraints/%s is none.", k.id)
 	case len(kinds) != 1:
-		return invalid("A policy rule must have exactly one of values, allow_all, deny_all and enforce.")
+		return wire.Invalid("A policy rule must have exactly one of values, allow_all, deny_all and enforce.")
 	case k.list && kinds[0] == "enforce":
-		return invalid("enforce can be set only in policies for boolean constraints, which constraints/%s is not.", k.id)
+		return wire.Invalid("enforce can be set only in policies for boolean constraints, which constraints/%s is not.", k.id)
 	case !k.list && kinds[0] != "enforce":
-		return invalid("A policy for the boolean constraint constraints/%s can't have %s.", k.id, kinds[0])
+		return wire.Invalid("A policy for the boolean constraint constraints/%s can't have %s.", k.id, kinds[0])
 	}
 	return nil
 }
 
-func (p *orgPolicy) json(resource, constraint string) object {
-	out := object{"name": resource + "/policies/" + constraint, "etag": p.etag}
+func (p *orgPolicy) json(resource, constraint string) wire.Object {
+	out := wire.Object{"name": resource + "/policies/" + constraint, "etag": p.etag}
 	for _, name := range orgSpecFields {
 		if spec := *p.field(name); spec != nil {
 			out[name] = spec
@@ -171,89 +172,81 @@ func (p *orgPolicy) json(resource, constraint string) object {
 	return out
 }
 
-func (c *call) createOrgPolicy() ([]byte, error) {
+func (c *call) createOrgPolicy(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, resource, err := c.orgResource("orgpolicy.policies.create")
+	n, resource, err := c.orgResource(st, "orgpolicy.policies.create")
 	if err != nil {
 		return nil, err
 	}
-	parent, id, _ := strings.Cut(text(in, "name"), "/policies/")
-	if c.b.orgNode(parent) != n {
-		return nil, invalid("Invalid policy name %q: it must be of the form %q.", text(in, "name"), resource+"/policies/CONSTRAINT")
+	parent, id, _ := strings.Cut(wire.Text(in, "name"), "/policies/")
+	if st.orgNode(parent) != n {
+		return nil, wire.Invalid("Invalid policy name %q: it must be of the form %q.", wire.Text(in, "name"), resource+"/policies/CONSTRAINT")
 	}
-	k := c.b.orgConstraintFor(n, id)
+	k := st.orgConstraintFor(n, id)
 	if k == nil {
 		return nil, orgPolicyMissing()
 	}
-	if c.b.orgPolicies.set[n.resourceID()][id] != nil {
-		return nil, alreadyExists("Requested entity already exists")
+	if st.orgPolicies.set[n.resourceID()][id] != nil {
+		return nil, wire.AlreadyExists("Requested entity already exists")
 	}
 	p := &orgPolicy{}
-	if err := p.put(k, in, orgSpecFields, c.b.tick(c.now)); err != nil {
+	if err := p.put(k, in, orgSpecFields, st.tick(c.now)); err != nil {
 		return nil, err
 	}
-	c.b.orgPolicies.put(n.resourceID(), id, p)
-	return mustEncode(p.json(resource, id)), nil
+	st.orgPolicies.put(n.resourceID(), id, p)
+	return wire.MustEncode(p.json(resource, id)), nil
 }
 
 // getOrgPolicy needs orgpolicy.policy.get, the one read permission that
 // predefined roles have and that refusals name; the generated reference says
 // orgpolicy.policies.get, which IAM does not list.
-func (c *call) getOrgPolicy() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, resource, k, err := c.orgPolicyOf("orgpolicy.policy.get")
+func (c *call) getOrgPolicy(st *state) ([]byte, error) {
+	n, resource, k, err := c.orgPolicyOf(st, "orgpolicy.policy.get")
 	if err != nil {
 		return nil, err
 	}
-	p := c.b.orgPolicies.set[n.resourceID()][k.id]
+	p := st.orgPolicies.set[n.resourceID()][k.id]
 	if p == nil {
 		return nil, orgPolicyMissing()
 	}
-	return mustEncode(p.json(resource, k.id)), nil
+	return wire.MustEncode(p.json(resource, k.id)), nil
 }
 
 // getEffectiveOrgPolicy answers whether or not a policy is set. For a
 // constraint that does not exist, which is not documented, it answers as the
 // other methods do.
-func (c *call) getEffectiveOrgPolicy() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, resource, k, err := c.orgPolicyOf("orgpolicy.policy.get")
+func (c *call) getEffectiveOrgPolicy(st *state) ([]byte, error) {
+	n, resource, k, err := c.orgPolicyOf(st, "orgpolicy.policy.get")
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(object{
+	return wire.MustEncode(wire.Object{
 		"name": resource + "/policies/" + k.id,
-		"spec": object{"rules": c.b.effectiveRules(k, n)},
+		"spec": wire.Object{"rules": st.effectiveRules(k, n)},
 	}), nil
 }
 
-func (c *call) listOrgPolicies() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, resource, err := c.orgResource("orgpolicy.policies.list")
+func (c *call) listOrgPolicies(st *state) ([]byte, error) {
+	n, resource, err := c.orgResource(st, "orgpolicy.policies.list")
 	if err != nil {
 		return nil, err
 	}
-	set := c.b.orgPolicies.set[n.resourceID()]
-	return c.orgList("policies", slices.Sorted(maps.Keys(set)), func(id string) object { return set[id].json(resource, id) })
+	set := st.orgPolicies.set[n.resourceID()]
+	return c.orgList("policies", slices.Sorted(maps.Keys(set)), func(id string) wire.Object { return set[id].json(resource, id) })
 }
 
 // orgList answers a listing. The real API does not page yet, and says that it
 // may: the fake does where it is asked to.
-func (c *call) orgList(field string, ids []string, item func(id string) object) ([]byte, error) {
+func (c *call) orgList(field string, ids []string, item func(id string) wire.Object) ([]byte, error) {
 	page, next, err := c.page(ids, 1000, 1000)
 	if err != nil {
 		return nil, err
 	}
-	out := object{}
-	var items []object
+	out := wire.Object{}
+	var items []wire.Object
 	for _, id := range page {
 		items = append(items, item(id))
 	}
@@ -263,10 +256,10 @@ func (c *call) orgList(field string, ids []string, item func(id string) object) 
 	if next != "" {
 		out["nextPageToken"] = next
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
-func (c *call) patchOrgPolicy() ([]byte, error) {
+func (c *call) patchOrgPolicy(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
@@ -275,41 +268,39 @@ func (c *call) patchOrgPolicy() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, resource, k, err := c.orgPolicyOf("orgpolicy.policies.update")
+	n, resource, k, err := c.orgPolicyOf(st, "orgpolicy.policies.update")
 	if err != nil {
 		return nil, err
 	}
-	p := c.b.orgPolicies.set[n.resourceID()][k.id]
+	p := st.orgPolicies.set[n.resourceID()][k.id]
 	if p == nil {
 		return nil, orgPolicyMissing()
 	}
-	if name := text(in, "name"); name != "" {
+	if name := wire.Text(in, "name"); name != "" {
 		parent, id, _ := strings.Cut(name, "/policies/")
-		if c.b.orgNode(parent) != n || id != k.id {
-			return nil, invalid("The policy's name %q is not that of the request, %q.", name, resource+"/policies/"+k.id)
+		if st.orgNode(parent) != n || id != k.id {
+			return nil, wire.Invalid("The policy's name %q is not that of the request, %q.", name, resource+"/policies/"+k.id)
 		}
 	}
-	stale := !sameOrgEtag(text(in, "etag"), p.etag)
+	stale := !sameOrgEtag(wire.Text(in, "etag"), p.etag)
 	for _, name := range fields {
-		stale = stale || !sameOrgEtag(text(in, name, "etag"), text(*p.field(name), "etag"))
+		stale = stale || !sameOrgEtag(wire.Text(in, name, "etag"), wire.Text(*p.field(name), "etag"))
 	}
 	if stale {
 		return nil, orgPolicyConflict()
 	}
 	next := *p
-	if err := next.put(k, in, fields, c.b.tick(c.now)); err != nil {
+	if err := next.put(k, in, fields, st.tick(c.now)); err != nil {
 		return nil, err
 	}
-	c.b.orgPolicies.put(n.resourceID(), k.id, &next)
-	return mustEncode(next.json(resource, k.id)), nil
+	st.orgPolicies.put(n.resourceID(), k.id, &next)
+	return wire.MustEncode(next.json(resource, k.id)), nil
 }
 
 // orgPolicyMask reads which specs a patch is about: all of the policy unless
 // the mask says otherwise. Its paths may begin with "policy".
 func orgPolicyMask(mask string) ([]string, error) {
-	paths := parseMask(mask)
+	paths := wire.ParseMask(mask)
 	if paths == nil {
 		return orgSpecFields, nil
 	}
@@ -320,7 +311,7 @@ func orgPolicyMask(mask string) ([]string, error) {
 		case name == "*":
 			return orgSpecFields, nil
 		case !slices.Contains(orgSpecFields, name):
-			return nil, invalid("Invalid update mask path: %q; it must be one of policy.spec, policy.dry_run_spec and *.", strings.Join(path, "."))
+			return nil, wire.Invalid("Invalid update mask path: %q; it must be one of policy.spec, policy.dry_run_spec and *.", strings.Join(path, "."))
 		case !slices.Contains(fields, name):
 			fields = append(fields, name)
 		}
@@ -342,18 +333,16 @@ func sameOrgEtag(given, current string) bool {
 }
 
 // orgPolicyConflict is documented to be ABORTED; its text is the fake's own.
-func orgPolicyConflict() *statusError {
-	return aborted("The etag does not match that of the policy, which has been changed since. Please retry the whole read-modify-write.")
+func orgPolicyConflict() *wire.Error {
+	return wire.Aborted("The etag does not match that of the policy, which has been changed since. Please retry the whole read-modify-write.")
 }
 
-func (c *call) deleteOrgPolicy() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, _, k, err := c.orgPolicyOf("orgpolicy.policies.delete")
+func (c *call) deleteOrgPolicy(st *state) ([]byte, error) {
+	n, _, k, err := c.orgPolicyOf(st, "orgpolicy.policies.delete")
 	if err != nil {
 		return nil, err
 	}
-	set := c.b.orgPolicies.set[n.resourceID()]
+	set := st.orgPolicies.set[n.resourceID()]
 	p := set[k.id]
 	if p == nil {
 		return nil, orgPolicyMissing()

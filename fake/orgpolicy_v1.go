@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Organization policies as Resource Manager v1 has them, over the policies of
@@ -15,28 +17,28 @@ func orgPolicyV1Handlers() map[string]handler {
 	handlers := make(map[string]handler)
 	for _, kind := range []string{"projects", "folders", "organizations"} {
 		prefix := "cloudresourcemanager." + kind + "."
-		handlers[prefix+"getOrgPolicy"] = (*call).getOrgPolicyV1
-		handlers[prefix+"getEffectiveOrgPolicy"] = (*call).getEffectiveOrgPolicyV1
-		handlers[prefix+"setOrgPolicy"] = (*call).setOrgPolicyV1
-		handlers[prefix+"clearOrgPolicy"] = (*call).clearOrgPolicyV1
-		handlers[prefix+"listOrgPolicies"] = (*call).listOrgPoliciesV1
-		handlers[prefix+"listAvailableOrgPolicyConstraints"] = (*call).listConstraintsV1
+		handlers[prefix+"getOrgPolicy"] = reads((*call).getOrgPolicyV1)
+		handlers[prefix+"getEffectiveOrgPolicy"] = reads((*call).getEffectiveOrgPolicyV1)
+		handlers[prefix+"setOrgPolicy"] = writes((*call).setOrgPolicyV1)
+		handlers[prefix+"clearOrgPolicy"] = writes((*call).clearOrgPolicyV1)
+		handlers[prefix+"listOrgPolicies"] = reads((*call).listOrgPoliciesV1)
+		handlers[prefix+"listAvailableOrgPolicyConstraints"] = reads((*call).listConstraintsV1)
 	}
 	return handlers
 }
 
 // orgPolicyV1Of returns the resource that the path names and the constraint
-// that the body names, if the caller has the permission. The backend is locked.
-func (c *call) orgPolicyV1Of(permission, constraint string) (*node, *orgConstraint, error) {
-	n, _, err := c.orgResource(permission)
+// that the body names, if the caller has the permission.
+func (c *call) orgPolicyV1Of(st *state, permission, constraint string) (*node, *orgConstraint, error) {
+	n, _, err := c.orgResource(st, permission)
 	if err != nil {
 		return nil, nil, err
 	}
 	id, ok := strings.CutPrefix(constraint, "constraints/")
 	if !ok {
-		return nil, nil, invalid("Invalid constraint %q: it must be of the form \"constraints/%s\".", constraint, crossProjectConstraint)
+		return nil, nil, wire.Invalid("Invalid constraint %q: it must be of the form \"constraints/%s\".", constraint, crossProjectConstraint)
 	}
-	k := c.b.orgConstraintFor(n, id)
+	k := st.orgConstraintFor(n, id)
 	if k == nil {
 		return nil, nil, orgPolicyMissing()
 	}
@@ -49,22 +51,22 @@ const unsetEtag = "BwA="
 
 // policyV1 is a policy as version 1 writes it. Of several rules of a list
 // constraint it says what all together allow and deny.
-func (k *orgConstraint) policyV1(spec object) object {
-	out := object{"constraint": "constraints/" + k.id}
+func (k *orgConstraint) policyV1(spec wire.Object) wire.Object {
+	out := wire.Object{"constraint": "constraints/" + k.id}
 	rules := rulesOf(spec)
 	switch {
 	case spec["reset"] == true:
-		out["restoreDefault"] = object{}
+		out["restoreDefault"] = wire.Object{}
 		return out
 	case !k.list:
-		boolean := object{}
-		if slices.ContainsFunc(rules, func(r object) bool { return r["enforce"] == true }) {
+		boolean := wire.Object{}
+		if slices.ContainsFunc(rules, func(r wire.Object) bool { return r["enforce"] == true }) {
 			boolean["enforced"] = true
 		}
 		out["booleanPolicy"] = boolean
 		return out
 	}
-	list := object{}
+	list := wire.Object{}
 	if spec["inheritFromParent"] == true {
 		list["inheritFromParent"] = true
 	}
@@ -75,7 +77,7 @@ func (k *orgConstraint) policyV1(spec object) object {
 		case rule["allowAll"] == true:
 			list["allValues"] = "ALLOW"
 		}
-		values, _ := rule["values"].(object)
+		values, _ := rule["values"].(wire.Object)
 		maps.Copy(list, values)
 	}
 	out["listPolicy"] = list
@@ -83,7 +85,7 @@ func (k *orgConstraint) policyV1(spec object) object {
 }
 
 // specV1 is the spec that a policy of version 1 stands for.
-func (k *orgConstraint) specV1(policy object) (object, error) {
+func (k *orgConstraint) specV1(policy wire.Object) (wire.Object, error) {
 	var kinds []string
 	for _, kind := range []string{"booleanPolicy", "listPolicy", "restoreDefault"} {
 		if policy[kind] != nil {
@@ -91,23 +93,23 @@ func (k *orgConstraint) specV1(policy object) (object, error) {
 		}
 	}
 	if len(kinds) != 1 {
-		return nil, invalid("A policy must have exactly one of boolean_policy, list_policy and restore_default.")
+		return nil, wire.Invalid("A policy must have exactly one of boolean_policy, list_policy and restore_default.")
 	}
 	if k.list && kinds[0] == "booleanPolicy" || !k.list && kinds[0] == "listPolicy" {
-		return nil, invalid("constraints/%s can't have a %s.", k.id, kinds[0])
+		return nil, wire.Invalid("constraints/%s can't have a %s.", k.id, kinds[0])
 	}
 	switch kinds[0] {
 	case "restoreDefault":
-		return object{"reset": true}, nil
+		return wire.Object{"reset": true}, nil
 	case "booleanPolicy":
-		return object{"rules": []any{object{"enforce": lookup(policy, "booleanPolicy", "enforced") == true}}}, nil
+		return wire.Object{"rules": []any{wire.Object{"enforce": wire.Lookup(policy, "booleanPolicy", "enforced") == true}}}, nil
 	}
-	list, _ := policy["listPolicy"].(object)
-	spec := object{}
+	list, _ := policy["listPolicy"].(wire.Object)
+	spec := wire.Object{}
 	if list["inheritFromParent"] == true {
 		spec["inheritFromParent"] = true
 	}
-	values := object{}
+	values := wire.Object{}
 	for _, field := range []string{"allowedValues", "deniedValues"} {
 		if v := list[field]; v != nil {
 			values[field] = v
@@ -116,12 +118,12 @@ func (k *orgConstraint) specV1(policy object) (object, error) {
 	var rules []any
 	switch list["allValues"] {
 	case "ALLOW":
-		rules = append(rules, object{"allowAll": true})
+		rules = append(rules, wire.Object{"allowAll": true})
 	case "DENY":
-		rules = append(rules, object{"denyAll": true})
+		rules = append(rules, wire.Object{"denyAll": true})
 	}
 	if len(values) > 0 {
-		rules = append(rules, object{"values": values})
+		rules = append(rules, wire.Object{"values": values})
 	}
 	if rules != nil {
 		spec["rules"] = rules
@@ -129,60 +131,56 @@ func (k *orgConstraint) specV1(policy object) (object, error) {
 	return spec, nil
 }
 
-func (k *orgConstraint) storedV1(p *orgPolicy) object {
+func (k *orgConstraint) storedV1(p *orgPolicy) wire.Object {
 	if p == nil || p.spec == nil {
-		return object{"constraint": "constraints/" + k.id, "etag": unsetEtag}
+		return wire.Object{"constraint": "constraints/" + k.id, "etag": unsetEtag}
 	}
 	out := k.policyV1(p.spec)
 	out["etag"], out["updateTime"] = p.etag, p.spec["updateTime"]
 	return out
 }
 
-func (c *call) getOrgPolicyV1() ([]byte, error) {
-	return c.readOrgPolicyV1(func(n *node, k *orgConstraint) object {
-		return k.storedV1(c.b.orgPolicies.set[n.resourceID()][k.id])
+func (c *call) getOrgPolicyV1(st *state) ([]byte, error) {
+	return c.readOrgPolicyV1(st, func(n *node, k *orgConstraint) wire.Object {
+		return k.storedV1(st.orgPolicies.set[n.resourceID()][k.id])
 	})
 }
 
-func (c *call) getEffectiveOrgPolicyV1() ([]byte, error) {
-	return c.readOrgPolicyV1(func(n *node, k *orgConstraint) object {
+func (c *call) getEffectiveOrgPolicyV1(st *state) ([]byte, error) {
+	return c.readOrgPolicyV1(st, func(n *node, k *orgConstraint) wire.Object {
 		rules := []any{}
-		for _, rule := range c.b.effectiveRules(k, n) {
+		for _, rule := range st.effectiveRules(k, n) {
 			rules = append(rules, rule)
 		}
-		return k.policyV1(object{"rules": rules})
+		return k.policyV1(wire.Object{"rules": rules})
 	})
 }
 
 // readOrgPolicyV1 answers what is read of the constraint that the body names.
-func (c *call) readOrgPolicyV1(read func(*node, *orgConstraint) object) ([]byte, error) {
+func (c *call) readOrgPolicyV1(st *state, read func(*node, *orgConstraint) wire.Object) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.get", text(in, "constraint"))
+	n, k, err := c.orgPolicyV1Of(st, "orgpolicy.policy.get", wire.Text(in, "constraint"))
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(read(n, k)), nil
+	return wire.MustEncode(read(n, k)), nil
 }
 
-func (c *call) setOrgPolicyV1() ([]byte, error) {
+func (c *call) setOrgPolicyV1(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	policy, _ := in["policy"].(object)
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.set", text(policy, "constraint"))
+	policy, _ := in["policy"].(wire.Object)
+	n, k, err := c.orgPolicyV1Of(st, "orgpolicy.policy.set", wire.Text(policy, "constraint"))
 	if err != nil {
 		return nil, err
 	}
-	current := c.b.orgPolicies.set[n.resourceID()][k.id]
-	if !sameOrgEtag(text(policy, "etag"), text(k.storedV1(current), "etag")) {
+	current := st.orgPolicies.set[n.resourceID()][k.id]
+	if !sameOrgEtag(wire.Text(policy, "etag"), wire.Text(k.storedV1(current), "etag")) {
 		return nil, orgPolicyConflict()
 	}
 	spec, err := k.specV1(policy)
@@ -193,33 +191,31 @@ func (c *call) setOrgPolicyV1() ([]byte, error) {
 	if current != nil {
 		next.dryRun = current.dryRun // of which version 1 does not know
 	}
-	if err := next.put(k, object{"spec": spec}, []string{"spec"}, c.b.tick(c.now)); err != nil {
+	if err := next.put(k, wire.Object{"spec": spec}, []string{"spec"}, st.tick(c.now)); err != nil {
 		return nil, err
 	}
-	c.b.orgPolicies.put(n.resourceID(), k.id, next)
-	return mustEncode(k.storedV1(next)), nil
+	st.orgPolicies.put(n.resourceID(), k.id, next)
+	return wire.MustEncode(k.storedV1(next)), nil
 }
 
-func (c *call) clearOrgPolicyV1() ([]byte, error) {
+func (c *call) clearOrgPolicyV1(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, k, err := c.orgPolicyV1Of("orgpolicy.policy.set", text(in, "constraint"))
+	n, k, err := c.orgPolicyV1Of(st, "orgpolicy.policy.set", wire.Text(in, "constraint"))
 	if err != nil {
 		return nil, err
 	}
-	set := c.b.orgPolicies.set[n.resourceID()]
+	set := st.orgPolicies.set[n.resourceID()]
 	p := set[k.id]
-	if !sameOrgEtag(text(in, "etag"), text(k.storedV1(p), "etag")) {
+	if !sameOrgEtag(wire.Text(in, "etag"), wire.Text(k.storedV1(p), "etag")) {
 		return nil, orgPolicyConflict()
 	}
 	switch {
 	case p == nil:
 	case p.dryRun != nil:
-		next := &orgPolicy{etag: orgPolicyEtag(c.b.tick(c.now)), dryRun: p.dryRun}
+		next := &orgPolicy{etag: orgPolicyEtag(st.tick(c.now)), dryRun: p.dryRun}
 		set[k.id] = next
 	default:
 		delete(set, k.id)
@@ -236,41 +232,37 @@ func (c *call) pageInBody() error {
 	if size := in["pageSize"]; size != nil {
 		c.query.Set("pageSize", fmt.Sprint(size))
 	}
-	c.query.Set("pageToken", text(in, "pageToken"))
+	c.query.Set("pageToken", wire.Text(in, "pageToken"))
 	return nil
 }
 
-func (c *call) listOrgPoliciesV1() ([]byte, error) {
+func (c *call) listOrgPoliciesV1(st *state) ([]byte, error) {
 	if err := c.pageInBody(); err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, _, err := c.orgResource("orgpolicy.policies.list")
+	n, _, err := c.orgResource(st, "orgpolicy.policies.list")
 	if err != nil {
 		return nil, err
 	}
-	set := c.b.orgPolicies.set[n.resourceID()]
+	set := st.orgPolicies.set[n.resourceID()]
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(set)) {
 		if set[id].spec != nil {
 			ids = append(ids, id)
 		}
 	}
-	return c.orgList("policies", ids, func(id string) object { return c.b.orgConstraintFor(n, id).storedV1(set[id]) })
+	return c.orgList("policies", ids, func(id string) wire.Object { return st.orgConstraintFor(n, id).storedV1(set[id]) })
 }
 
-func (c *call) listConstraintsV1() ([]byte, error) {
+func (c *call) listConstraintsV1(st *state) ([]byte, error) {
 	if err := c.pageInBody(); err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	if _, _, err := c.orgResource("orgpolicy.constraints.list"); err != nil {
+	if _, _, err := c.orgResource(st, "orgpolicy.constraints.list"); err != nil {
 		return nil, err
 	}
 	all := orgConstraints()
-	return c.orgList("constraints", slices.Sorted(maps.Keys(all)), func(id string) object {
+	return c.orgList("constraints", slices.Sorted(maps.Keys(all)), func(id string) wire.Object {
 		out := all[id].json("")
 		out["name"] = "constraints/" + id
 		return out

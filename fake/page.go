@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"sort"
 	"strconv"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // page cuts what pageSize and pageToken ask for out of sorted ids. A token
@@ -14,7 +16,7 @@ func (c *call) page(ids []string, usual, most int) (page []string, next string, 
 	if s := c.query.Get("pageSize"); s != "" {
 		n, err := strconv.ParseInt(s, 10, 32)
 		if err != nil || n < 0 {
-			return nil, "", invalid("Invalid value at 'page_size' (TYPE_INT32), %q", s)
+			return nil, "", wire.Invalid("Invalid value at 'page_size' (TYPE_INT32), %q", s)
 		}
 		if n > 0 {
 			size = min(int(n), most)
@@ -24,7 +26,7 @@ func (c *call) page(ids []string, usual, most int) (page []string, next string, 
 	if token := c.query.Get("pageToken"); token != "" {
 		last, err := base64.RawURLEncoding.DecodeString(token)
 		if err != nil || len(last) == 0 {
-			return nil, "", invalid("The page token is invalid.")
+			return nil, "", wire.Invalid("The page token is invalid.")
 		}
 		start = sort.Search(len(ids), func(i int) bool { return ids[i] > string(last) })
 	}

@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
@@ -85,35 +86,35 @@ func (p *policyState) json(version int64) *iam.Policy {
 // https://cloud.google.com/iam/docs/allow-policies#versions
 func conditionalRole(b *iam.Binding) string {
 	h := fnv.New128a()
-	_, _ = h.Write(mustEncode(b.Condition))
+	_, _ = h.Write(wire.MustEncode(b.Condition))
 	return fmt.Sprintf("%s%s%x", b.Role, conditionMark, h.Sum(nil)[:10])
 }
 
 const conditionMark = "_withcond_"
 
 // setPolicy replaces those fields of a node's policy that the mask names, all
-// of them without one, or says why the API refuses it. The backend is locked.
-func (b *Backend) setPolicy(n *node, in *iam.Policy, mask [][]string, now time.Time) error {
+// of them without one, or says why the API refuses it.
+func (st *state) setPolicy(n *node, in *iam.Policy, mask [][]string, now, from time.Time) error {
 	p := &n.policy
 	if err := checkPolicyEtag(p, in); err != nil {
 		return err
 	}
 	if masked(mask, "bindings") {
-		bindings, err := b.checkBindings(n, in, now)
+		bindings, err := st.checkBindings(n, in, now)
 		if err != nil {
 			return err
 		}
-		compiled := b.compiler.Allow(policyOf(bindings))
+		compiled := st.compiler.Allow(policyOf(bindings))
 		if err := checkLimits(compiled); err != nil {
 			return err
 		}
 		p.bindings = bindings
-		p.effective = append(p.kept(now), effectivePolicy{now.Add(b.weather.grants), bindings, compiled})
+		p.effective = append(p.kept(now), effectivePolicy{from, bindings, compiled})
 	}
 	if masked(mask, "auditConfigs") {
 		p.audit = in.AuditConfigs
 	}
-	b.stampPolicy(p, now)
+	st.stampPolicy(p, now)
 	return nil
 }
 
@@ -145,15 +146,15 @@ func (p *policyState) kept(now time.Time) []effectivePolicy {
 }
 
 // stampPolicy gives a policy a new etag, built as the recorded ones are.
-func (b *Backend) stampPolicy(p *policyState, now time.Time) {
-	etag := binary.BigEndian.AppendUint64(nil, uint64(b.tick(now).UnixMicro()))
+func (st *state) stampPolicy(p *policyState, now time.Time) {
+	etag := binary.BigEndian.AppendUint64(nil, uint64(st.tick(now).UnixMicro()))
 	etag[0] = 7
 	p.etag = etag
 }
 
 func clonePolicy(p *iam.Policy) *iam.Policy {
 	var out iam.Policy
-	if err := json.Unmarshal(mustEncode(p), &out); err != nil {
+	if err := json.Unmarshal(wire.MustEncode(p), &out); err != nil {
 		panic("fake: policy: " + err.Error())
 	}
 	return &out
@@ -174,17 +175,16 @@ func policyOf(bindings []*iam.Binding) access.Policy {
 
 // rewriteMembers changes members in all policies, as IAM does when an account
 // is deleted or restored: also in those that are in force still, or not yet.
-// The backend is locked.
-func (b *Backend) rewriteMembers(from, to string, now time.Time) {
-	for n := range b.nodes {
+func (st *state) rewriteMembers(from, to string, now time.Time) {
+	for n := range st.nodes {
 		p := &n.policy
 		if bindings, changed := rewritten(p.bindings, from, to); changed {
 			p.bindings = bindings
-			b.stampPolicy(p, now)
+			st.stampPolicy(p, now)
 		}
 		for i, e := range p.effective {
 			if bindings, changed := rewritten(e.bindings, from, to); changed {
-				p.effective[i] = effectivePolicy{e.from, bindings, b.compiler.Allow(policyOf(bindings))}
+				p.effective[i] = effectivePolicy{e.from, bindings, st.compiler.Allow(policyOf(bindings))}
 			}
 		}
 	}
@@ -213,7 +213,7 @@ func (c *call) getIamPolicy(n *node) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(n.policy.json(version)), nil
+	return wire.MustEncode(n.policy.json(version)), nil
 }
 
 func (c *call) requestedVersion() (int64, error) {
@@ -223,7 +223,7 @@ func (c *call) requestedVersion() (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if v := lookup(o, "options", "requestedPolicyVersion"); v != nil {
+		if v := wire.Lookup(o, "options", "requestedPolicyVersion"); v != nil {
 			s = fmt.Sprint(v)
 		}
 	}
@@ -232,14 +232,13 @@ func (c *call) requestedVersion() (int64, error) {
 	}
 	version, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || version != 0 && version != 1 && version != 3 {
-		return 0, invalid("Invalid requested policy version: %s.", s).withReason("badRequest")
+		return 0, wire.Invalid("Invalid requested policy version: %s.", s).WithReason("badRequest")
 	}
 	return version, nil
 }
 
-// setIamPolicy answers the method of that name for any resource. The backend
-// is locked.
-func (c *call) setIamPolicy(n *node) ([]byte, error) {
+// setIamPolicy answers the method of that name for any resource.
+func (c *call) setIamPolicy(st *state, n *node) ([]byte, error) {
 	var req struct {
 		Policy     *iam.Policy `json:"policy"`
 		UpdateMask string      `json:"updateMask"`
@@ -248,25 +247,24 @@ func (c *call) setIamPolicy(n *node) ([]byte, error) {
 		return nil, err
 	}
 	if req.Policy == nil {
-		return nil, invalid("The policy is missing.").withReason("badRequest")
+		return nil, wire.Invalid("The policy is missing.").WithReason("badRequest")
 	}
-	mask := parseMask(req.UpdateMask)
+	mask := wire.ParseMask(req.UpdateMask)
 	if mask == nil {
 		mask = [][]string{{"bindings"}, {"etag"}}
 	}
-	if err := c.check().checkMask(c.method.Response, mask); err != nil {
+	if err := c.check().CheckMask(c.method.Response, mask); err != nil {
 		return nil, err
 	}
-	if err := c.b.setPolicy(n, req.Policy, mask, c.now); err != nil {
+	if err := st.setPolicy(n, req.Policy, mask, c.now, c.now.Add(c.delays.grants)); err != nil {
 		return nil, err
 	}
-	return mustEncode(n.policy.json(3)), nil
+	return wire.MustEncode(n.policy.json(3)), nil
 }
 
 // testIamPermissions answers the method of that name: the permissions, of
-// those asked for, that the caller has on the resource, none if it is nil. The
-// backend is locked.
-func (c *call) testIamPermissions(n *node, belongs func(permission string) bool) ([]byte, error) {
+// those asked for, that the caller has on the resource, none if it is nil.
+func (c *call) testIamPermissions(st *state, n *node, belongs func(permission string) bool) ([]byte, error) {
 	o, err := c.object()
 	if err != nil {
 		return nil, err
@@ -276,14 +274,14 @@ func (c *call) testIamPermissions(n *node, belongs func(permission string) bool)
 	for _, p := range asked {
 		p, _ := p.(string)
 		if !belongs(p) {
-			return nil, invalid("Permission %s is not valid for this resource.", p).withReason("badRequest")
+			return nil, wire.Invalid("Permission %s is not valid for this resource.", p).WithReason("badRequest")
 		}
-		if n != nil && c.may(p, n) {
+		if n != nil && c.may(st, p, n) {
 			has = append(has, p)
 		}
 	}
 	if len(has) == 0 {
 		return []byte("{}"), nil
 	}
-	return mustEncode(map[string]any{"permissions": has}), nil
+	return wire.MustEncode(map[string]any{"permissions": has}), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
@@ -20,30 +21,30 @@ import (
 // resource has, and one that would lose conditions without saying so.
 func checkPolicyEtag(p *policyState, in *iam.Policy) error {
 	if in.Version != 0 && in.Version != 1 && in.Version != 3 {
-		return invalid("Invalid policy version: %d.", in.Version).withReason("badRequest")
+		return wire.Invalid("Invalid policy version: %d.", in.Version).WithReason("badRequest")
 	}
 	if in.Etag != "" {
 		given, err := decodeEtag(in.Etag)
 		if err != nil {
-			return invalid("Invalid value at 'policy.etag' (TYPE_BYTES), %q", in.Etag).withReason("badRequest")
+			return wire.Invalid("Invalid value at 'policy.etag' (TYPE_BYTES), %q", in.Etag).WithReason("badRequest")
 		}
 		current := p.etag
 		if current == nil {
 			current = emptyEtag
 		}
 		if !slices.Equal(given, current) {
-			return aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.").
-				withReason("aborted")
+			return wire.Aborted("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.").
+				WithReason("aborted")
 		}
 		// Without an etag, the conditions are lost, as they are documented to be.
 		if p.conditional() && in.Version < 3 {
-			return invalid("Specified policy version (%d) cannot be less than the existing policy version (3). "+
+			return wire.Invalid("Specified policy version (%d) cannot be less than the existing policy version (3). "+
 				"For more information, please refer to https://cloud.google.com/iam/docs/policies#versions.", max(in.Version, 1)).
-				withReason("badRequest")
+				WithReason("badRequest")
 		}
 	}
 	if in.Version < 3 && slices.ContainsFunc(in.Bindings, func(b *iam.Binding) bool { return b.Condition != nil }) {
-		return invalid("Conditional bindings require policy version 3, not %d.", max(in.Version, 1)).withReason("badRequest")
+		return wire.Invalid("Conditional bindings require policy version 3, not %d.", max(in.Version, 1)).WithReason("badRequest")
 	}
 	return nil
 }
@@ -56,8 +57,8 @@ func decodeEtag(s string) ([]byte, error) {
 }
 
 // checkBindings returns the bindings as they are stored: duplicates merged,
-// members of accounts checked. The backend is locked.
-func (b *Backend) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.Binding, error) {
+// members of accounts checked.
+func (st *state) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.Binding, error) {
 	var out []*iam.Binding
 	for _, binding := range in.Bindings {
 		if binding == nil || len(binding.Members) == 0 {
@@ -65,15 +66,15 @@ func (b *Backend) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.
 		}
 		// What readers of version 1 see of a conditional binding is no role. A
 		// binding whose role has been deleted since may stay.
-		if !b.roleExists(binding.Role) && !n.policy.binds(binding.Role) || strings.Contains(binding.Role, conditionMark) {
-			return nil, invalid("Role %s is not supported for this resource.", binding.Role).withReason("badRequest")
+		if !st.roleExists(binding.Role) && !n.policy.binds(binding.Role) || strings.Contains(binding.Role, conditionMark) {
+			return nil, wire.Invalid("Role %s is not supported for this resource.", binding.Role).WithReason("badRequest")
 		}
-		if !b.bindable(n, binding.Role) {
-			return nil, invalid("Role %s is not supported for this resource.", binding.Role).withReason("badRequest")
+		if !st.bindable(n, binding.Role) {
+			return nil, wire.Invalid("Role %s is not supported for this resource.", binding.Role).WithReason("badRequest")
 		}
 		stored := &iam.Binding{Role: binding.Role, Condition: binding.Condition}
 		for _, m := range binding.Members {
-			member, err := b.checkMember(n, m, now)
+			member, err := st.checkMember(n, m, now)
 			if err != nil {
 				return nil, err
 			}
@@ -99,12 +100,12 @@ func (b *Backend) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.
 
 // bindable says whether a role may be granted on a resource: a custom one only
 // in its own project or organization.
-func (b *Backend) bindable(n *node, role string) bool {
+func (st *state) bindable(n *node, role string) bool {
 	parent, _, custom := strings.Cut(role, "/roles/")
 	if !custom {
 		return true
 	}
-	owner := b.find(parent)
+	owner := st.find(parent)
 	for at := n; at != nil; at = at.parent {
 		if at == owner {
 			return true
@@ -128,23 +129,23 @@ func sameCondition(a, b *iam.Expr) bool {
 // checkMember returns a member as it is stored, addresses in lower case, and
 // refuses those that do not exist. Users and domains are taken as they come,
 // since any may exist.
-func (b *Backend) checkMember(n *node, s string, now time.Time) (string, error) {
+func (st *state) checkMember(n *node, s string, now time.Time) (string, error) {
 	m, err := access.ParseMember(s)
 	if err != nil {
-		return "", b.malformedMember(n, s, err)
+		return "", st.malformedMember(n, s, err)
 	}
 	switch kind := m.Kind(); {
 	case kind == access.KindServiceAccount:
-		a := b.accounts[m.Email()]
-		if a == nil && !b.isAgent(m.Email()) || a != nil && (a.deleted || !a.visible(now)) {
-			return "", invalid("Service account %s does not exist.", m.Email()).withReason("badRequest")
+		a := st.accounts[m.Email()]
+		if a == nil && !st.isAgent(m.Email()) || a != nil && (a.deleted || !a.visible(now)) {
+			return "", wire.Invalid("Service account %s does not exist.", m.Email()).WithReason("badRequest")
 		}
 	case kind == access.KindGroup:
-		if b.groups[m.Email()] == nil {
-			return "", invalid("Group %s does not exist.", m.Email()).withReason("badRequest")
+		if st.groups[m.Email()] == nil {
+			return "", wire.Invalid("Group %s does not exist.", m.Email()).WithReason("badRequest")
 		}
 	case n.attrs.Type == projectType && (kind == access.KindAllUsers || kind == access.KindAllAuthenticatedUsers):
-		return "", b.disallowedMember(n)
+		return "", st.disallowedMember(n)
 	}
 	return m.String(), nil
 }
@@ -152,28 +153,28 @@ func (b *Backend) checkMember(n *node, s string, now time.Time) (string, error) 
 // malformedMember is the refusal of what is no member. That of an unknown kind
 // is recorded, for Resource Manager and for service accounts; what is wrong
 // with others is told in the fake's own words.
-func (b *Backend) malformedMember(n *node, s string, err error) error {
+func (st *state) malformedMember(n *node, s string, err error) error {
 	kind, _, _ := strings.Cut(s, ":")
 	switch kind {
 	case "user", "group", "serviceAccount", "domain", "deleted", "principal", "principalSet":
-		return invalid("Invalid member: %v", err).withReason("badRequest")
+		return wire.Invalid("Invalid member: %v", err).WithReason("badRequest")
 	}
 	switch {
 	case n.attrs.Type == projectType:
-		return b.disallowedMember(n)
+		return st.disallowedMember(n)
 	case strings.HasPrefix(n.full, resourceManager):
-		return invalid("%s", memberForm).withReason("badRequest")
+		return wire.Invalid("%s", memberForm).WithReason("badRequest")
 	}
-	return invalid("The member %s is of an unknown type. Please set a valid type prefix for the member.", s).withReason("badRequest")
+	return wire.Invalid("The member %s is of an unknown type. Please set a valid type prefix for the member.", s).WithReason("badRequest")
 }
 
 const memberForm = `Policy members must be of the form "<type>:<value>".`
 
 // disallowedMember is the refusal of a member on a project that is of no kind
 // which projects take: allUsers and allAuthenticatedUsers are none.
-func (b *Backend) disallowedMember(n *node) error {
-	e := invalid("%s", memberForm).withReason("badRequest")
-	e.details = []any{
+func (st *state) disallowedMember(n *node) error {
+	e := wire.Invalid("%s", memberForm).WithReason("badRequest")
+	e.Details = []any{
 		map[string]any{
 			"@type": "type.googleapis.com/google.rpc.BadRequest",
 			"fieldViolations": []any{map[string]string{
@@ -188,7 +189,7 @@ func (b *Backend) disallowedMember(n *node) error {
 		},
 		map[string]any{
 			"@type":        "type.googleapis.com/google.rpc.ResourceInfo",
-			"resourceName": "projects/" + b.projects[strings.TrimPrefix(n.full, resourceManager+"projects/")].id,
+			"resourceName": "projects/" + st.projects[strings.TrimPrefix(n.full, resourceManager+"projects/")].id,
 		},
 	}
 	return e
@@ -204,10 +205,10 @@ func checkLimits(p *access.AllowPolicy) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &limit) && limit.Max == maxMembers:
-		return invalid("The number of members in the policy (%s) is larger than the maximum allowed size %s.",
-			thousands(limit.Got), thousands(limit.Max)).withReason("badRequest")
+		return wire.Invalid("The number of members in the policy (%s) is larger than the maximum allowed size %s.",
+			thousands(limit.Got), thousands(limit.Max)).WithReason("badRequest")
 	}
-	return invalid("Invalid policy: %v", err).withReason("badRequest")
+	return wire.Invalid("Invalid policy: %v", err).WithReason("badRequest")
 }
 
 // maxMembers is how many members the bindings of a policy may have together.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/runidentity/runidentity/internal/access"
 )
@@ -32,13 +33,13 @@ func (b *Backend) AddGroup(email string, members ...string) {
 		}
 		parsed = append(parsed, m)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.groups[group.Email()] = append(b.groups[group.Email()], parsed...)
-	if b.groups[group.Email()] == nil {
-		b.groups[group.Email()] = []access.Member{}
-	}
-	b.directoryChanged()
+	b.write(time.Now(), func(st *state) {
+		st.groups[group.Email()] = append(st.groups[group.Email()], parsed...)
+		if st.groups[group.Email()] == nil {
+			st.groups[group.Email()] = []access.Member{}
+		}
+		st.directoryChanged()
+	})
 }
 
 // AddFederatedIdentity says what a pool's provider tells of an identity
@@ -50,41 +51,40 @@ func (b *Backend) AddFederatedIdentity(principal string, attributes map[string]s
 		panic(fmt.Sprintf("fake: AddFederatedIdentity: %q is not of the form %q", principal,
 			"principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/subject/s"))
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.federated[principal] = &federatedIdentity{maps.Clone(attributes), slices.Clone(groups)}
-	b.directoryChanged()
+	b.write(time.Now(), func(st *state) {
+		st.federated[principal] = &federatedIdentity{maps.Clone(attributes), slices.Clone(groups)}
+		st.directoryChanged()
+	})
 }
 
-// directoryChanged forgets what was known of who is in which set. The backend
-// is locked.
-func (b *Backend) directoryChanged() {
-	b.roster.Store(nil)
-	b.subjects.Clear()
+// directoryChanged forgets what was known of who is in which set.
+func (st *state) directoryChanged() {
+	st.roster.Store(nil)
+	st.subjects.Clear()
 }
 
 // directory is all sets with their members, made when it is first needed
 // after a change.
-func (b *Backend) directory() access.Directory {
-	if r := b.roster.Load(); r != nil {
+func (st *state) directory() access.Directory {
+	if r := st.roster.Load(); r != nil {
 		return r
 	}
-	sets := make([]access.Set, 0, len(b.groups)+len(b.containers)+len(b.projects))
-	for email, members := range b.groups {
+	sets := make([]access.Set, 0, len(st.groups)+len(st.containers)+len(st.projects))
+	for email, members := range st.groups {
 		sets = append(sets, access.Set{Member: access.Group(email), Members: members})
 	}
-	sets = append(sets, b.accountSets()...)
+	sets = append(sets, st.accountSets()...)
 	r := access.NewRoster(sets...)
-	b.roster.Store(r)
+	st.roster.Store(r)
 	return r
 }
 
 // accountSets are the sets of all service accounts and service agents of each
 // project, folder and organization.
-func (b *Backend) accountSets() []access.Set {
+func (st *state) accountSets() []access.Set {
 	members := make(map[string][]access.Member)
 	agents := make(map[string][]access.Member)
-	for key, a := range b.accounts {
+	for key, a := range st.accounts {
 		if key == a.email && !a.deleted {
 			id := a.project.resourceID()
 			members[id] = append(members[id], access.ServiceAccount(a.email))
@@ -99,13 +99,13 @@ func (b *Backend) accountSets() []access.Set {
 		members[above] = append(members[above], access.ServiceAccountsOf(id))
 		agents[above] = append(agents[above], access.ServiceAgentsOf(id))
 	}
-	for key, p := range b.projects {
+	for key, p := range st.projects {
 		if key == p.id && !p.deleted {
 			agents[p.resourceID()] = append(agents[p.resourceID()], access.ServiceAccount(p.runAgent()))
 			inside(&p.node)
 		}
 	}
-	for _, c := range b.containers {
+	for _, c := range st.containers {
 		inside(&c.node)
 	}
 	var sets []access.Set
@@ -120,15 +120,15 @@ func (b *Backend) accountSets() []access.Set {
 
 // isAgent says whether an address is of a Google-managed account that may be
 // named in policies: Google makes these, and the fake only those of Cloud Run.
-func (b *Backend) isAgent(email string) bool {
+func (st *state) isAgent(email string) bool {
 	name, domain, _ := strings.Cut(email, "@")
 	if domain != runAgentDomain {
 		number := strings.TrimPrefix(name, "service-")
 		_, err := strconv.ParseInt(strings.TrimSuffix(number, "-compute"), 10, 64)
-		ours := b.projects[projectOfEmail(email)] != nil || strings.HasSuffix(name, "-compute")
+		ours := st.projects[projectOfEmail(email)] != nil || strings.HasSuffix(name, "-compute")
 		return err == nil && !ours && strings.HasSuffix(domain, ".gserviceaccount.com")
 	}
-	p := b.projects[strings.TrimPrefix(name, "service-")]
+	p := st.projects[strings.TrimPrefix(name, "service-")]
 	return p != nil && p.agent
 }
 

@@ -39,9 +39,13 @@ const firstProjectNumber = 200000000001
 // service agent with roles/run.serviceAgent. AddProject returns the number, and
 // panics if the project is there already or the parent is not.
 func (b *Backend) AddProject(p *cloudresourcemanager.Project) int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	number := firstProjectNumber + b.newSerial() - 1
+	var number int64
+	b.write(time.Now(), func(st *state) { number = st.addProject(p) })
+	return number
+}
+
+func (st *state) addProject(p *cloudresourcemanager.Project) int64 {
+	number := firstProjectNumber + st.newSerial() - 1
 	if p.Name != "" {
 		n, err := strconv.ParseInt(strings.TrimPrefix(p.Name, "projects/"), 10, 64)
 		if err != nil || n <= 0 {
@@ -52,65 +56,65 @@ func (b *Backend) AddProject(p *cloudresourcemanager.Project) int64 {
 	if p.ProjectId == "" {
 		panic(`fake: AddProject: ProjectId is empty; an example is "my-project"`)
 	}
-	parent := b.parentNode(p.Parent)
+	parent := st.parentNode(p.Parent)
 	if p.Parent != "" && parent == nil {
 		panic(fmt.Sprintf("fake: AddProject: there is no parent %q; add it first", p.Parent))
 	}
 	for _, key := range []string{p.ProjectId, strconv.FormatInt(number, 10)} {
-		if b.projects[key] != nil {
+		if st.projects[key] != nil {
 			panic(fmt.Sprintf("fake: AddProject: project %s is there already", key))
 		}
 	}
-	added := b.putProject(p.ProjectId, number, parent)
+	added := st.putProject(p.ProjectId, number, parent)
 	added.displayName, added.labels = p.DisplayName, maps.Clone(p.Labels)
 	for _, service := range []string{"iam.googleapis.com", "run.googleapis.com", "cloudresourcemanager.googleapis.com",
 		"orgpolicy.googleapis.com", "policytroubleshooter.googleapis.com", "recommender.googleapis.com", "serviceusage.googleapis.com"} {
 		added.services[service] = true
 	}
-	b.createAgent(added, time.Now())
+	st.createAgent(added, time.Now())
 	return number
 }
 
-// putProject stores a project without APIs. The backend is locked.
-func (b *Backend) putProject(id string, number int64, parent *node) *project {
+// putProject stores a project without APIs.
+func (st *state) putProject(id string, number int64, parent *node) *project {
 	now := time.Now()
 	p := &project{id: id, number: number, created: now, updated: now, services: make(map[string]bool)}
 	p.full, p.parent = resourceManager+p.resourceID(), parent
 	p.attrs = access.Resource{
 		Name: p.resourceID(), Type: "cloudresourcemanager.googleapis.com/Project", Service: "cloudresourcemanager.googleapis.com",
 	}
-	b.projects[id] = p
-	b.projects[strconv.FormatInt(number, 10)] = p
-	b.putAccount(p, &account{email: p.computeDefault(), displayName: "Compute Engine default service account"})
+	st.projects[id] = p
+	st.projects[strconv.FormatInt(number, 10)] = p
+	st.putAccount(p, &account{email: p.computeDefault(), displayName: "Compute Engine default service account"})
 	return p
 }
 
 // createAgent makes the project's Cloud Run service agent and gives it its
-// role, as enabling the API does. The backend is locked.
-func (b *Backend) createAgent(p *project, now time.Time) {
-	b.addAgent(p)
-	b.grantAgent(p, now, now)
+// role, as enabling the API does.
+func (st *state) createAgent(p *project, now time.Time) {
+	st.addAgent(p)
+	st.grantAgent(p, now, now)
 }
 
-// addAgent makes the service agent, without a role. The backend is locked.
-func (b *Backend) addAgent(p *project) {
+// addAgent makes the service agent, without a role.
+func (st *state) addAgent(p *project) {
 	if !p.agent {
 		p.agent = true
-		b.directoryChanged()
+		st.directoryChanged()
 	}
 }
 
 // removeAgent unmakes the service agent and takes its role on the project from
-// it. The backend is locked.
-func (b *Backend) removeAgent(p *project, now time.Time) {
+// it.
+func (st *state) removeAgent(p *project, now time.Time) {
 	p.agent = false
-	b.directoryChanged()
-	b.putBindings(p, p.withoutAgent(), now, now)
+	st.directoryChanged()
+	st.putBindings(p, p.withoutAgent(), now, now)
 }
 
 // grantAgent gives the service agent its role, unless it has it, in force from
-// a time on. The backend is locked.
-func (b *Backend) grantAgent(p *project, now, from time.Time) {
+// a time on.
+func (st *state) grantAgent(p *project, now, from time.Time) {
 	member := "serviceAccount:" + p.runAgent()
 	for _, binding := range p.policy.bindings {
 		if binding.Role == agentRole && binding.Condition == nil && slices.Contains(binding.Members, member) {
@@ -127,7 +131,7 @@ func (b *Backend) grantAgent(p *project, now, from time.Time) {
 		slices.Sort(members)
 		bindings[i] = &iam.Binding{Role: agentRole, Members: members}
 	}
-	b.putBindings(p, bindings, now, from)
+	st.putBindings(p, bindings, now, from)
 }
 
 // agentRole is the role that Google grants the Cloud Run service agent.
@@ -151,12 +155,12 @@ func (p *project) withoutAgent() []*iam.Binding {
 }
 
 // putBindings changes the project's policy as Google itself does: nothing that
-// it holds is refused. The backend is locked.
-func (b *Backend) putBindings(p *project, bindings []*iam.Binding, now, from time.Time) {
+// it holds is refused.
+func (st *state) putBindings(p *project, bindings []*iam.Binding, now, from time.Time) {
 	p.policy.bindings = bindings
-	b.stampPolicy(&p.policy, now)
+	st.stampPolicy(&p.policy, now)
 	p.policy.effective = append(p.policy.kept(now), effectivePolicy{
-		from: from, bindings: bindings, allow: b.compiler.Allow(policyOf(bindings)),
+		from: from, bindings: bindings, allow: st.compiler.Allow(policyOf(bindings)),
 	})
 }
 
@@ -168,9 +172,9 @@ func (p *project) computeDefault() string {
 	return strconv.FormatInt(p.number, 10) + "-compute@developer.gserviceaccount.com"
 }
 
-// mustProject finds a project for seeding. The backend is locked.
-func (b *Backend) mustProject(seeder, id string) *project {
-	p := b.projects[id]
+// mustProject finds a project for seeding.
+func (st *state) mustProject(seeder, id string) *project {
+	p := st.projects[id]
 	if p == nil || p.deleted {
 		panic(fmt.Sprintf("fake: %s: there is no project %q; add it with AddProject first", seeder, id))
 	}

@@ -3,12 +3,12 @@ package fake
 import (
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -39,13 +39,13 @@ type recommenderState struct {
 type recommenderItem struct {
 	name   string // with the project's number
 	id     string
-	object object // replaced, never changed
-	raw    []byte // the object encoded
+	object wire.Object // replaced, never changed
+	raw    []byte      // the object encoded
 }
 
-func (i *recommenderItem) replace(o object) { i.object, i.raw = o, mustEncode(o) }
+func (i *recommenderItem) replace(o wire.Object) { i.object, i.raw = o, wire.MustEncode(o) }
 
-func (i *recommenderItem) state() string { return text(i.object, "stateInfo", "state") }
+func (i *recommenderItem) state() string { return wire.Text(i.object, "stateInfo", "state") }
 
 // recommenderKind is a recommender or an insight type.
 type recommenderKind struct {
@@ -90,35 +90,35 @@ func recommenderHandlers() map[string]handler {
 	for _, container := range []string{"projects", "folders", "organizations"} {
 		locations := "recommender." + container + ".locations."
 		recommendations := locations + "recommenders.recommendations."
-		handlers[recommendations+"get"] = (*call).getRecommenderItem
-		handlers[recommendations+"list"] = (*call).listRecommenderItems
-		handlers[recommendations+"markClaimed"] = (*call).markClaimed
-		handlers[recommendations+"markSucceeded"] = (*call).markSucceeded
-		handlers[recommendations+"markFailed"] = (*call).markFailed
-		handlers[recommendations+"markDismissed"] = (*call).markDismissed
+		handlers[recommendations+"get"] = reads((*call).getRecommenderItem)
+		handlers[recommendations+"list"] = reads((*call).listRecommenderItems)
+		handlers[recommendations+"markClaimed"] = writes((*call).markClaimed)
+		handlers[recommendations+"markSucceeded"] = writes((*call).markSucceeded)
+		handlers[recommendations+"markFailed"] = writes((*call).markFailed)
+		handlers[recommendations+"markDismissed"] = writes((*call).markDismissed)
 		insights := locations + "insightTypes.insights."
-		handlers[insights+"get"] = (*call).getRecommenderItem
-		handlers[insights+"list"] = (*call).listRecommenderItems
-		handlers[insights+"markAccepted"] = (*call).markAccepted
+		handlers[insights+"get"] = reads((*call).getRecommenderItem)
+		handlers[insights+"list"] = reads((*call).listRecommenderItems)
+		handlers[insights+"markAccepted"] = writes((*call).markAccepted)
 	}
 	return handlers
 }
 
 // recommenderContainer finds what recommendations are about: a project, by id
-// or number, a folder or an organization. The backend is locked.
-func (b *Backend) recommenderContainer(kind, id string) *node {
+// or number, a folder or an organization.
+func (st *state) recommenderContainer(kind, id string) *node {
 	if kind != "projects" {
-		return b.parentNode(kind + "/" + id)
+		return st.parentNode(kind + "/" + id)
 	}
-	if p := b.projects[id]; p != nil && !p.deleted {
+	if p := st.projects[id]; p != nil && !p.deleted {
 		return &p.node
 	}
 	return nil
 }
 
 // recommenderList finds what params[0] to params[2] name, if the caller may do
-// there what the method does. name is what answers say. The backend is locked.
-func (c *call) recommenderList() (kind recommenderKind, name string, err error) {
+// there what the method does. name is what answers say.
+func (c *call) recommenderList(st *state) (kind recommenderKind, name string, err error) {
 	method := strings.Split(c.method.ID, ".") // recommender.projects.locations.recommenders.recommendations.list
 	container, collection, verb := method[1], method[3], method[5]
 	id, location, which := c.params[0], c.params[1], c.params[2]
@@ -130,18 +130,18 @@ func (c *call) recommenderList() (kind recommenderKind, name string, err error) 
 		verb = "update"
 	}
 	permission := kind.permission + "." + verb
-	n := c.b.recommenderContainer(container, id)
+	n := st.recommenderContainer(container, id)
 	if n == nil {
 		return kind, "", deniedByRecommender(permission, container+"/"+id)
 	}
 	// For a folder or an organization, the real API looks at the project that
 	// the caller is billed to, which the fake does not know.
 	if container == "projects" {
-		if err := c.checkEnabled(c.b.projects[id]); err != nil {
+		if err := c.checkEnabled(st, st.projects[id]); err != nil {
 			return kind, "", err
 		}
 	}
-	if !c.may(permission, n) {
+	if !c.may(st, permission, n) {
 		return kind, "", deniedByRecommender(permission, container+"/"+id)
 	}
 	if !kind.lives(location) {
@@ -158,7 +158,7 @@ func recommenderListName(n *node, location, collection, which string, kind recom
 // recommender that does not exist
 // (https://github.com/cloud-custodian/cloud-custodian/pull/10903). That it says
 // the same of one that does not live in the location is inferred.
-func invalidRecommender() *statusError { return invalid("Request contains an invalid argument.") }
+func invalidRecommender() *wire.Error { return wire.Invalid("Request contains an invalid argument.") }
 
 // unknownRecommender tells those of Google's recommenders that the fake does
 // not have, which fails the test, from those that nobody has.
@@ -166,41 +166,36 @@ func (c *call) unknownRecommender(id string) error {
 	if !strings.HasPrefix(id, "google.") {
 		return invalidRecommender()
 	}
-	err := newError(http.StatusNotImplemented, "UNIMPLEMENTED", "The fake does not implement %s of %s.", c.method.ID, id)
-	c.b.reportUnimplemented(err.message)
-	return err
+	return c.notImplemented("of " + id)
 }
 
 // deniedByRecommender has the form that most of Google's APIs share. That
 // Recommender does is inferred, and so is that it says so of a project that
 // does not exist.
-func deniedByRecommender(permission, resource string) *statusError {
-	e := denied("Permission '%s' denied on resource (or it may not exist).", permission)
-	e.details = []any{map[string]any{
+func deniedByRecommender(permission, resource string) *wire.Error {
+	e := wire.Denied("Permission '%s' denied on resource (or it may not exist).", permission)
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED", "domain": "iam.googleapis.com",
 		"metadata": map[string]string{"permission": permission, "resource": resource},
 	}}
 	return e
 }
 
-// findRecommenderItem returns what params[0] to params[3] name. The backend is
-// locked.
-func (c *call) findRecommenderItem() (*recommenderItem, error) {
-	_, list, err := c.recommenderList()
+// findRecommenderItem returns what params[0] to params[3] name.
+func (c *call) findRecommenderItem(st *state) (*recommenderItem, error) {
+	_, list, err := c.recommenderList(st)
 	if err != nil {
 		return nil, err
 	}
-	item := c.b.recommender.byName[list+"/"+c.params[3]]
+	item := st.recommender.byName[list+"/"+c.params[3]]
 	if item == nil {
-		return nil, notFound("Requested entity was not found.")
+		return nil, wire.NotFound("Requested entity was not found.")
 	}
 	return item, nil
 }
 
-func (c *call) getRecommenderItem() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	item, err := c.findRecommenderItem()
+func (c *call) getRecommenderItem(st *state) ([]byte, error) {
+	item, err := c.findRecommenderItem(st)
 	if err != nil {
 		return nil, err
 	}
@@ -212,10 +207,8 @@ func (c *call) getRecommenderItem() ([]byte, error) {
 // report that all come (https://github.com/flexera-public/policy_templates/pull/3734).
 // A page costs what it has to pass over, so that all pages together cost one
 // walk.
-func (c *call) listRecommenderItems() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	kind, name, err := c.recommenderList()
+func (c *call) listRecommenderItems(st *state) ([]byte, error) {
+	kind, name, err := c.recommenderList(st)
 	if err != nil {
 		return nil, err
 	}
@@ -227,9 +220,9 @@ func (c *call) listRecommenderItems() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := c.b.recommender.lists[name]
+	list := st.recommender.lists[name]
 	start := sort.Search(len(list), func(i int) bool { return list[i].id > after })
-	out := object{}
+	out := wire.Object{}
 	page := make([]json.RawMessage, 0, min(size, len(list)-start))
 	last := ""
 	for _, item := range list[start:] {
@@ -246,7 +239,7 @@ func (c *call) listRecommenderItems() ([]byte, error) {
 	if len(page) > 0 {
 		out[kind.items] = page
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
 // recommenderPage reads how many items a page shall have and after which id it
@@ -258,7 +251,7 @@ func (c *call) recommenderPage() (size int, after string, err error) {
 	if s := c.query.Get("pageSize"); s != "" {
 		n, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
-			return 0, "", invalid("Invalid value at 'page_size' (TYPE_INT32), %q", s)
+			return 0, "", wire.Invalid("Invalid value at 'page_size' (TYPE_INT32), %q", s)
 		}
 		if n > 0 {
 			size = int(min(n, most))
@@ -267,7 +260,7 @@ func (c *call) recommenderPage() (size int, after string, err error) {
 	if token := c.query.Get("pageToken"); token != "" {
 		last, err := base64.RawURLEncoding.DecodeString(token)
 		if err != nil || len(last) == 0 {
-			return 0, "", invalid("The page token is invalid.")
+			return 0, "", wire.Invalid("The page token is invalid.")
 		}
 		after = string(last)
 	}

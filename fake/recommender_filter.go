@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -20,7 +21,7 @@ import (
 const maxRecommenderFilter = 500 // characters, as documented
 
 // recommenderFilter says whether an item matches.
-type recommenderFilter func(object) bool
+type recommenderFilter func(wire.Object) bool
 
 // filterField is what a filter may name.
 type filterField struct {
@@ -47,12 +48,12 @@ func recommenderFields(schemas map[string]discovery.Schema, items string) map[st
 // parseRecommenderFilter reads a filter. An empty one matches everything.
 func parseRecommenderFilter(filter string, fields map[string]filterField) (recommenderFilter, error) {
 	if utf8.RuneCountInString(filter) > maxRecommenderFilter {
-		return nil, invalid("Invalid filter: it is longer than %d characters.", maxRecommenderFilter)
+		return nil, wire.Invalid("Invalid filter: it is longer than %d characters.", maxRecommenderFilter)
 	}
 	p := &filterParser{rest: filter, fields: fields}
 	p.advance()
 	if p.token.kind == filterEnd {
-		return func(object) bool { return true }, nil
+		return func(wire.Object) bool { return true }, nil
 	}
 	f, err := p.expression()
 	if err != nil {
@@ -96,7 +97,8 @@ func (p *filterParser) advance() {
 		p.token = filterToken{kind: filterEnd}
 		return
 	}
-	size, kind := 0, filterWord
+	var size int
+	kind := filterWord
 	switch c := p.rest[0]; {
 	case c == '(' || c == ')' || c == '-' && !isValue:
 		size, kind = 1, filterSymbol
@@ -138,11 +140,11 @@ func (p *filterParser) quoted(quote byte) {
 func (p *filterParser) unexpected() error {
 	switch p.token.kind {
 	case filterEnd:
-		return invalid("Invalid filter: it ends where more is expected.")
+		return wire.Invalid("Invalid filter: it ends where more is expected.")
 	case filterUnclosed:
-		return invalid("Invalid filter: the string %s does not end.", p.token.text)
+		return wire.Invalid("Invalid filter: the string %s does not end.", p.token.text)
 	default:
-		return invalid("Invalid filter: %q is unexpected.", p.token.text)
+		return wire.Invalid("Invalid filter: %q is unexpected.", p.token.text)
 	}
 }
 
@@ -167,7 +169,7 @@ func (p *filterParser) expression() (recommenderFilter, error) {
 		case p.is(filterWord, "AND"):
 			p.advance()
 		case p.token.kind == filterEnd || p.is(filterSymbol, ")"):
-			return func(o object) bool {
+			return func(o wire.Object) bool {
 				return !slices.ContainsFunc(all, func(f recommenderFilter) bool { return !f(o) })
 			}, nil
 		}
@@ -184,7 +186,7 @@ func (p *filterParser) factor() (recommenderFilter, error) {
 		}
 		either = append(either, f)
 		if !p.isOr() {
-			return func(o object) bool {
+			return func(o wire.Object) bool {
 				return slices.ContainsFunc(either, func(f recommenderFilter) bool { return f(o) })
 			}, nil
 		}
@@ -196,7 +198,7 @@ func (p *filterParser) term() (recommenderFilter, error) {
 	if p.is(filterWord, "NOT") || p.is(filterSymbol, "-") {
 		p.advance()
 		f, err := p.simple()
-		return func(o object) bool { return !f(o) }, err
+		return func(o wire.Object) bool { return !f(o) }, err
 	}
 	return p.simple()
 }
@@ -223,9 +225,9 @@ func (p *filterParser) restriction() (recommenderFilter, error) {
 		return nil, p.unexpected()
 	}
 	name := p.token.text
-	field, ok := p.fields[camelCase(name)]
+	field, ok := p.fields[wire.CamelCase(name)]
 	if !ok {
-		return nil, invalid("Invalid filter: %q is not a field that can be filtered by.", name)
+		return nil, wire.Invalid("Invalid filter: %q is not a field that can be filtered by.", name)
 	}
 	p.advance()
 	if p.token.kind != filterCompare {
@@ -246,18 +248,18 @@ func (f filterField) compare(name, operator string, value filterToken) (recommen
 	want := value.text
 	switch {
 	case operator != ":" && (f.list || operator != "=" && operator != "!="):
-		return nil, invalid("Invalid filter: operator %q does not apply to %q.", operator, name)
+		return nil, wire.Invalid("Invalid filter: operator %q does not apply to %q.", operator, name)
 	case operator == ":" && value == filterToken{filterWord, "*"}:
 		return f.present, nil
 	case strings.Contains(want, "*"):
-		return nil, invalid("Invalid filter: wildcards do not apply to %q.", name)
+		return nil, wire.Invalid("Invalid filter: wildcards do not apply to %q.", name)
 	case f.enum != nil && !slices.Contains(f.enum, want):
-		return nil, invalid("Invalid filter: %q is not a value of %q.", want, name)
+		return nil, wire.Invalid("Invalid filter: %q is not a value of %q.", want, name)
 	case f.list:
-		return func(o object) bool { return slices.Contains(f.values(o), any(want)) }, nil
+		return func(o wire.Object) bool { return slices.Contains(f.values(o), any(want)) }, nil
 	}
-	return func(o object) bool {
-		have := text(o, f.path...)
+	return func(o wire.Object) bool {
+		have := wire.Text(o, f.path...)
 		if have == "" && f.enum != nil {
 			have = f.enum[0] // the unspecified one
 		}
@@ -265,15 +267,15 @@ func (f filterField) compare(name, operator string, value filterToken) (recommen
 	}, nil
 }
 
-func (f filterField) present(o object) bool {
+func (f filterField) present(o wire.Object) bool {
 	if f.list {
 		return len(f.values(o)) > 0
 	}
-	return text(o, f.path...) != ""
+	return wire.Text(o, f.path...) != ""
 }
 
 // values are those of a list; seeded JSON may have any shape.
-func (f filterField) values(o object) []any {
-	list, _ := lookup(o, f.path...).([]any) // anything else has no values
+func (f filterField) values(o wire.Object) []any {
+	list, _ := wire.Lookup(o, f.path...).([]any) // anything else has no values
 	return list
 }

@@ -5,44 +5,46 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // The states of recommendations and insights, and what one does to the other.
 
-func (c *call) markClaimed() ([]byte, error) {
+func (c *call) markClaimed(st *state) ([]byte, error) {
 	// The descriptions of the states SUCCEEDED and FAILED don't name CLAIMED, the
 	// method's own description allows it from both: what one of two pages allows
 	// is not refused.
-	return c.markRecommendation("CLAIMED", "ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED")
+	return c.markRecommendation(st, "CLAIMED", "ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED")
 }
 
-func (c *call) markSucceeded() ([]byte, error) {
-	return c.markRecommendation("SUCCEEDED", "ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED")
+func (c *call) markSucceeded(st *state) ([]byte, error) {
+	return c.markRecommendation(st, "SUCCEEDED", "ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED")
 }
 
-func (c *call) markFailed() ([]byte, error) {
-	return c.markRecommendation("FAILED", "ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED")
+func (c *call) markFailed(st *state) ([]byte, error) {
+	return c.markRecommendation(st, "FAILED", "ACTIVE", "CLAIMED", "SUCCEEDED", "FAILED")
 }
 
 // markRecommendation also accepts the insights that led to the recommendation.
 // That this needs no permission on them is inferred.
-func (c *call) markRecommendation(state string, from ...string) ([]byte, error) {
-	return c.markRecommenderItem(recommenderMark{state: state, from: from, needsEtag: true}, func(item *recommenderItem) {
-		c.b.acceptInsights(item.name)
+func (c *call) markRecommendation(st *state, state string, from ...string) ([]byte, error) {
+	return c.markRecommenderItem(st, recommenderMark{state: state, from: from, needsEtag: true}, func(item *recommenderItem) {
+		st.acceptInsights(item.name)
 	})
 }
 
 // markDismissed leads to a state that nothing ends: it can be marked ACTIVE by
 // the documentation, but no method of v1 does that.
-func (c *call) markDismissed() ([]byte, error) {
-	return c.markRecommenderItem(recommenderMark{state: "DISMISSED", from: []string{"ACTIVE"}}, nil)
+func (c *call) markDismissed(st *state) ([]byte, error) {
+	return c.markRecommenderItem(st, recommenderMark{state: "DISMISSED", from: []string{"ACTIVE"}}, nil)
 }
 
 // markAccepted takes insights that are accepted already, whose metadata it
 // replaces.
-func (c *call) markAccepted() ([]byte, error) {
+func (c *call) markAccepted(st *state) ([]byte, error) {
 	mark := recommenderMark{state: "ACCEPTED", from: []string{"ACTIVE", "ACCEPTED"}, needsEtag: true}
-	return c.markRecommenderItem(mark, nil)
+	return c.markRecommenderItem(st, mark, nil)
 }
 
 // recommenderMark is a change of state.
@@ -55,50 +57,46 @@ type recommenderMark struct {
 // markRecommenderItem changes an item's state. The request's metadata replaces
 // what was there, also if it has none; that markDismissed, which takes none,
 // does so too is inferred.
-func (c *call) markRecommenderItem(mark recommenderMark, then func(*recommenderItem)) ([]byte, error) {
+func (c *call) markRecommenderItem(st *state, mark recommenderMark, then func(*recommenderItem)) ([]byte, error) {
 	req, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	b := c.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	item, err := c.findRecommenderItem()
+	item, err := c.findRecommenderItem(st)
 	if err != nil {
 		return nil, err
 	}
-	metadata, _ := req["stateMetadata"].(object) // the schema was checked; absent is nil
+	metadata, _ := req["stateMetadata"].(wire.Object) // the schema was checked; absent is nil
 	if err := checkStateMetadata(metadata); err != nil {
 		return nil, err
 	}
-	switch given := text(req, "etag"); {
+	switch given := wire.Text(req, "etag"); {
 	case given == "" && mark.needsEtag:
-		return nil, invalid("The etag is required.")
-	case given != "" && given != text(item.object, "etag"):
+		return nil, wire.Invalid("The etag is required.")
+	case given != "" && given != wire.Text(item.object, "etag"):
 		// Status as https://google.aip.dev/154 asks for.
-		return nil, aborted("The etag does not match the current one. Read %s again and retry.", item.name)
+		return nil, wire.Aborted("The etag does not match the current one. Read %s again and retry.", item.name)
 	case !slices.Contains(mark.from, item.state()):
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION",
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION",
 			"%s is %s and can't be marked %s: only what is %s can.", item.name, item.state(), mark.state, strings.Join(mark.from, ", "))
 	}
-	b.putState(item, mark.state, metadata)
+	st.putState(item, mark.state, metadata)
 	if then != nil {
 		then(item)
 	}
 	return item.raw, nil
 }
 
-// putState gives an item a state with its metadata, and a new etag. The
-// backend is locked.
-func (b *Backend) putState(item *recommenderItem, state string, metadata object) {
-	o := clone(item.object)
-	info := child(o, "stateInfo")
+// putState gives an item a state with its metadata, and a new etag.
+func (st *state) putState(item *recommenderItem, state string, metadata wire.Object) {
+	o := wire.Clone(item.object)
+	info := wire.Child(o, "stateInfo")
 	info["state"] = state
 	delete(info, "stateMetadata")
 	if len(metadata) > 0 {
 		info["stateMetadata"] = metadata
 	}
-	o["etag"] = b.recommenderEtag(item.name)
+	o["etag"] = st.recommenderEtag(item.name)
 	item.replace(o)
 }
 
@@ -112,25 +110,24 @@ var (
 
 // checkStateMetadata refuses keys and values that break the rules. For
 // insights none are documented; that they are the same is inferred.
-func checkStateMetadata(metadata object) error {
+func checkStateMetadata(metadata wire.Object) error {
 	for key, value := range metadata {
 		s, _ := value.(string) // the schema was checked
 		switch {
 		case !stateMetadataKey.MatchString(key):
-			return invalid("Invalid state_metadata key %q: it must match %s.", key, stateMetadataKey)
+			return wire.Invalid("Invalid state_metadata key %q: it must match %s.", key, stateMetadataKey)
 		case !stateMetadataValue.MatchString(s):
-			return invalid("Invalid state_metadata value %q of key %q: it must match %s.", s, key, stateMetadataValue)
+			return wire.Invalid("Invalid state_metadata value %q of key %q: it must match %s.", s, key, stateMetadataValue)
 		}
 	}
 	return nil
 }
 
-// acceptInsights marks the insights of a recommendation ACCEPTED. The backend
-// is locked.
-func (b *Backend) acceptInsights(recommendation string) {
-	for _, name := range b.recommender.insights[recommendation] {
-		if insight := b.recommender.byName[name]; insight != nil && insight.state() != "ACCEPTED" {
-			b.putState(insight, "ACCEPTED", nil)
+// acceptInsights marks the insights of a recommendation ACCEPTED.
+func (st *state) acceptInsights(recommendation string) {
+	for _, name := range st.recommender.insights[recommendation] {
+		if insight := st.recommender.byName[name]; insight != nil && insight.state() != "ACCEPTED" {
+			st.putState(insight, "ACCEPTED", nil)
 		}
 	}
 }

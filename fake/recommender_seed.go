@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/api/recommender/v1"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -42,7 +43,7 @@ func (b *Backend) AddInsight(i *recommender.GoogleCloudRecommenderV1Insight) {
 // as they are. The name is the full one and wins over one in the JSON. What is
 // missing is filled in as by [Backend.AddRecommendation].
 func (b *Backend) AddRecommenderJSON(name string, raw []byte) {
-	o, err := decodeObject(raw)
+	o, err := wire.Decode(raw)
 	if err != nil {
 		panic(fmt.Sprintf("fake: AddRecommenderJSON %q: %v", name, err))
 	}
@@ -54,60 +55,58 @@ func (b *Backend) addRecommenderValue(seeder, items, name string, v any) {
 	if err != nil {
 		panic(fmt.Sprintf("fake: %s %q: %v", seeder, name, err))
 	}
-	o := mustDecode(raw)
+	o := wire.MustDecode(raw)
 	// The copy is checked, since what is normalized loses zero values.
 	schema := map[string]string{"recommendations": "Recommendation", "insights": "Insight"}[items]
-	check := checker{discovery.All()["recommender:v1"].Schemas}
-	if err := check.normalize("GoogleCloudRecommenderV1"+schema, clone(o), ""); err != nil {
+	check := wire.Checker{Schemas: discovery.All()["recommender:v1"].Schemas}
+	if err := check.Normalize("GoogleCloudRecommenderV1"+schema, wire.Clone(o), ""); err != nil {
 		panic(fmt.Sprintf("fake: %s %q: %v", seeder, name, err))
 	}
-	b.mu.RLock()
-	b.numberReferences(o)
-	b.mu.RUnlock()
+	b.read(time.Now(), func(st *state) { st.numberReferences(o) })
 	b.addRecommenderItem(seeder, items, name, o)
 }
 
 var recommenderID = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
 
 // addRecommenderItem stores an item and fills in what it misses.
-func (b *Backend) addRecommenderItem(seeder, items, name string, o object) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	refuse := func(format string, args ...any) {
-		panic(fmt.Sprintf("fake: %s %q: %s", seeder, name, fmt.Sprintf(format, args...)))
-	}
-	list, kind, id, err := b.parseRecommenderName(name)
-	if err != nil {
-		refuse("%v", err)
-	}
-	if items != "" && kind.items != items {
-		refuse("this is a name of %s", kind.items)
-	}
-	item := &recommenderItem{name: list + "/" + id, id: id}
-	s := &b.recommender
-	if s.byName[item.name] != nil {
-		refuse("it is there already")
-	}
-	o["name"] = item.name
-	setDefault(o, "etag", b.recommenderEtag(item.name))
-	setDefault(o, "lastRefreshTime", timestamp(time.Now()))
-	setDefault(o, "stateInfo", object{})
-	if info, ok := o["stateInfo"].(object); ok {
-		setDefault(info, "state", "ACTIVE")
-	}
-	item.replace(o)
-	if s.byName == nil {
-		s.byName, s.lists = make(map[string]*recommenderItem), make(map[string][]*recommenderItem)
-	}
-	s.byName[item.name] = item
-	at := sort.Search(len(s.lists[list]), func(i int) bool { return s.lists[list][i].id > id })
-	s.lists[list] = slices.Insert(s.lists[list], at, item)
-	b.associate(item)
+func (b *Backend) addRecommenderItem(seeder, items, name string, o wire.Object) {
+	b.write(time.Now(), func(st *state) {
+		refuse := func(format string, args ...any) {
+			panic(fmt.Sprintf("fake: %s %q: %s", seeder, name, fmt.Sprintf(format, args...)))
+		}
+		list, kind, id, err := st.parseRecommenderName(name)
+		if err != nil {
+			refuse("%v", err)
+		}
+		if items != "" && kind.items != items {
+			refuse("this is a name of %s", kind.items)
+		}
+		item := &recommenderItem{name: list + "/" + id, id: id}
+		s := &st.recommender
+		if s.byName[item.name] != nil {
+			refuse("it is there already")
+		}
+		o["name"] = item.name
+		wire.SetDefault(o, "etag", st.recommenderEtag(item.name))
+		wire.SetDefault(o, "lastRefreshTime", timestamp(time.Now()))
+		wire.SetDefault(o, "stateInfo", wire.Object{})
+		if info, ok := o["stateInfo"].(wire.Object); ok {
+			wire.SetDefault(info, "state", "ACTIVE")
+		}
+		item.replace(o)
+		if s.byName == nil {
+			s.byName, s.lists = make(map[string]*recommenderItem), make(map[string][]*recommenderItem)
+		}
+		s.byName[item.name] = item
+		at := sort.Search(len(s.lists[list]), func(i int) bool { return s.lists[list][i].id > id })
+		s.lists[list] = slices.Insert(s.lists[list], at, item)
+		st.associate(item)
+	})
 }
 
 // parseRecommenderName reads the full name of an item. list is the name of
-// what it is listed under, with the project's number. The backend is locked.
-func (b *Backend) parseRecommenderName(name string) (list string, kind recommenderKind, id string, err error) {
+// what it is listed under, with the project's number.
+func (st *state) parseRecommenderName(name string) (list string, kind recommenderKind, id string, err error) {
 	parts := strings.Split(name, "/")
 	if len(parts) != 8 || parts[2] != "locations" || !recommenderID.MatchString(parts[7]) {
 		return "", kind, "", fmt.Errorf("the name is not of the form %q",
@@ -122,7 +121,7 @@ func (b *Backend) parseRecommenderName(name string) (list string, kind recommend
 	case !kind.lives(parts[3]):
 		return "", kind, "", fmt.Errorf("%s does not live in location %q", parts[5], parts[3])
 	}
-	n := b.recommenderContainer(parts[0], parts[1])
+	n := st.recommenderContainer(parts[0], parts[1])
 	if n == nil {
 		return "", kind, "", fmt.Errorf("there is no %s/%s; add it first", parts[0], parts[1])
 	}
@@ -130,38 +129,37 @@ func (b *Backend) parseRecommenderName(name string) (list string, kind recommend
 }
 
 // recommenderEtag makes an etag like no other, with quotes inside, as the
-// documented ones have. The backend is locked.
-func (b *Backend) recommenderEtag(name string) string {
+// documented ones have.
+func (st *state) recommenderEtag(name string) string {
 	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%s %d", name, b.newSerial())
+	_, _ = fmt.Fprintf(h, "%s %d", name, st.newSerial())
 	return fmt.Sprintf(`"%016x"`, h.Sum64())
 }
 
-// associate notes which insights and recommendations belong together. The
-// backend is locked.
-func (b *Backend) associate(item *recommenderItem) {
-	s := &b.recommender
+// associate notes which insights and recommendations belong together.
+func (st *state) associate(item *recommenderItem) {
+	s := &st.recommender
 	if s.insights == nil {
 		s.insights = make(map[string][]string)
 	}
 	for _, reference := range references(item.object, "associatedInsights", "insight") {
-		if name := b.numbered(text(reference, "insight")); name != "" {
+		if name := st.numbered(wire.Text(reference, "insight")); name != "" {
 			s.insights[item.name] = append(s.insights[item.name], name)
 		}
 	}
 	for _, reference := range references(item.object, "associatedRecommendations", "recommendation") {
-		if name := b.numbered(text(reference, "recommendation")); name != "" {
+		if name := st.numbered(wire.Text(reference, "recommendation")); name != "" {
 			s.insights[name] = append(s.insights[name], item.name)
 		}
 	}
 }
 
 // numberReferences makes the names that an item refers to have the project's
-// number, as the API's own have. The backend is locked.
-func (b *Backend) numberReferences(o object) {
+// number, as the API's own have.
+func (st *state) numberReferences(o wire.Object) {
 	for list, field := range map[string]string{"associatedInsights": "insight", "associatedRecommendations": "recommendation"} {
 		for _, reference := range references(o, list, field) {
-			if name := b.numbered(text(reference, field)); name != "" {
+			if name := st.numbered(wire.Text(reference, field)); name != "" {
 				reference[field] = name
 			}
 		}
@@ -170,8 +168,8 @@ func (b *Backend) numberReferences(o object) {
 
 // numbered is a name with the project's number, or "" if it names nothing that
 // the fake could have.
-func (b *Backend) numbered(name string) string {
-	list, _, id, err := b.parseRecommenderName(name)
+func (st *state) numbered(name string) string {
+	list, _, id, err := st.parseRecommenderName(name)
 	if err != nil {
 		return ""
 	}
@@ -180,10 +178,10 @@ func (b *Backend) numbered(name string) string {
 
 // references are the objects of a list that have a field. Seeded JSON may have
 // any shape.
-func references(o object, list, field string) (found []object) {
+func references(o wire.Object, list, field string) (found []wire.Object) {
 	all, _ := o[list].([]any)
 	for _, v := range all {
-		if reference, ok := v.(object); ok && text(reference, field) != "" {
+		if reference, ok := v.(wire.Object); ok && wire.Text(reference, field) != "" {
 			found = append(found, reference)
 		}
 	}

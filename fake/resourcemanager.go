@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/api/cloudresourcemanager/v3"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Resource Manager reads the hierarchy and its allow policies, in v1 and v3.
@@ -28,34 +30,28 @@ func resourceManagerHandlers() map[string]handler {
 		organizations = "cloudresourcemanager.organizations."
 	)
 	all := map[string]handler{
-		projects + "get":         byVersion((*call).getProjectV1, (*call).getProject),
-		projects + "list":        byVersion((*call).listProjectsV1, (*call).listProjects),
-		projects + "search":      (*call).searchProjects,
-		projects + "getAncestry": (*call).getAncestry,
+		projects + "get": reads((*call).getProject),
+		inVersion(resourceManagerV1, projects+"get"): reads((*call).getProjectV1),
+		projects + "list": reads((*call).listProjects),
+		inVersion(resourceManagerV1, projects+"list"): reads((*call).listProjectsV1),
+		projects + "search":                           reads((*call).searchProjects),
+		projects + "getAncestry":                      reads((*call).getAncestry),
 
-		folders + "get":    (*call).getFolder,
-		folders + "list":   (*call).listFolders,
-		folders + "search": (*call).searchFolders,
+		folders + "get":    reads((*call).getFolder),
+		folders + "list":   reads((*call).listFolders),
+		folders + "search": reads((*call).searchFolders),
 
-		organizations + "get":    byVersion((*call).getOrganizationV1, (*call).getOrganization),
-		organizations + "search": byVersion((*call).searchOrganizationsV1, (*call).searchOrganizations),
+		organizations + "get":                                reads((*call).getOrganization),
+		inVersion(resourceManagerV1, organizations+"get"):    reads((*call).getOrganizationV1),
+		organizations + "search":                             reads((*call).searchOrganizations),
+		inVersion(resourceManagerV1, organizations+"search"): reads((*call).searchOrganizationsV1),
 	}
 	for _, kind := range []string{projects, folders, organizations} {
-		all[kind+"getIamPolicy"] = (*call).getHierarchyPolicy
-		all[kind+"setIamPolicy"] = (*call).setHierarchyPolicy
-		all[kind+"testIamPermissions"] = (*call).testHierarchyPermissions
+		all[kind+"getIamPolicy"] = reads((*call).getHierarchyPolicy)
+		all[kind+"setIamPolicy"] = writes((*call).setHierarchyPolicy)
+		all[kind+"testIamPermissions"] = reads((*call).testHierarchyPermissions)
 	}
 	return all
-}
-
-// byVersion is the handler of a method that v1 and v3 have.
-func byVersion(v1, v3 handler) handler {
-	return func(c *call) ([]byte, error) {
-		if c.api.ID == resourceManagerV1 {
-			return v1(c)
-		}
-		return v3(c)
-	}
 }
 
 // hierarchyName is the name of the resource as the path has it, such as
@@ -69,41 +65,41 @@ func (c *call) hierarchyName() string {
 func (c *call) hierarchyPermission() string { return strings.TrimPrefix(c.method.ID, "cloud") }
 
 // hierarchyNode returns the organization, folder or project of that name, or
-// nil. The backend is locked.
-func (b *Backend) hierarchyNode(name string) *node {
+// nil.
+func (st *state) hierarchyNode(name string) *node {
 	if id, ok := strings.CutPrefix(name, "projects/"); ok {
-		if p := b.projects[id]; p != nil && !p.deleted {
+		if p := st.projects[id]; p != nil && !p.deleted {
 			return &p.node
 		}
 		return nil
 	}
-	return b.parentNode(name)
+	return st.parentNode(name)
 }
 
 // permittedNode returns the resource that the path names, if the caller has
-// the permission on it. The backend is locked.
-func (c *call) permittedNode(permission string) (*node, error) {
-	n := c.b.hierarchyNode(c.hierarchyName())
-	if n == nil || !c.may(permission, n) {
+// the permission on it.
+func (c *call) permittedNode(st *state, permission string) (*node, error) {
+	n := st.hierarchyNode(c.hierarchyName())
+	if n == nil || !c.may(st, permission, n) {
 		return nil, c.hierarchyDenied(permission, c.hierarchyName())
 	}
 	return n, nil
 }
 
 // permittedProject is permittedNode for projects.
-func (c *call) permittedProject(permission string) (*project, error) {
-	if _, err := c.permittedNode(permission); err != nil {
+func (c *call) permittedProject(st *state, permission string) (*project, error) {
+	if _, err := c.permittedNode(st, permission); err != nil {
 		return nil, err
 	}
-	return c.b.projects[c.params[0]], nil
+	return st.projects[c.params[0]], nil
 }
 
 // permittedContainer is permittedNode for folders and organizations.
-func (c *call) permittedContainer(permission string) (*container, error) {
-	if _, err := c.permittedNode(permission); err != nil {
+func (c *call) permittedContainer(st *state, permission string) (*container, error) {
+	if _, err := c.permittedNode(st, permission); err != nil {
 		return nil, err
 	}
-	return c.b.containers[c.hierarchyName()], nil
+	return st.containers[c.hierarchyName()], nil
 }
 
 // hierarchyDenied is the refusal of both versions. Recorded are that of v1's
@@ -112,29 +108,27 @@ func (c *call) permittedContainer(permission string) (*container, error) {
 // v3 methods answer is inferred from that.
 func (c *call) hierarchyDenied(permission, name string) error {
 	if c.api.ID == resourceManagerV1 {
-		e := denied("The caller does not have permission")
+		e := wire.Denied("The caller does not have permission")
 		if c.method.ID == "cloudresourcemanager.projects.get" {
 			return e
 		}
-		return e.withReason("forbidden")
+		return e.WithReason("forbidden")
 	}
-	e := denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name).
-		withReason("forbidden")
-	e.details = []any{map[string]any{
+	e := wire.Denied("Permission '%s' denied on resource '%s%s' (or it may not exist).", permission, resourceManager, name).
+		WithReason("forbidden")
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
 		"domain": "cloudresourcemanager.googleapis.com", "metadata": map[string]string{"permission": permission, "resource": name},
 	}}
 	return e
 }
 
-func (c *call) getProject() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	p, err := c.permittedProject("resourcemanager.projects.get")
+func (c *call) getProject(st *state) ([]byte, error) {
+	p, err := c.permittedProject(st, "resourcemanager.projects.get")
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(p.json()), nil
+	return wire.MustEncode(p.json()), nil
 }
 
 func (p *project) json() *cloudresourcemanager.Project {
@@ -162,15 +156,13 @@ func hierarchyEtag(name string, updated time.Time) string {
 	return fmt.Sprintf(`W/"%016x"`, h.Sum64())
 }
 
-func (c *call) listProjects() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	parent, err := c.listedParent()
+func (c *call) listProjects(st *state) ([]byte, error) {
+	parent, err := c.listedParent(st)
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[string]*project)
-	for p := range c.b.liveProjects {
+	for p := range st.liveProjects {
 		if p.parent == parent {
 			found[p.displayName+"\x00"+p.id] = p
 		}
@@ -183,27 +175,27 @@ func (c *call) listProjects() ([]byte, error) {
 	for _, p := range page {
 		resp.Projects = append(resp.Projects, p.json())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // listedParent returns the parent whose children the method lists, if the
 // caller may.
-func (c *call) listedParent() (*node, error) {
+func (c *call) listedParent(st *state) (*node, error) {
 	name := c.query.Get("parent")
 	kind, id, _ := strings.Cut(name, "/")
 	if kind != "folders" && kind != "organizations" || id == "" || strings.Contains(id, "/") {
-		return nil, invalid("Request contains an invalid argument.").withReason("badRequest")
+		return nil, wire.Invalid("Request contains an invalid argument.").WithReason("badRequest")
 	}
-	n := c.b.parentNode(name)
-	if n == nil || !c.may(c.hierarchyPermission(), n) {
+	n := st.parentNode(name)
+	if n == nil || !c.may(st, c.hierarchyPermission(), n) {
 		return nil, c.hierarchyDenied(c.hierarchyPermission(), name)
 	}
 	return n, nil
 }
 
-// liveProjects yields each project once. The backend is locked.
-func (b *Backend) liveProjects(yield func(*project) bool) {
-	for key, p := range b.projects {
+// liveProjects yields each project once.
+func (st *state) liveProjects(yield func(*project) bool) {
+	for key, p := range st.projects {
 		if key == p.id && !p.deleted && !yield(p) {
 			return
 		}
@@ -227,10 +219,8 @@ func hierarchyPage[T any](c *call, found map[string]T) ([]T, string, error) {
 
 // searchProjects finds the projects that match the query and that the caller
 // may get.
-func (c *call) searchProjects() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	page, next, err := c.matchingProjects(c.query.Get("query"))
+func (c *call) searchProjects(st *state) ([]byte, error) {
+	page, next, err := c.matchingProjects(st, c.query.Get("query"))
 	if err != nil {
 		return nil, err
 	}
@@ -238,19 +228,19 @@ func (c *call) searchProjects() ([]byte, error) {
 	for _, p := range page {
 		resp.Projects = append(resp.Projects, p.json())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // matchingProjects is a page of the projects that match a query and that the
 // caller may get.
-func (c *call) matchingProjects(query string) ([]*project, string, error) {
+func (c *call) matchingProjects(st *state, query string) ([]*project, string, error) {
 	matches, err := parseHierarchyQuery(query, isProjectField)
 	if err != nil {
 		return nil, "", err
 	}
 	found := make(map[string]*project)
-	for p := range c.b.liveProjects {
-		if matches(p.matches) && c.may("resourcemanager.projects.get", &p.node) {
+	for p := range st.liveProjects {
+		if matches(p.matches) && c.may(st, "resourcemanager.projects.get", &p.node) {
 			found[p.id] = p
 		}
 	}
@@ -297,34 +287,28 @@ func (p *project) matches(field, value string) bool {
 	return false
 }
 
-func (c *call) getHierarchyPolicy() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	n, err := c.permittedNode(c.hierarchyPermission())
+func (c *call) getHierarchyPolicy(st *state) ([]byte, error) {
+	n, err := c.permittedNode(st, c.hierarchyPermission())
 	if err != nil {
 		return nil, err
 	}
 	return c.getIamPolicy(n)
 }
 
-func (c *call) setHierarchyPolicy() ([]byte, error) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	n, err := c.permittedNode(c.hierarchyPermission())
+func (c *call) setHierarchyPolicy(st *state) ([]byte, error) {
+	n, err := c.permittedNode(st, c.hierarchyPermission())
 	if err != nil {
 		return nil, err
 	}
-	return c.setIamPolicy(n)
+	return c.setIamPolicy(st, n)
 }
 
 // testHierarchyPermissions needs no permission. On what does not exist nobody
 // has any: that is how IAM documents the method in general, Resource Manager
 // does not say.
-func (c *call) testHierarchyPermissions() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
+func (c *call) testHierarchyPermissions(st *state) ([]byte, error) {
 	name := c.hierarchyName()
-	return c.testIamPermissions(c.b.hierarchyNode(name), func(permission string) bool {
-		return c.b.testable(name, permission)
+	return c.testIamPermissions(st, st.hierarchyNode(name), func(permission string) bool {
+		return st.testable(name, permission)
 	})
 }

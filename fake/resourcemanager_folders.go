@@ -5,16 +5,16 @@ import (
 	"strings"
 
 	"google.golang.org/api/cloudresourcemanager/v3"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-func (c *call) getFolder() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	f, err := c.permittedContainer("resourcemanager.folders.get")
+func (c *call) getFolder(st *state) ([]byte, error) {
+	f, err := c.permittedContainer(st, "resourcemanager.folders.get")
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(f.folder()), nil
+	return wire.MustEncode(f.folder()), nil
 }
 
 // folder is the container as a folder of v3.
@@ -25,15 +25,13 @@ func (c *container) folder() *cloudresourcemanager.Folder {
 	}
 }
 
-func (c *call) listFolders() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	parent, err := c.listedParent()
+func (c *call) listFolders(st *state) ([]byte, error) {
+	parent, err := c.listedParent(st)
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[string]*container)
-	for f := range c.b.liveContainers("folders/") {
+	for f := range st.liveContainers("folders/") {
 		if f.parent == parent {
 			found[f.displayName+"\x00"+f.id] = f
 		}
@@ -46,13 +44,13 @@ func (c *call) listFolders() ([]byte, error) {
 	for _, f := range page {
 		resp.Folders = append(resp.Folders, f.folder())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
-// liveContainers yields the containers of a kind. The backend is locked.
-func (b *Backend) liveContainers(kind string) func(yield func(*container) bool) {
+// liveContainers yields the containers of a kind.
+func (st *state) liveContainers(kind string) func(yield func(*container) bool) {
 	return func(yield func(*container) bool) {
-		for id, c := range b.containers {
+		for id, c := range st.containers {
 			if strings.HasPrefix(id, kind) && !c.deleted && !yield(c) {
 				return
 			}
@@ -62,16 +60,14 @@ func (b *Backend) liveContainers(kind string) func(yield func(*container) bool) 
 
 // searchFolders finds the folders that match the query and that the caller may
 // get.
-func (c *call) searchFolders() ([]byte, error) {
+func (c *call) searchFolders(st *state) ([]byte, error) {
 	matches, err := parseHierarchyQuery(c.query.Get("query"), isFolderField)
 	if err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
 	found := make(map[string]*container)
-	for f := range c.b.liveContainers("folders/") {
-		if matches(f.matchesFolder) && c.may("resourcemanager.folders.get", &f.node) {
+	for f := range st.liveContainers("folders/") {
+		if matches(f.matchesFolder) && c.may(st, "resourcemanager.folders.get", &f.node) {
 			found[f.id] = f
 		}
 	}
@@ -83,7 +79,7 @@ func (c *call) searchFolders() ([]byte, error) {
 	for _, f := range page {
 		resp.Folders = append(resp.Folders, f.folder())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 func isFolderField(field string) bool {
@@ -115,14 +111,12 @@ func (c *container) matchesFolder(field, value string) bool {
 	return true
 }
 
-func (c *call) getOrganization() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	o, err := c.permittedContainer("resourcemanager.organizations.get")
+func (c *call) getOrganization(st *state) ([]byte, error) {
+	o, err := c.permittedContainer(st, "resourcemanager.organizations.get")
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(o.organization()), nil
+	return wire.MustEncode(o.organization()), nil
 }
 
 // organization is the container as an organization of v3.
@@ -133,10 +127,8 @@ func (c *container) organization() *cloudresourcemanager.Organization {
 	}
 }
 
-func (c *call) searchOrganizations() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	page, next, err := c.matchingOrganizations(c.query.Get("query"))
+func (c *call) searchOrganizations(st *state) ([]byte, error) {
+	page, next, err := c.matchingOrganizations(st, c.query.Get("query"))
 	if err != nil {
 		return nil, err
 	}
@@ -144,19 +136,19 @@ func (c *call) searchOrganizations() ([]byte, error) {
 	for _, o := range page {
 		resp.Organizations = append(resp.Organizations, o.organization())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // matchingOrganizations is a page of the organizations that match a query and
 // that the caller may get.
-func (c *call) matchingOrganizations(query string) ([]*container, string, error) {
+func (c *call) matchingOrganizations(st *state, query string) ([]*container, string, error) {
 	matches, err := parseHierarchyQuery(query, isOrganizationField)
 	if err != nil {
 		return nil, "", err
 	}
 	found := make(map[string]*container)
-	for o := range c.b.liveContainers("organizations/") {
-		if matches(o.matchesOrganization) && c.may("resourcemanager.organizations.get", &o.node) {
+	for o := range st.liveContainers("organizations/") {
+		if matches(o.matchesOrganization) && c.may(st, "resourcemanager.organizations.get", &o.node) {
 			found[o.id] = o
 		}
 	}

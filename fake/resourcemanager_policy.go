@@ -11,7 +11,7 @@ import (
 // iam.permissions.queryTestablePermissions; the fake takes what it has seen in
 // a role. A service whose permissions it knows in part only, since the roles
 // leave them out, is taken at its word.
-func (b *Backend) testable(resource, permission string) bool {
+func (st *state) testable(resource, permission string) bool {
 	service, rest, _ := strings.Cut(permission, ".")
 	if resource, verb, ok := strings.Cut(rest, "."); !ok || resource == "" || verb == "" || strings.Contains(permission, "*") {
 		return false
@@ -23,7 +23,7 @@ func (b *Backend) testable(resource, permission string) bool {
 	if known.names[permission] || known.partly[service] && !inPrefixes(permission) {
 		return true
 	}
-	for _, r := range b.roles {
+	for _, r := range st.roles {
 		if slices.Contains(r.permissions, permission) {
 			return true
 		}

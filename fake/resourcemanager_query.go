@@ -3,6 +3,8 @@ package fake
 import (
 	"strings"
 	"unicode"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // hierarchyQuery is a search expression of Resource Manager, ready to be
@@ -34,7 +36,7 @@ func parseHierarchyQuery(text string, known func(field string) bool) (hierarchyQ
 }
 
 func invalidQuery(format string, args ...any) error {
-	return invalid("Invalid query: "+format+".", args...).withReason("badRequest")
+	return wire.Invalid("Invalid query: "+format+".", args...).WithReason("badRequest")
 }
 
 // hierarchyTokens splits a query into parentheses and words. Quotes, which may

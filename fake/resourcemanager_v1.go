@@ -5,16 +5,16 @@ import (
 	"strings"
 
 	"google.golang.org/api/cloudresourcemanager/v1"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-func (c *call) getProjectV1() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	p, err := c.permittedProject("resourcemanager.projects.get")
+func (c *call) getProjectV1(st *state) ([]byte, error) {
+	p, err := c.permittedProject(st, "resourcemanager.projects.get")
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(p.jsonV1()), nil
+	return wire.MustEncode(p.jsonV1()), nil
 }
 
 func (p *project) jsonV1() *cloudresourcemanager.Project {
@@ -37,10 +37,8 @@ func resourceID(name string) *cloudresourcemanager.ResourceId {
 // listProjectsV1 finds the projects that match the filter and that the caller
 // may get. With a filter on parent.type and parent.id, the real one may answer
 // from another index, which is more consistent: the fake has but one.
-func (c *call) listProjectsV1() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	page, next, err := c.matchingProjects(c.query.Get("filter"))
+func (c *call) listProjectsV1(st *state) ([]byte, error) {
+	page, next, err := c.matchingProjects(st, c.query.Get("filter"))
 	if err != nil {
 		return nil, err
 	}
@@ -48,18 +46,16 @@ func (c *call) listProjectsV1() ([]byte, error) {
 	for _, p := range page {
 		resp.Projects = append(resp.Projects, p.jsonV1())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
 // getAncestry answers the project's id and the numbers of all that it is in,
 // from the project upwards. Who may read the project may see them all.
-func (c *call) getAncestry() ([]byte, error) {
+func (c *call) getAncestry(st *state) ([]byte, error) {
 	if _, err := c.object(); err != nil {
 		return nil, err
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	p, err := c.permittedProject("resourcemanager.projects.get")
+	p, err := c.permittedProject(st, "resourcemanager.projects.get")
 	if err != nil {
 		return nil, err
 	}
@@ -71,17 +67,15 @@ func (c *call) getAncestry() ([]byte, error) {
 		}
 		resp.Ancestor = append(resp.Ancestor, &cloudresourcemanager.Ancestor{ResourceId: id})
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }
 
-func (c *call) getOrganizationV1() ([]byte, error) {
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	o, err := c.permittedContainer("resourcemanager.organizations.get")
+func (c *call) getOrganizationV1(st *state) ([]byte, error) {
+	o, err := c.permittedContainer(st, "resourcemanager.organizations.get")
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(o.organizationV1()), nil
+	return wire.MustEncode(o.organizationV1()), nil
 }
 
 func (c *container) organizationV1() *cloudresourcemanager.Organization {
@@ -92,16 +86,14 @@ func (c *container) organizationV1() *cloudresourcemanager.Organization {
 }
 
 // searchOrganizationsV1 has its parameters in the body.
-func (c *call) searchOrganizationsV1() ([]byte, error) {
+func (c *call) searchOrganizationsV1(st *state) ([]byte, error) {
 	var req cloudresourcemanager.SearchOrganizationsRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
 	c.query.Set("pageSize", strconv.FormatInt(req.PageSize, 10))
 	c.query.Set("pageToken", req.PageToken)
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	page, next, err := c.matchingOrganizations(req.Filter)
+	page, next, err := c.matchingOrganizations(st, req.Filter)
 	if err != nil {
 		return nil, err
 	}
@@ -109,5 +101,5 @@ func (c *call) searchOrganizationsV1() ([]byte, error) {
 	for _, o := range page {
 		resp.Organizations = append(resp.Organizations, o.organizationV1())
 	}
-	return mustEncode(resp), nil
+	return wire.MustEncode(resp), nil
 }

@@ -77,10 +77,9 @@ func (r *role) covers(permission string) bool {
 	})
 }
 
-// findRole returns a role, deleted ones included, or nil. The backend is
-// locked.
-func (b *Backend) findRole(name string) *role {
-	if r := b.roles[name]; r != nil {
+// findRole returns a role, deleted ones included, or nil.
+func (st *state) findRole(name string) *role {
+	if r := st.roles[name]; r != nil {
 		return r
 	}
 	return predefinedRoles()[name]
@@ -88,19 +87,18 @@ func (b *Backend) findRole(name string) *role {
 
 // roleExists says whether a role can be bound. Predefined ones that the fake
 // does not know can: Google has many more.
-func (b *Backend) roleExists(name string) bool {
+func (st *state) roleExists(name string) bool {
 	if id, ok := strings.CutPrefix(name, "roles/"); ok {
 		return id != "" && !strings.Contains(id, "/")
 	}
-	r := b.roles[name]
+	r := st.roles[name]
 	return r != nil && !r.deleted
 }
 
 // roleFor is what the evaluator is told of a role when a permission is in
-// question: nil if the fake does not know whether the role has it. The backend
-// is locked.
-func (b *Backend) roleFor(name, permission string) *access.Role {
-	r := b.findRole(name)
+// question: nil if the fake does not know whether the role has it.
+func (st *state) roleFor(name, permission string) *access.Role {
+	r := st.findRole(name)
 	if r == nil || !r.covers(permission) {
 		return nil
 	}
@@ -113,38 +111,38 @@ func (b *Backend) roleFor(name, permission string) *access.Role {
 // does not know or knows only in part. It panics if the parent is not there,
 // and on what the API would refuse in a custom role.
 func (b *Backend) AddRole(in *iam.Role) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	added := &role{
-		name: in.Name, title: in.Title, description: in.Description, stage: in.Stage,
-		permissions: slices.Clone(in.IncludedPermissions), deleted: in.Deleted,
-	}
-	if in.Deleted {
-		added.deletedAt = now
-	}
-	if parent, id, ok := strings.Cut(in.Name, "/roles/"); ok {
-		n, canonical := b.roleParent(parent)
-		if n == nil {
-			panic(fmt.Sprintf("fake: AddRole: there is no parent of %q", in.Name))
+	b.write(time.Now(), func(st *state) {
+		now := time.Now()
+		added := &role{
+			name: in.Name, title: in.Title, description: in.Description, stage: in.Stage,
+			permissions: slices.Clone(in.IncludedPermissions), deleted: in.Deleted,
 		}
-		if err := errors.Join(checkRoleID(id), b.checkRolePermissions(n, in.IncludedPermissions)); err != nil {
-			panic(fmt.Sprintf("fake: AddRole %s: %v", in.Name, err))
+		if in.Deleted {
+			added.deletedAt = now
 		}
-		added.name = canonical + "/roles/" + id
-		added.etag = b.roleEtag(now)
-	} else if !b.roleExists(in.Name) {
-		panic(fmt.Sprintf(`fake: AddRole: Name %q is none of "roles/R", "projects/P/roles/R", "organizations/1/roles/R"`, in.Name))
-	}
-	added.prepare()
-	b.roles[added.name] = added
+		if parent, id, ok := strings.Cut(in.Name, "/roles/"); ok {
+			n, canonical := st.roleParent(parent)
+			if n == nil {
+				panic(fmt.Sprintf("fake: AddRole: there is no parent of %q", in.Name))
+			}
+			if err := errors.Join(checkRoleID(id), st.checkRolePermissions(n, in.IncludedPermissions)); err != nil {
+				panic(fmt.Sprintf("fake: AddRole %s: %v", in.Name, err))
+			}
+			added.name = canonical + "/roles/" + id
+			added.etag = st.roleEtag(now)
+		} else if !st.roleExists(in.Name) {
+			panic(fmt.Sprintf(`fake: AddRole: Name %q is none of "roles/R", "projects/P/roles/R", "organizations/1/roles/R"`, in.Name))
+		}
+		added.prepare()
+		st.roles[added.name] = added
+	})
 }
 
 // roleParent finds the project or organization that custom roles are of, and
-// names it as their names do: a project by its id. The backend is locked.
-func (b *Backend) roleParent(name string) (n *node, canonical string) {
+// names it as their names do: a project by its id.
+func (st *state) roleParent(name string) (n *node, canonical string) {
 	if id, ok := strings.CutPrefix(name, "projects/"); ok {
-		if p := b.projects[id]; p != nil && !p.deleted {
+		if p := st.projects[id]; p != nil && !p.deleted {
 			return &p.node, "projects/" + p.id
 		}
 		return nil, name
@@ -152,7 +150,7 @@ func (b *Backend) roleParent(name string) (n *node, canonical string) {
 	if !strings.HasPrefix(name, "organizations/") {
 		return nil, name
 	}
-	return b.parentNode(name), name
+	return st.parentNode(name), name
 }
 
 // json is the role as the API answers it. The stage ALPHA is not told, as
@@ -172,9 +170,9 @@ func (r *role) json(full bool) *iam.Role {
 	return out
 }
 
-// roleEtag is built as those of policies are. The backend is locked.
-func (b *Backend) roleEtag(now time.Time) []byte {
-	etag := binary.BigEndian.AppendUint64(nil, uint64(b.tick(now).UnixMicro()))
+// roleEtag is built as those of policies are.
+func (st *state) roleEtag(now time.Time) []byte {
+	etag := binary.BigEndian.AppendUint64(nil, uint64(st.tick(now).UnixMicro()))
 	etag[0] = 7
 	return etag
 }

@@ -2,24 +2,37 @@ package fake
 
 import (
 	"maps"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
 // A handler carries one method out and returns the JSON of its answer. Its
-// error is a *statusError, or one that ends the exchange without an answer.
-type handler func(*call) ([]byte, error)
-
-// A route is a method of an API with the handler that carries it out, or
-// none where the fake does not.
-type route struct {
-	api    *discovery.API
-	method *discovery.Method
-	handle handler
+// error is a *wire.Error, or one that ends the exchange without an answer.
+type handler struct {
+	handle func(*call, *state) ([]byte, error)
+	writes bool // else the state is only read, together with other calls
 }
+
+func reads(handle func(*call, *state) ([]byte, error)) handler { return handler{handle, false} }
+
+func writes(handle func(*call, *state) ([]byte, error)) handler { return handler{handle, true} }
+
+// A route is a method of an API with the handler that carries it out.
+type route struct {
+	api     *discovery.API
+	method  *discovery.Method
+	dialect dialect // of Cloud Run
+	handler
+}
+
+// inVersion is the key of a handler for one version of an API, for methods whose
+// ID versions share. It wins over a handler for the ID alone.
+func inVersion(api, method string) string { return api + " " + method }
 
 // routes are all methods of all APIs that the fake knows.
 type routes struct {
@@ -51,6 +64,7 @@ var allRoutes = sync.OnceValue(func() *routes {
 	maps.Copy(handlers, troubleshooterHandlers())
 	maps.Copy(handlers, recommenderHandlers())
 	all := &routes{byID: make(map[string]*route), hosts: make(map[string]*pathNode)}
+	used := make(map[string]bool)
 	for _, api := range discovery.All() {
 		root := all.hosts[api.Host]
 		if root == nil {
@@ -59,20 +73,38 @@ var allRoutes = sync.OnceValue(func() *routes {
 		}
 		for i := range api.Methods {
 			m := &api.Methods[i]
-			// Versions of an API may share the IDs of their methods, as those of
-			// Resource Manager do: the handler then tells them apart by c.api.
-			r := &route{api: api, method: m, handle: handlers[m.ID]}
+			r := &route{api, m, dialectOf(api.ID), reads((*call).unimplemented)}
+			for _, name := range []string{m.ID, inVersion(api.ID, m.ID)} {
+				if h, ok := handlers[name]; ok {
+					r.handler = h
+					used[name] = true
+				}
+			}
 			all.byID[m.ID] = r
 			root.add(m, r)
 		}
 	}
-	for id := range handlers {
-		if all.byID[id] == nil {
-			panic("fake: a handler is registered for " + id + ", which no discovery document lists")
+	for name := range handlers {
+		if !used[name] {
+			panic("fake: a handler is registered for " + name + ", which no discovery document lists")
 		}
 	}
 	return all
 })
+
+// unimplemented is the handler of methods that have none.
+func (c *call) unimplemented(*state) ([]byte, error) { return nil, c.notImplemented("") }
+
+// notImplemented refuses a method, or a part of it, that the fake does not have.
+func (c *call) notImplemented(part string) *wire.Error {
+	text := "The fake does not implement " + c.method.ID
+	if part != "" {
+		text += " " + part
+	}
+	err := wire.NewError(http.StatusNotImplemented, "UNIMPLEMENTED", "%s.", text)
+	c.report("%s", err.Message)
+	return err
+}
 
 func (n *pathNode) add(m *discovery.Method, r *route) {
 	path, verb := m.Path, ""

@@ -2,15 +2,13 @@ package fake
 
 import (
 	"container/heap"
-	"encoding/base64"
-	"encoding/binary"
-	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/fake/internal/knative"
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -60,12 +58,12 @@ type resource struct {
 	pending *operation
 	deleted bool
 	// knative is what only version 1 of the API says of it.
-	knative extras
+	knative knative.Extras
 	// operation is the id of the latest operation on it.
 	operation string
 	// hidden are fields that reads do not show until the pending operation is
 	// done.
-	hidden object
+	hidden wire.Object
 }
 
 // runKind is what differs between the kinds of resources.
@@ -90,10 +88,10 @@ func (k *runKind) permission(verb string) string {
 
 // edit changes the resource's JSON, also that in which a pending operation
 // will leave it.
-func (r *resource) edit(change func(object)) {
-	o := mustDecode(r.raw)
+func (r *resource) edit(change func(wire.Object)) {
+	o := wire.MustDecode(r.raw)
 	change(o)
-	r.raw = mustEncode(o)
+	r.raw = wire.MustEncode(o)
 	if r.pending != nil {
 		r.pending.running = r.raw
 	}
@@ -127,7 +125,7 @@ func (s *runState) ofAllParents(key collectionKey) *collection {
 	return all
 }
 
-// find returns a resource that is there, or nil. The backend is locked.
+// find returns a resource that is there, or nil.
 func (s *runState) find(key collectionKey, id string) *resource {
 	col := s.collections[key]
 	if col == nil {
@@ -164,21 +162,21 @@ type operation struct {
 	at       time.Time // when it is done
 	running  []byte    // the resource until then
 	final    []byte    // the resource from then on, nil until settled
-	settle   func(o object, at time.Time)
+	settle   func(st *state, o wire.Object, at time.Time)
 	// after is done with the settled resource, unless another operation has
 	// overtaken this one.
-	after   func(o object, at time.Time)
+	after   func(o wire.Object, at time.Time)
 	failure rawJSON // of an operation that ends with an error
 }
 
 // settleNow brings the operation to its end.
-func (op *operation) settleNow() {
+func (op *operation) settleNow(st *state) {
 	if op.final != nil {
 		return
 	}
-	o := mustDecode(op.running)
-	op.settle(o, op.at)
-	op.final = mustEncode(o)
+	o := wire.MustDecode(op.running)
+	op.settle(st, o, op.at)
+	op.final = wire.MustEncode(o)
 	if op.resource.pending == op {
 		op.resource.raw = op.final
 		op.resource.pending = nil
@@ -207,11 +205,11 @@ func (op *operation) encode(typed rawJSON) []byte {
 		answer["done"] = true
 		if op.failure != nil {
 			answer["error"] = op.failure
-			return mustEncode(answer)
+			return wire.MustEncode(answer)
 		}
 		answer["response"] = typed
 	}
-	return mustEncode(answer)
+	return wire.MustEncode(answer)
 }
 
 // pendingOperations is a heap of operations by the time when they are done.
@@ -234,50 +232,33 @@ func (s *runState) due(now time.Time) bool {
 	return len(s.pending) > 0 && !s.pending[0].at.After(now)
 }
 
-// settle ends the operations that are due. The backend is locked.
-func (s *runState) settle(now time.Time) {
-	for s.due(now) {
-		next := s.pending[0]
-		heap.Pop(&s.pending)
-		next.settleNow()
+// settle ends the operations that are due.
+func (st *state) settle(now time.Time) {
+	for st.run.due(now) {
+		next := st.run.pending[0]
+		heap.Pop(&st.run.pending)
+		next.settleNow(st)
 	}
-}
-
-// rlock is a read lock on the backend, with all operations settled that are
-// due; lock is a write lock.
-func (c *call) rlock() (unlock func()) {
-	c.b.mu.RLock()
-	if !c.b.run.due(c.now) {
-		return c.b.mu.RUnlock
-	}
-	c.b.mu.RUnlock()
-	return c.lock()
-}
-
-func (c *call) lock() (unlock func()) {
-	c.b.mu.Lock()
-	c.b.run.settle(c.now)
-	return c.b.mu.Unlock
 }
 
 // start begins an operation that leaves the resource in the state that settle
-// makes of o. The backend is locked.
-func (c *call) start(r *resource, o object, settle func(o object, at time.Time)) *operation {
-	op := c.newOperation(r, o)
+// makes of o.
+func (c *call) start(st *state, r *resource, o wire.Object, settle func(st *state, o wire.Object, at time.Time)) *operation {
+	op := c.newOperation(st, r, o)
 	op.settle = settle
 	r.raw = op.running
 	r.pending = op
 	r.operation = op.name[strings.LastIndexByte(op.name, '/')+1:]
-	c.b.run.keep(op)
-	heap.Push(&c.b.run.pending, op)
+	st.run.keep(op)
+	heap.Push(&st.run.pending, op)
 	return op
 }
 
 // finishedOperation returns an operation that has nothing to do.
-func (c *call) finishedOperation(r *resource, o object) *operation {
-	op := c.newOperation(r, o)
+func (c *call) finishedOperation(st *state, r *resource, o wire.Object) *operation {
+	op := c.newOperation(st, r, o)
 	op.at, op.final = c.now, op.running
-	c.b.run.keep(op)
+	st.run.keep(op)
 	return op
 }
 
@@ -289,67 +270,14 @@ func (s *runState) keep(op *operation) {
 }
 
 // newOperation makes an operation that no one can look up.
-func (c *call) newOperation(r *resource, o object) *operation {
+func (c *call) newOperation(st *state, r *resource, o wire.Object) *operation {
 	return &operation{
-		name:     "projects/" + r.key.project.id + "/locations/" + r.key.location + "/operations/" + c.b.newUUID(),
+		name:     "projects/" + r.key.project.id + "/locations/" + r.key.location + "/operations/" + st.newUUID(),
 		resource: r,
-		at:       c.now.Add(c.operationTime()),
-		running:  mustEncode(o),
+		at:       c.now.Add(c.delays.operation),
+		running:  wire.MustEncode(o),
 		failure:  c.fails,
 	}
-}
-
-// newUUID returns a string of a UUID's form, a different one each time. The
-// backend is locked.
-func (b *Backend) newUUID() string {
-	n := mix(uint64(b.newSerial()))
-	m := mix(n)
-	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", uint32(n), uint16(n>>32), n>>48&0xfff, 0x8000|m>>48&0x3fff, m&0xffffffffffff)
-}
-
-// suffix returns n letters and digits, different ones each time.
-func (b *Backend) suffix(n int) string {
-	const letters = "bcdfghjklmnpqrstvwxz2456789"
-	out := make([]byte, n)
-	for i, v := 0, mix(uint64(b.newSerial())); i < n; i++ {
-		out[i] = letters[v%uint64(len(letters))]
-		v /= uint64(len(letters))
-	}
-	return string(out)
-}
-
-// mix scatters a counter over all of its bits (splitmix64), for ids that look
-// as the real ones do and are the same in every run.
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
-// tick returns the time of a write: later than any write before it, so that
-// no two have the same etag. The backend is locked.
-func (b *Backend) tick(now time.Time) time.Time {
-	now = now.Truncate(time.Microsecond)
-	if !now.After(b.lastWrite) {
-		now = b.lastWrite.Add(time.Microsecond)
-	}
-	b.lastWrite = now
-	return now
-}
-
-// timestamp is a time as the API writes it, to the microsecond.
-func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
-
-// etag is built as the recorded ones are: the update time as a protobuf
-// Timestamp and the resource's name, each in base64, in quotes.
-func etag(updated time.Time, name string) string {
-	stamp := []byte{1 << 3}
-	stamp = binary.AppendUvarint(stamp, uint64(updated.Unix()))
-	stamp = append(stamp, 2<<3)
-	stamp = binary.AppendUvarint(stamp, uint64(updated.Nanosecond()))
-	enc := base64.RawURLEncoding
-	return strconv.Quote(enc.EncodeToString(stamp) + "/" + enc.EncodeToString([]byte(name)))
 }
 
 // withType puts "@type" in front of an object's JSON.
@@ -370,45 +298,38 @@ type rawJSON []byte
 func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
 
 // runParent finds the project and location of a call. The rest is the name
-// below them of what is asked for. The backend is locked.
-func (c *call) runParent(permission, rest string) (*project, string, error) {
+// below them of what is asked for.
+func (c *call) runParent(st *state, permission, rest string) (*project, string, error) {
 	id, location, _ := c.place()
 	if location == "" {
-		return nil, "", invalid("The host name has to begin with a region, as in us-central1-run.googleapis.com.")
+		return nil, "", wire.Invalid("The host name has to begin with a region, as in us-central1-run.googleapis.com.")
 	}
 	if !slices.Contains(c.api.Locations, location) {
-		return nil, "", newError(http.StatusNotImplemented, "UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
+		return nil, "", wire.NewError(http.StatusNotImplemented, "UNIMPLEMENTED", "Operation is not implemented, or supported, or enabled.")
 	}
-	if !c.isRunV1() {
-		rest = "/locations/" + location + rest
-	}
-	p, err := c.runProject(id, permission, rest)
+	p, err := c.runProject(st, id, permission, c.dialect.in(location, rest))
 	return p, location, err
 }
 
 // runProject finds a project in which Cloud Run is on.
-func (c *call) runProject(id, permission, rest string) (*project, error) {
-	p := c.b.projects[id]
+func (c *call) runProject(st *state, id, permission, rest string) (*project, error) {
+	p := st.projects[id]
 	if p == nil || p.deleted {
-		above := "projects/"
-		if c.isRunV1() {
-			above = "namespaces/"
-		}
-		return nil, denied("Permission '%s' denied on resource '%s%s%s' (or resource may not exist).", permission, above, id, rest)
+		return nil, wire.Denied("Permission '%s' denied on resource '%s%s' (or resource may not exist).", permission, c.dialect.project(id), rest)
 	}
-	return p, c.checkEnabled(p)
+	return p, c.checkEnabled(st, p)
 }
 
 // require refuses a call whose caller lacks the permission. The resource is
 // named as Cloud Run names it.
-func (c *call) require(permission string, n *node, name string) error {
-	if c.may(permission, n) {
+func (c *call) require(st *state, permission string, n *node, name string) error {
+	if c.may(st, permission, n) {
 		return nil
 	}
-	return denied("Permission '%s' denied on resource '%s' (or resource may not exist).", permission, name)
+	return wire.Denied("Permission '%s' denied on resource '%s' (or resource may not exist).", permission, name)
 }
 
 // missing is the error for a resource that is not there.
-func (k *runKind) missing(key collectionKey, id string) *statusError {
-	return notFound("Resource '%s' of kind '%s' in region '%s' in project '%s' does not exist.", id, k.label, key.location, key.project.id)
+func (k *runKind) missing(key collectionKey, id string) *wire.Error {
+	return wire.NotFound("Resource '%s' of kind '%s' in region '%s' in project '%s' does not exist.", id, k.label, key.location, key.project.id)
 }

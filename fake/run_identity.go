@@ -3,6 +3,9 @@ package fake
 import (
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // What Cloud Run asks of a service account before it takes a workload that
@@ -15,21 +18,20 @@ const (
 )
 
 // checkIdentity refuses a service account that the caller may not attach, or
-// that the project's service agent may not mint tokens for. The backend is
-// locked.
-func (c *call) checkIdentity(p *project, email string) error {
+// that the project's service agent may not mint tokens for.
+func (c *call) checkIdentity(st *state, p *project, email string) error {
 	if c.caller.member == Admin {
 		return nil
 	}
-	a := c.b.accounts[email]
-	if a == nil || a.email != email || a.deleted || a.disabled || !a.visible(c.now) || !c.may(actAs, &a.node) {
-		return denied("Permission 'iam.serviceaccounts.actAs' denied on service account %s (or it may not exist).", email)
+	a := st.accounts[email]
+	if a == nil || a.email != email || a.deleted || a.disabled || !a.visible(c.now) || !c.may(st, actAs, &a.node) {
+		return wire.Denied("Permission 'iam.serviceaccounts.actAs' denied on service account %s (or it may not exist).", email)
 	}
-	if a.project != p && c.b.enforced(crossProjectConstraint, &a.project.node, true) {
-		return c.crossProjectError(p, a)
+	if a.project != p && st.enforced(crossProjectConstraint, &a.project.node, true) {
+		return c.crossProjectError(st, p, a)
 	}
-	if !p.agent || !c.b.has("serviceAccount:"+p.runAgent(), getToken, &a.node, c.now) {
-		return denied("Google Cloud Run Service Agent does not have permission to get access tokens for the service account %s. "+
+	if !p.agent || !c.has(st, "serviceAccount:"+p.runAgent(), getToken, &a.node) {
+		return wire.Denied("Google Cloud Run Service Agent does not have permission to get access tokens for the service account %s. "+
 			"Please give %s permission iam.serviceAccounts.getAccessToken on the service account. "+
 			"Alternatively, if the service account is unspecified or in the same project you are deploying in, "+
 			"ensure that the Service Agent is assigned the Google Cloud Run Service Agent role roles/run.serviceAgent.",
@@ -44,19 +46,19 @@ func (c *call) checkIdentity(p *project, email string) error {
 // default, status 400 FAILED_PRECONDITION with a google.rpc.PreconditionFailure,
 // is modelled on sibling constraints of IAM and is UNVERIFIED.
 func CrossProjectText(text string) Option {
-	return func(b *Backend) { b.crossProjectText = text }
+	return func(b *Backend) { b.write(time.Now(), func(st *state) { st.crossProjectText = text }) }
 }
 
 const defaultCrossProjectText = "Constraint constraints/iam.disableCrossProjectServiceAccountUsage violated for service account %s."
 
-func (c *call) crossProjectError(p *project, a *account) *statusError {
-	text := c.b.crossProjectText
+func (c *call) crossProjectError(st *state, p *project, a *account) *wire.Error {
+	text := st.crossProjectText
 	if text == "" {
 		text = defaultCrossProjectText
 	}
 	text = strings.ReplaceAll(text, "%s", a.email)
-	e := newError(http.StatusBadRequest, "FAILED_PRECONDITION", "%s", text)
-	e.details = []any{map[string]any{
+	e := wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "%s", text)
+	e.Details = []any{map[string]any{
 		"@type": "type.googleapis.com/google.rpc.PreconditionFailure",
 		"violations": []any{map[string]string{
 			"type": "constraints/" + crossProjectConstraint, "subject": "projects/" + p.id, "description": text,
@@ -66,9 +68,9 @@ func (c *call) crossProjectError(p *project, a *account) *statusError {
 }
 
 // checkEnabled refuses calls for a project in which the method's API is off.
-func (c *call) checkEnabled(p *project) error {
+func (c *call) checkEnabled(st *state, p *project) error {
 	service := c.api.Host
-	if c.b.serviceEnabled(p, service, c.now) {
+	if st.serviceEnabled(p, service, c.now) {
 		return nil
 	}
 	e := disabledAPI(c.api.Title, service, p)
@@ -76,11 +78,11 @@ func (c *call) checkEnabled(p *project) error {
 }
 
 // disabledAPI is the answer of any API that is off in a project.
-func disabledAPI(title, service string, p *project) *statusError {
+func disabledAPI(title, service string, p *project) *wire.Error {
 	console := "https://console.developers.google.com/apis/api/" + service + "/overview?project=" + p.id
-	e := denied("%s has not been used in project %s before or it is disabled. Enable it by visiting %s then retry. "+
+	e := wire.Denied("%s has not been used in project %s before or it is disabled. Enable it by visiting %s then retry. "+
 		"If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry.", title, p.id, console)
-	e.details = []any{
+	e.Details = []any{
 		map[string]any{
 			"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com",
 			"metadata": map[string]string{

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"google.golang.org/api/run/v2"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 func jobs() *workloadKind {
@@ -11,42 +13,42 @@ func jobs() *workloadKind {
 		template: []string{"template", "template"},
 		runKind:  runKind{plural: "jobs", label: "JOB", typ: "Job", param: "jobId"},
 		defaults: defaultJob,
-		check: func(_ *call, _ *resource, next object) error {
-			return checkContainers("template.template", child(next, "template", "template"))
+		check: func(_ *state, _ *resource, next wire.Object) error {
+			return checkContainers("template.template", wire.Child(next, "template", "template"))
 		},
 		begin: beginJob,
 	}
 }
 
-func defaultJob(p *project, job object) {
-	setDefault(job, "launchStage", "GA")
-	execution := child(job, "template")
-	setDefault(execution, "taskCount", number(1))
-	task := child(execution, "template")
-	setDefault(task, "maxRetries", number(3))
-	setDefault(task, "timeout", "600s")
-	setDefault(task, "executionEnvironment", "EXECUTION_ENVIRONMENT_GEN2")
+func defaultJob(p *project, job wire.Object) {
+	wire.SetDefault(job, "launchStage", "GA")
+	execution := wire.Child(job, "template")
+	wire.SetDefault(execution, "taskCount", wire.Number(1))
+	task := wire.Child(execution, "template")
+	wire.SetDefault(task, "maxRetries", wire.Number(3))
+	wire.SetDefault(task, "timeout", "600s")
+	wire.SetDefault(task, "executionEnvironment", "EXECUTION_ENVIRONMENT_GEN2")
 	defaultTemplate(p, task)
-	eachContainer(task, func(c object) {
-		if probe, ok := c["startupProbe"].(object); ok {
-			setDefault(probe, "failureThreshold", number(3))
-			setDefault(probe, "periodSeconds", number(10))
-			setDefault(probe, "timeoutSeconds", number(1))
+	eachContainer(task, func(c wire.Object) {
+		if probe, ok := c["startupProbe"].(wire.Object); ok {
+			wire.SetDefault(probe, "failureThreshold", wire.Number(3))
+			wire.SetDefault(probe, "periodSeconds", wire.Number(10))
+			wire.SetDefault(probe, "timeoutSeconds", wire.Number(1))
 		}
 	})
 }
 
 // beginJob also starts the execution that a token asks for.
-func beginJob(c *call, r *resource, _, next object, _ bool) func(object, time.Time) {
-	setDefault(next, "latestCreatedExecution", object{})
+func beginJob(c *call, st *state, r *resource, _, next wire.Object, _ bool) func(*state, wire.Object, time.Time) {
+	wire.SetDefault(next, "latestCreatedExecution", wire.Object{})
 	for _, field := range []string{"startExecutionToken", "runExecutionToken"} {
-		if token := text(next, field); token != "" {
-			op := c.startExecution(r, token, next, nil)
+		if token := wire.Text(next, field); token != "" {
+			op := c.startExecution(st, r, token, next, nil)
 			noteExecution(next, op.resource.id, c.now)
 		}
 	}
 	ends := c.ends
-	return func(o object, at time.Time) { ready(o, ends, at, true) }
+	return func(_ *state, o wire.Object, at time.Time) { ready(o, ends, at, true) }
 }
 
 // AddJob adds a job as a finished creation would leave it: what the server
@@ -54,15 +56,15 @@ func beginJob(c *call, r *resource, _, next object, _ bool) func(object, time.Ti
 // ("projects/P/locations/L/jobs/J"). AddJob panics if the project or location
 // is not there, or the job is.
 func (b *Backend) AddJob(job *run.GoogleCloudRunV2Job) {
-	b.AddJSON(job.Name, mustEncode(job))
+	b.AddJSON(job.Name, wire.MustEncode(job))
 }
 
 // AddService adds a service, see [Backend.AddJob].
 func (b *Backend) AddService(service *run.GoogleCloudRunV2Service) {
-	b.AddJSON(service.Name, mustEncode(service))
+	b.AddJSON(service.Name, wire.MustEncode(service))
 }
 
 // AddWorkerPool adds a worker pool, see [Backend.AddJob].
 func (b *Backend) AddWorkerPool(pool *run.GoogleCloudRunV2WorkerPool) {
-	b.AddJSON(pool.Name, mustEncode(pool))
+	b.AddJSON(pool.Name, wire.MustEncode(pool))
 }

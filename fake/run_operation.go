@@ -5,13 +5,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-// findOperation returns the operation that the path names. The backend is
-// locked.
-func (c *call) findOperation() (*operation, error) {
+// findOperation returns the operation that the path names.
+func (c *call) findOperation(st *state) (*operation, error) {
 	verb := c.method.ID[strings.LastIndexByte(c.method.ID, '.')+1:]
-	p, location, err := c.runParent("run.operations."+verb, "/operations/"+c.params[2])
+	p, location, err := c.runParent(st, "run.operations."+verb, "/operations/"+c.params[2])
 	if err != nil {
 		return nil, err
 	}
@@ -19,78 +20,60 @@ func (c *call) findOperation() (*operation, error) {
 	if verb == "wait" {
 		verb = "get"
 	}
-	if err := c.require("run.operations."+verb, &p.node, name); err != nil {
+	if err := c.require(st, "run.operations."+verb, &p.node, name); err != nil {
 		return nil, err
 	}
-	op := c.b.run.operations[name]
+	op := st.run.operations[name]
 	if op == nil {
-		return nil, notFound("Requested entity was not found.")
+		return nil, wire.NotFound("Requested entity was not found.")
 	}
 	return op, nil
 }
 
-// encodeOperation is an operation as the API answers it: its resource is that
-// of the version that is asked.
-func (c *call) encodeOperation(op *operation) []byte {
-	if !c.isRunV1() {
-		return op.json()
-	}
-	r := op.resource
-	typeURL := strings.Replace(r.kind.typeURL(), ".v2.", ".v1.", 1)
-	return op.encode(withType(typeURL, mustEncode(c.b.resourceV1(r, mustDecode(op.state()), r.knative))))
-}
-
-func (c *call) getOperation() ([]byte, error) {
-	defer c.rlock()()
-	op, err := c.findOperation()
+func (c *call) getOperation(st *state) ([]byte, error) {
+	op, err := c.findOperation(st)
 	if err != nil {
 		return nil, err
 	}
-	return c.encodeOperation(op), nil
+	return c.dialect.operation(st, op), nil
 }
 
 // waitOperation answers when the operation is done, or as it is when the
 // request's timeout ends first.
-func (c *call) waitOperation() ([]byte, error) {
+func (c *call) waitOperation(st *state) ([]byte, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
 	}
 	timeout := 30 * time.Second
-	if s := text(body, "timeout"); s != "" {
+	if s := wire.Text(body, "timeout"); s != "" {
 		if timeout, err = time.ParseDuration(s); err != nil || timeout < 0 || !strings.HasSuffix(s, "s") {
-			return nil, invalid("Invalid value at 'timeout' (type.googleapis.com/google.protobuf.Duration), %q", s)
+			return nil, wire.Invalid("Invalid value at 'timeout' (type.googleapis.com/google.protobuf.Duration), %q", s)
 		}
 	}
-	unlock := c.rlock()
-	op, err := c.findOperation()
-	done := err == nil && op.final != nil
-	unlock()
+	op, err := c.findOperation(st)
 	if err != nil {
 		return nil, err
 	}
-	if left := op.at.Sub(c.now); left > 0 && !done {
-		if err := c.b.pause(c.ctx, min(left, timeout)); err != nil {
-			return nil, err
-		}
-		c.now = time.Now()
+	if op.final == nil {
+		c.wait = min(op.at.Sub(c.now), timeout)
+		c.then = func(c *call, st *state) ([]byte, error) { return c.dialect.operation(st, op), nil }
+		return nil, nil
 	}
-	defer c.rlock()()
-	return c.encodeOperation(op), nil
+	return c.dialect.operation(st, op), nil
 }
 
-func (c *call) listOperations() ([]byte, error) {
-	defer c.rlock()()
-	p, location, err := c.runParent("run.operations.list", "")
+func (c *call) listOperations(st *state) ([]byte, error) {
+	p, location, err := c.runParent(st, "run.operations.list", "")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.require("run.operations.list", &p.node, "projects/"+p.id+"/locations/"+location); err != nil {
+	if err := c.require(st, "run.operations.list", &p.node, "projects/"+p.id+"/locations/"+location); err != nil {
 		return nil, err
 	}
 	prefix := "projects/" + p.id + "/locations/" + location + "/operations/"
 	var names []string
-	for name := range c.b.run.operations {
+	for name := range st.run.operations {
 		if strings.HasPrefix(name, prefix) {
 			names = append(names, name)
 		}
@@ -103,7 +86,7 @@ func (c *call) listOperations() ([]byte, error) {
 	out := map[string]any{}
 	var items []rawJSON
 	for _, name := range page {
-		items = append(items, c.encodeOperation(c.b.run.operations[name]))
+		items = append(items, c.dialect.operation(st, st.run.operations[name]))
 	}
 	if len(items) > 0 {
 		out["operations"] = items
@@ -111,18 +94,17 @@ func (c *call) listOperations() ([]byte, error) {
 	if next != "" {
 		out["nextPageToken"] = next
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
-func (c *call) deleteOperation() ([]byte, error) {
-	defer c.lock()()
-	op, err := c.findOperation()
+func (c *call) deleteOperation(st *state) ([]byte, error) {
+	op, err := c.findOperation(st)
 	if err != nil {
 		return nil, err
 	}
 	if op.final == nil {
-		return nil, newError(http.StatusBadRequest, "FAILED_PRECONDITION", "The operation is still running.")
+		return nil, wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "The operation is still running.")
 	}
-	delete(c.b.run.operations, op.name)
+	delete(st.run.operations, op.name)
 	return []byte("{}"), nil
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 func services() *workloadKind {
@@ -33,64 +35,64 @@ const (
 	latestSplit   = "INSTANCE_SPLIT_ALLOCATION_TYPE_LATEST"
 )
 
-func defaultService(p *project, service object) {
-	setDefault(service, "launchStage", "GA")
-	setDefault(service, "ingress", "INGRESS_TRAFFIC_ALL")
-	setDefault(service, "traffic", []any{object{"type": latestTraffic, "percent": number(100)}})
-	template := child(service, "template")
-	setDefault(template, "timeout", "300s")
-	setDefault(template, "maxInstanceRequestConcurrency", number(80))
+func defaultService(p *project, service wire.Object) {
+	wire.SetDefault(service, "launchStage", "GA")
+	wire.SetDefault(service, "ingress", "INGRESS_TRAFFIC_ALL")
+	wire.SetDefault(service, "traffic", []any{wire.Object{"type": latestTraffic, "percent": wire.Number(100)}})
+	template := wire.Child(service, "template")
+	wire.SetDefault(template, "timeout", "300s")
+	wire.SetDefault(template, "maxInstanceRequestConcurrency", wire.Number(80))
 	containers, _ := template["containers"].([]any)
-	eachContainer(template, func(c object) {
+	eachContainer(template, func(c wire.Object) {
 		if _, given := c["resources"]; !given {
-			child(c, "resources")["cpuIdle"] = true
+			wire.Child(c, "resources")["cpuIdle"] = true
 		}
 		if len(containers) == 1 {
-			setDefault(c, "ports", []any{object{"name": "http1", "containerPort": number(8080)}})
+			wire.SetDefault(c, "ports", []any{wire.Object{"name": "http1", "containerPort": wire.Number(8080)}})
 		}
 		ports, _ := c["ports"].([]any)
 		if len(ports) == 0 {
 			return
 		}
-		port, _ := ports[0].(object)
-		setDefault(c, "startupProbe", object{
-			"timeoutSeconds": number(240), "periodSeconds": number(240), "failureThreshold": number(1),
-			"tcpSocket": object{"port": port["containerPort"]},
+		port, _ := ports[0].(wire.Object)
+		wire.SetDefault(c, "startupProbe", wire.Object{
+			"timeoutSeconds": wire.Number(240), "periodSeconds": wire.Number(240), "failureThreshold": wire.Number(1),
+			"tcpSocket": wire.Object{"port": port["containerPort"]},
 		})
 	})
 	defaultTemplate(p, template)
 }
 
-func defaultWorkerPool(p *project, pool object) {
-	setDefault(pool, "launchStage", "GA")
-	setDefault(pool, "instanceSplits", []any{object{"type": latestSplit, "percent": number(100)}})
-	setDefault(child(pool, "scaling"), "manualInstanceCount", number(1))
-	defaultTemplate(p, child(pool, "template"))
+func defaultWorkerPool(p *project, pool wire.Object) {
+	wire.SetDefault(pool, "launchStage", "GA")
+	wire.SetDefault(pool, "instanceSplits", []any{wire.Object{"type": latestSplit, "percent": wire.Number(100)}})
+	wire.SetDefault(wire.Child(pool, "scaling"), "manualInstanceCount", wire.Number(1))
+	defaultTemplate(p, wire.Child(pool, "template"))
 }
 
 // checkRevisioned holds a service's or worker pool's message against the rules
 // for revision names: a name belongs to the workload, and can't be used again
 // for another template.
-func checkRevisioned(c *call, r *resource, next object) error {
-	template := child(next, "template")
+func checkRevisioned(st *state, r *resource, next wire.Object) error {
+	template := wire.Child(next, "template")
 	if err := checkContainers("template", template); err != nil {
 		return err
 	}
-	name := text(template, "revision")
+	name := wire.Text(template, "revision")
 	if name == "" {
 		return nil
 	}
 	if !strings.HasPrefix(name, r.id+"-") {
-		return invalid("template.revision: Revision name %q must be prefixed by the name of the enclosing %s followed by a -.", name, r.kind.typ)
+		return wire.Invalid("template.revision: Revision name %q must be prefixed by the name of the enclosing %s followed by a -.", name, r.kind.typ)
 	}
-	taken := c.b.run.find(revisionsOf(r), name)
+	taken := st.run.find(revisionsOf(r), name)
 	if taken == nil {
 		return nil
 	}
-	if r.raw != nil && equal(template, child(mustDecode(r.raw), "template")) {
+	if r.raw != nil && wire.Equal(template, wire.Child(wire.MustDecode(r.raw), "template")) {
 		return nil
 	}
-	return alreadyExists("Revision named '%s' with different configuration already exists.", name)
+	return wire.AlreadyExists("Revision named '%s' with different configuration already exists.", name)
 }
 
 func revisionsOf(r *resource) collectionKey {
@@ -98,25 +100,25 @@ func revisionsOf(r *resource) collectionKey {
 }
 
 // needsRevision says whether a change asks for a new revision.
-func needsRevision(before, next object, force bool) bool {
-	return force || before == nil || !equal(before["template"], next["template"])
+func needsRevision(before, next wire.Object, force bool) bool {
+	return force || before == nil || !wire.Equal(before["template"], next["template"])
 }
 
-func beginService(c *call, r *resource, before, next object, force bool) func(object, time.Time) {
-	ends, b, fresh, began := c.ends, c.b, needsRevision(before, next, force), c.now
+func beginService(c *call, _ *state, r *resource, before, next wire.Object, force bool) func(*state, wire.Object, time.Time) {
+	ends, fresh, began := c.ends, needsRevision(before, next, force), c.now
 	first := before == nil
 	if first {
 		// The real server does not show the ingress of a service that is not
 		// ready yet.
-		r.hidden = object{"ingress": next["ingress"]}
+		r.hidden = wire.Object{"ingress": next["ingress"]}
 		delete(next, "ingress")
 	}
 	hidden := r.hidden
-	return func(o object, at time.Time) {
+	return func(st *state, o wire.Object, at time.Time) {
 		for name, value := range hidden {
-			setDefault(o, name, value)
+			wire.SetDefault(o, name, value)
 		}
-		b.settleRevision(r, o, fresh, ends, at)
+		st.settleRevision(r, o, fresh, ends, at)
 		if !ready(o, ends, at, false) {
 			return
 		}
@@ -128,18 +130,18 @@ func beginService(c *call, r *resource, before, next object, force bool) func(ob
 			configurations = conditionTime(o, "ConfigurationsReady", at)
 		}
 		o["conditions"] = []any{
-			object{"type": "RoutesReady", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(at)},
-			object{"type": "ConfigurationsReady", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(configurations)},
+			wire.Object{"type": "RoutesReady", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(at)},
+			wire.Object{"type": "ConfigurationsReady", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(configurations)},
 		}
-		setDefault(o, "uri", uriOf(r))
+		wire.SetDefault(o, "uri", uriOf(r))
 	}
 }
 
-func conditionTime(o object, kind string, otherwise time.Time) time.Time {
+func conditionTime(o wire.Object, kind string, otherwise time.Time) time.Time {
 	conditions, _ := o["conditions"].([]any)
 	for _, c := range conditions {
-		if c, _ := c.(object); text(c, "type") == kind {
-			if t, err := time.Parse(time.RFC3339Nano, text(c, "lastTransitionTime")); err == nil {
+		if c, _ := c.(wire.Object); wire.Text(c, "type") == kind {
+			if t, err := time.Parse(time.RFC3339Nano, wire.Text(c, "lastTransitionTime")); err == nil {
 				return t
 			}
 		}
@@ -152,11 +154,11 @@ func uriOf(r *resource) string {
 	return fmt.Sprintf("https://%s-%d.%s.run.app", r.id, r.key.project.number, r.key.location)
 }
 
-func beginWorkerPool(c *call, r *resource, before, next object, force bool) func(object, time.Time) {
-	ends, b, fresh := c.ends, c.b, needsRevision(before, next, force)
-	next["terminalCondition"] = object{"type": "Ready", "state": "CONDITION_RECONCILING", "message": "Deploying Revision."}
-	return func(o object, at time.Time) {
-		b.settleRevision(r, o, fresh, ends, at)
+func beginWorkerPool(c *call, _ *state, r *resource, before, next wire.Object, force bool) func(*state, wire.Object, time.Time) {
+	ends, fresh := c.ends, needsRevision(before, next, force)
+	next["terminalCondition"] = wire.Object{"type": "Ready", "state": "CONDITION_RECONCILING", "message": "Deploying Revision."}
+	return func(st *state, o wire.Object, at time.Time) {
+		st.settleRevision(r, o, fresh, ends, at)
 		if ready(o, ends, at, false) {
 			settleTraffic(o, "instanceSplits", "instanceSplitStatuses")
 		}
@@ -164,30 +166,30 @@ func beginWorkerPool(c *call, r *resource, before, next object, force bool) func
 }
 
 // settleRevision makes the revision that a change of the template asks for.
-func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object, at time.Time) {
+func (st *state) settleRevision(r *resource, o wire.Object, fresh bool, ends wire.Object, at time.Time) {
 	if !fresh {
 		return
 	}
-	template := clone(child(o, "template"))
-	id := text(template, "revision")
+	template := wire.Clone(wire.Child(o, "template"))
+	id := wire.Text(template, "revision")
 	delete(template, "revision")
 	if id == "" {
-		generation, _ := strconv.Atoi(text(o, "generation"))
-		id = fmt.Sprintf("%s-%05d-%s", r.id, generation, b.suffix(3))
+		generation, _ := strconv.Atoi(wire.Text(o, "generation"))
+		id = fmt.Sprintf("%s-%05d-%s", r.id, generation, st.suffix(3))
 	}
-	rev := &resource{kind: revisionKind(), key: revisionsOf(r), id: id, knative: r.knative.below("/spec/template")}
+	rev := &resource{kind: revisionKind(), key: revisionsOf(r), id: id, knative: r.knative.Below("/spec/template")}
 	revision := template
-	maps.Copy(revision, object{
-		"name": rev.name(), "uid": b.newUUID(), "generation": "1", "observedGeneration": "1",
+	maps.Copy(revision, wire.Object{
+		"name": rev.name(), "uid": st.newUUID(), "generation": "1", "observedGeneration": "1",
 		"createTime": timestamp(at), "updateTime": timestamp(at), "etag": etag(at, rev.name()),
 		"service": r.id, "creator": o["lastModifier"], "launchStage": o["launchStage"],
 	})
-	condition := object{"type": "Ready", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(at)}
+	condition := wire.Object{"type": "Ready", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": timestamp(at)}
 	maps.Copy(condition, ends)
 	revision["conditions"] = []any{condition}
-	rev.raw = mustEncode(revision)
+	rev.raw = wire.MustEncode(revision)
 	if !r.deleted { // while this was under way
-		b.run.put(rev)
+		st.run.put(rev)
 	}
 	o["latestCreatedRevision"] = rev.name()
 	if condition["state"] == "CONDITION_SUCCEEDED" {
@@ -197,8 +199,8 @@ func (b *Backend) settleRevision(r *resource, o object, fresh bool, ends object,
 
 // settleTraffic makes the traffic (or instance) statuses follow what is
 // configured.
-func settleTraffic(o object, from, to string) {
-	targets, _ := clone(o[from]).([]any)
+func settleTraffic(o wire.Object, from, to string) {
+	targets, _ := wire.Clone(o[from]).([]any)
 	if len(targets) > 0 {
 		o[to] = targets
 	}

@@ -3,7 +3,9 @@ package fake
 import (
 	"net/http"
 	"slices"
-	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/knative"
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Cloud Run v1: the API of gcloud and of manifests, after Knative's. It works
@@ -11,133 +13,64 @@ import (
 // the host name.
 // https://docs.cloud.google.com/run/docs/reference/rest#rest-resource:-v1.namespaces.jobs
 
-func (c *call) isRunV1() bool { return c.api.ID == "run:v1" }
-
-// byRunVersion is the handler of a method that both versions have.
-func byRunVersion(v1, v2 handler) handler {
-	return func(c *call) ([]byte, error) {
-		if c.isRunV1() {
-			return v1(c)
-		}
-		return v2(c)
-	}
-}
-
 // addRunV1 adds what version 1 has to the handlers of version 2.
 func addRunV1(all map[string]handler) {
 	for _, k := range []*workloadKind{jobs(), services(), workerPools()} {
 		base := "run.namespaces." + k.v1().plural + "."
-		all[base+"create"] = k.createV1
-		all[base+"get"] = k.getV1
-		all[base+"list"] = k.listV1
-		all[base+"delete"] = k.deleteV1
-		all[base+"replace"+k.typ] = k.replaceV1
+		all[base+"create"] = writes(k.createV1)
+		all[base+"get"] = reads(k.getV1)
+		all[base+"list"] = reads(k.listV1)
+		all[base+"delete"] = writes(k.deleteV1)
+		all[base+"replace"+k.typ] = writes(k.replaceV1)
 		policies := "run.projects.locations." + k.v1().plural + "."
-		all[policies+"getIamPolicy"] = k.getPolicy
-		all[policies+"setIamPolicy"] = k.setPolicy
-		all[policies+"testIamPermissions"] = k.testPermissions
+		all[policies+"getIamPolicy"] = reads(k.getPolicy)
+		all[policies+"setIamPolicy"] = writes(k.setPolicy)
+		all[policies+"testIamPermissions"] = reads(k.testPermissions)
 	}
 	for _, k := range []*runKind{executionKind(), revisionKind()} {
 		base := "run.namespaces." + k.plural + "."
-		all[base+"get"] = k.getV1
-		all[base+"list"] = k.listV1
-		all[base+"delete"] = k.deleteV1
+		all[base+"get"] = reads(k.getV1)
+		all[base+"list"] = reads(k.listV1)
+		all[base+"delete"] = writes(k.deleteV1)
 	}
-	all["run.namespaces.jobs.run"] = (*call).runJobV1
-	all["run.namespaces.executions.cancel"] = (*call).cancelExecutionV1
+	all["run.namespaces.jobs.run"] = writes((*call).runJobV1)
+	all["run.namespaces.executions.cancel"] = writes((*call).cancelExecutionV1)
 
 	const located = "run.projects.locations."
 	service := services()
 	for verb, h := range map[string]handler{
-		"create": service.createV1, "get": service.getV1, "list": service.listV1, "delete": service.deleteV1,
+		"create": writes(service.createV1), "get": reads(service.getV1), "list": reads(service.listV1), "delete": writes(service.deleteV1),
 	} {
-		all[located+"services."+verb] = byRunVersion(h, all[located+"services."+verb])
+		all[inVersion("run:v1", located+"services."+verb)] = h
 	}
-	all[located+"services.replaceService"] = service.replaceV1
-	all[located+"revisions.get"] = revisionKind().getV1
-	all[located+"revisions.list"] = revisionKind().listV1
-	all[located+"revisions.delete"] = revisionKind().deleteV1
-	all[located+"list"] = (*call).listRunLocations
-
-	for id, h := range all {
-		all[id] = withReasons(h)
-	}
+	all[located+"services.replaceService"] = writes(service.replaceV1)
+	all[located+"revisions.get"] = reads(revisionKind().getV1)
+	all[located+"revisions.list"] = reads(revisionKind().listV1)
+	all[located+"revisions.delete"] = writes(revisionKind().deleteV1)
+	all[located+"list"] = reads((*call).listRunLocations)
 }
 
-// withReasons adds the older errors[] to what version 1 refuses.
-func withReasons(h handler) handler {
-	return func(c *call) ([]byte, error) {
-		out, err := h(c)
-		if e, ok := err.(*statusError); ok && c.isRunV1() && e.reason == "" { //nolint:errorlint // handlers return it bare
-			e.reason = map[int]string{
-				http.StatusBadRequest: "badRequest", http.StatusForbidden: "forbidden", http.StatusNotFound: "notFound",
-				http.StatusConflict: "aborted", http.StatusNotImplemented: "notImplemented",
-			}[e.code]
-			if e.status == "ALREADY_EXISTS" {
-				e.reason = "alreadyExists"
-			}
-		}
-		return out, err
-	}
-}
-
-// place is where a call's path and host say that its resources are.
-func (c *call) place() (project, location string, below []string) {
-	if strings.HasPrefix(c.method.ID, "run.namespaces.") {
-		return c.params[0], c.location, c.params[1:]
-	}
-	return c.params[0], c.params[1], c.params[2:]
-}
-
-// named is a resource, or all of a kind, as Cloud Run names it in a refusal.
-func (c *call) named(key collectionKey, id string) string {
-	switch {
-	case c.isRunV1() && id == "":
-		return "namespaces/" + key.project.id + "/" + strings.ToLower(key.plural)
-	case c.isRunV1():
-		return "namespaces/" + key.project.id + "/" + strings.ToLower(key.plural) + "/" + id
-	case id == "":
-		return strings.TrimSuffix(key.name(), "/"+key.plural)
-	}
-	return key.name() + "/" + id
-}
-
-// withParent completes the key of an execution or revision, whose names in
-// version 1 do not say of what it is.
-func (s *runState) withParent(key collectionKey, id string) collectionKey {
-	for k, col := range s.collections {
-		if k.project == key.project && k.location == key.location && k.plural == key.plural && col.byID[id] != nil {
-			return k
-		}
-	}
-	return key
-}
-
-func (k *runKind) getV1(c *call) ([]byte, error) {
-	defer c.rlock()()
-	r, err := k.existing(c, "get")
+func (k *runKind) getV1(c *call, st *state) ([]byte, error) {
+	r, err := k.existing(c, st, "get")
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(r, mustDecode(r.raw), r.knative)), nil
+	return wire.MustEncode(st.resourceV1(r, wire.MustDecode(r.raw), r.knative)), nil
 }
 
-func (k *runKind) deleteV1(c *call) ([]byte, error) {
+func (k *runKind) deleteV1(c *call, st *state) ([]byte, error) {
 	if err := c.checkDryRun(); err != nil {
 		return nil, err
 	}
-	if _, err := k.delete(c); err != nil {
+	if _, err := k.delete(c, st); err != nil {
 		return nil, err
 	}
-	return mustEncode(object{"apiVersion": "v1", "kind": "Status", "metadata": object{}, "status": "Success"}), nil
+	return wire.MustEncode(wire.Object{"apiVersion": "v1", "kind": "Status", "metadata": wire.Object{}, "status": "Success"}), nil
 }
-
-// dry says whether a write shall be checked only.
-func (c *call) dry() bool { return c.flag("validateOnly") || c.query.Get("dryRun") == "all" }
 
 func (c *call) checkDryRun() error {
 	if v := c.query.Get("dryRun"); v != "" && v != "all" {
-		return invalid("dryRun: Invalid value %q: the only one is \"all\".", v)
+		return wire.Invalid("dryRun: Invalid value %q: the only one is \"all\".", v)
 	}
 	return nil
 }
@@ -145,8 +78,8 @@ func (c *call) checkDryRun() error {
 // manifest reads the message of a write: who is to be written, and its desired
 // state in version 2 with what only version 1 can say. An empty id is taken
 // from the message.
-func (k *workloadKind) manifest(c *call, id string) (name string, next object, knative extras, version string, err error) {
-	refuse := func(err error) (string, object, extras, string, error) { return "", nil, nil, "", err }
+func (k *workloadKind) manifest(c *call, st *state, id string) (name string, next wire.Object, extras knative.Extras, version string, err error) {
+	refuse := func(err error) (string, wire.Object, knative.Extras, string, error) { return "", nil, nil, "", err }
 	if err := c.checkDryRun(); err != nil {
 		return refuse(err)
 	}
@@ -154,127 +87,122 @@ func (k *workloadKind) manifest(c *call, id string) (name string, next object, k
 	if err != nil {
 		return refuse(err)
 	}
-	if given := text(body, "kind"); given != "" && given != k.v1().kind {
-		return refuse(invalid("kind: Expected value '%s' obtained '%s'.", k.v1().kind, given))
+	if given := wire.Text(body, "kind"); given != "" && given != k.v1().kind {
+		return refuse(wire.Invalid("kind: Expected value '%s' obtained '%s'.", k.v1().kind, given))
 	}
-	if given := text(body, "apiVersion"); given != "" && given != k.v1().version {
-		return refuse(invalid("apiVersion: Expected value '%s' obtained '%s'.", k.v1().version, given))
+	if given := wire.Text(body, "apiVersion"); given != "" && given != k.v1().version {
+		return refuse(wire.Invalid("apiVersion: Expected value '%s' obtained '%s'.", k.v1().version, given))
 	}
-	name = text(body, "metadata", "name")
+	name = wire.Text(body, "metadata", "name")
 	if id != "" && name != id {
-		return refuse(invalid("metadata.name: Expected value '%s' obtained '%s'.", id, name))
+		return refuse(wire.Invalid("metadata.name: Expected value '%s' obtained '%s'.", id, name))
 	}
 	project, _, _ := c.place()
-	if given := text(body, "metadata", "namespace"); given != project && !c.b.sameProject(given, project) {
-		return refuse(invalid("metadata.namespace: Expected value '%s' obtained '%s'.", project, given))
+	if given := wire.Text(body, "metadata", "namespace"); given != project && !st.sameProject(given, project) {
+		return refuse(wire.Invalid("metadata.namespace: Expected value '%s' obtained '%s'.", project, given))
 	}
 	desired := c.desiredV1(body)
-	f := forms()[k.plural]
-	if next, err = f.toV2(desired); err != nil {
+	f := knative.FormOf(k.plural)
+	if next, err = f.ToV2(desired); err != nil {
 		return refuse(err)
 	}
-	return name, next, lost(desired, f.toV1(next)), text(body, "metadata", "resourceVersion"), nil
+	return name, next, knative.Lost(desired, f.ToV1(next)), wire.Text(body, "metadata", "resourceVersion"), nil
 }
 
 // sameProject says whether an id and a number, or two ids, are of one project.
-func (b *Backend) sameProject(one, other string) bool {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	p := b.projects[one]
-	return p != nil && p == b.projects[other]
+func (st *state) sameProject(one, other string) bool {
+	p := st.projects[one]
+	return p != nil && p == st.projects[other]
 }
 
-func (k *workloadKind) createV1(c *call) ([]byte, error) {
-	id, next, knative, _, err := k.manifest(c, "")
+func (k *workloadKind) createV1(c *call, st *state) ([]byte, error) {
+	id, next, extras, _, err := k.manifest(c, st, "")
 	if err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	key, _, err := k.locate(c, "create")
+	key, _, err := k.locate(c, st, "create")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.require(k.permission("create"), &key.project.node, c.named(key, id)); err != nil {
+	if err := c.require(st, k.permission("create"), &key.project.node, c.dialect.named(key, id)); err != nil {
 		return nil, err
 	}
 	if !validRunID(id) {
-		return nil, invalid("metadata.name: Resource name must use only lowercase alphanumeric characters and '-', cannot begin or end "+
+		return nil, wire.Invalid("metadata.name: Resource name must use only lowercase alphanumeric characters and '-', cannot begin or end "+
 			"with a '-', and must be less than 64 characters: '%s'.", id)
 	}
-	op, err := k.insert(c, key, id, next, knative)
+	op, err := k.insert(c, st, key, id, next, extras)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(op.resource, mustDecode(op.running), knative)), nil
+	return wire.MustEncode(st.resourceV1(op.resource, wire.MustDecode(op.running), extras)), nil
 }
 
-func (k *workloadKind) replaceV1(c *call) ([]byte, error) {
+func (k *workloadKind) replaceV1(c *call, st *state) ([]byte, error) {
 	_, _, below := c.place()
-	_, next, knative, version, err := k.manifest(c, below[0])
+	_, next, extras, version, err := k.manifest(c, st, below[0])
 	if err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	r, err := k.existing(c, "update")
+	r, err := k.existing(c, st, "update")
 	if err != nil {
 		return nil, err
 	}
-	before := mustDecode(r.raw)
+	before := wire.MustDecode(r.raw)
 	if err := checkVersion(r, before, version); err != nil {
 		return nil, err
 	}
 	had := k.desired(r, before)
-	f := forms()[k.plural]
-	back, err := f.toV2(f.toV1(had))
+	f := knative.FormOf(k.plural)
+	back, err := f.ToV2(f.ToV1(had))
 	if err != nil {
 		return nil, err
 	}
-	lost(had, back).restore(next)
-	op, err := k.apply(c, r, before, had, next, knative)
+	knative.Lost(had, back).Restore(next)
+	op, err := k.apply(c, st, r, before, had, next, extras)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(r, mustDecode(op.running), knative)), nil
+	return wire.MustEncode(st.resourceV1(r, wire.MustDecode(op.running), extras)), nil
 }
 
 // checkVersion refuses a write that was made from an older state.
-func checkVersion(r *resource, stored object, given string) error {
+func checkVersion(r *resource, stored wire.Object, given string) error {
 	if given == "" {
 		return nil
 	}
-	current, _ := micros(resourceVersion(text(stored, "updateTime")))
+	current, _ := micros(resourceVersion(wire.Text(stored, "updateTime")))
 	specified, ok := micros(given)
 	switch {
 	case !ok:
-		return invalid("metadata.resourceVersion: Invalid value '%s'.", given)
+		return wire.Invalid("metadata.resourceVersion: Invalid value '%s'.", given)
 	case specified != current:
-		return aborted("Conflict for resource '%s': version '%d' was specified but current version is '%d'.", r.id, specified, current)
+		return wire.Aborted("Conflict for resource '%s': version '%d' was specified but current version is '%d'.", r.id, specified, current)
 	}
 	return nil
 }
 
 // listV1 lists the resources of a region, or of all regions where neither host
 // nor path name one.
-func (k *runKind) listV1(c *call) ([]byte, error) {
-	selected, err := parseSelector(c.query.Get("labelSelector"))
+func (k *runKind) listV1(c *call, st *state) ([]byte, error) {
+	selected, err := knative.ParseSelector(c.query.Get("labelSelector"))
 	if err != nil {
 		return nil, err
 	}
 	if c.query.Get("fieldSelector") != "" || c.flag("watch") {
-		return nil, newError(http.StatusNotImplemented, "UNIMPLEMENTED", "fieldSelector and watch are not supported.")
+		return nil, wire.NewError(http.StatusNotImplemented, "UNIMPLEMENTED", "fieldSelector and watch are not supported.")
 	}
-	defer c.rlock()()
 	namespace, location, _ := c.place()
-	p, err := c.runProject(namespace, k.permission("list"), "/"+k.v1().plural)
+	p, err := c.runProject(st, namespace, k.permission("list"), "/"+k.v1().plural)
 	if err != nil {
 		return nil, err
 	}
 	key := collectionKey{project: p, location: location, plural: k.plural}
-	if err := c.require(k.permission("list"), &p.node, c.named(key, "")); err != nil {
+	if err := c.require(st, k.permission("list"), &p.node, c.dialect.named(key, "")); err != nil {
 		return nil, err
 	}
 	found := make(map[string]*resource)
-	for at, col := range c.b.run.collections {
+	for at, col := range st.run.collections {
 		if at.project != p || at.plural != k.plural || location != "" && location != "-" && at.location != location {
 			continue
 		}
@@ -285,10 +213,10 @@ func (k *runKind) listV1(c *call) ([]byte, error) {
 		}
 	}
 	var names []string
-	items := make(map[string]object)
+	items := make(map[string]wire.Object)
 	for name, r := range found {
-		item := c.b.resourceV1(r, mustDecode(r.raw), r.knative)
-		labels, _ := lookup(item, "metadata", "labels").(object)
+		item := st.resourceV1(r, wire.MustDecode(r.raw), r.knative)
+		labels, _ := wire.Lookup(item, "metadata", "labels").(wire.Object)
 		if selected(labels) {
 			names = append(names, name)
 			items[name] = item
@@ -302,80 +230,71 @@ func (k *runKind) listV1(c *call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]object, 0, len(page))
+	list := make([]wire.Object, 0, len(page))
 	for _, name := range page {
 		list = append(list, items[name])
 	}
-	metadata := object{}
+	metadata := wire.Object{}
 	if next != "" {
 		metadata["continue"] = next
 	}
-	out := object{"apiVersion": k.v1().version, "kind": k.v1().kind + "List", "metadata": metadata}
+	out := wire.Object{"apiVersion": k.v1().version, "kind": k.v1().kind + "List", "metadata": metadata}
 	if len(list) > 0 {
 		out["items"] = list
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }
 
 // runJobV1 starts an execution.
-func (c *call) runJobV1() ([]byte, error) {
+func (c *call) runJobV1(st *state) ([]byte, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	overrides, _ := body["overrides"].(object)
-	if overrides != nil {
-		f := &form{fields: append(
-			same("taskCount", "delayExecution"),
-			field{path("timeoutSeconds"), path("timeout"), seconds(false)},
-			field{path("containerOverrides"), path("containerOverrides"), each(&form{fields: append(
-				same("name", "args", "clearArgs"), field{path("env"), path("env"), each(envForm())})})},
-		)}
-		if overrides, err = f.toV2(overrides); err != nil {
+	written, _ := body["overrides"].(wire.Object)
+	if written != nil {
+		if written, err = knative.Overrides().ToV2(written); err != nil {
 			return nil, err
 		}
 	}
-	defer c.lock()()
-	op, err := c.execute(overrides, "", false)
+	op, err := c.execute(st, written, "", false)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(op.resource, mustDecode(op.running), op.resource.knative)), nil
+	return wire.MustEncode(st.resourceV1(op.resource, wire.MustDecode(op.running), op.resource.knative)), nil
 }
 
-func (c *call) cancelExecutionV1() ([]byte, error) {
+func (c *call) cancelExecutionV1(st *state) ([]byte, error) {
 	if _, err := c.object(); err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	op, err := c.cancel()
+	op, err := c.cancel(st)
 	if err != nil {
 		return nil, err
 	}
-	return mustEncode(c.b.resourceV1(op.resource, mustDecode(op.running), op.resource.knative)), nil
+	return wire.MustEncode(st.resourceV1(op.resource, wire.MustDecode(op.running), op.resource.knative)), nil
 }
 
 // listRunLocations lists the regions of Cloud Run.
-func (c *call) listRunLocations() ([]byte, error) {
-	defer c.rlock()()
-	p, err := c.runProject(c.params[0], "run.locations.list", "")
+func (c *call) listRunLocations(st *state) ([]byte, error) {
+	p, err := c.runProject(st, c.params[0], "run.locations.list", "")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.require("run.locations.list", &p.node, "projects/"+p.id); err != nil {
+	if err := c.require(st, "run.locations.list", &p.node, "projects/"+p.id); err != nil {
 		return nil, err
 	}
 	page, next, err := c.page(c.api.Locations, 100, 500)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]object, 0, len(page))
+	list := make([]wire.Object, 0, len(page))
 	for _, location := range page {
-		list = append(list, object{"name": "projects/" + p.id + "/locations/" + location, "locationId": location})
+		list = append(list, wire.Object{"name": "projects/" + p.id + "/locations/" + location, "locationId": location})
 	}
-	out := object{"locations": list}
+	out := wire.Object{"locations": list}
 	if next != "" {
 		out["nextPageToken"] = next
 	}
-	return mustEncode(out), nil
+	return wire.MustEncode(out), nil
 }

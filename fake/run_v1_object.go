@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/knative"
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Resources as version 1 of Cloud Run reads and writes them: what users write
@@ -52,19 +55,19 @@ func serverOwned(name string) bool {
 }
 
 // desiredV1 is the part of a message that its user decides on.
-func (c *call) desiredV1(message object) object {
-	out := clone(message)
+func (c *call) desiredV1(message wire.Object) wire.Object {
+	out := wire.Clone(message)
 	for _, name := range []string{"apiVersion", "kind", "status"} {
 		delete(out, name)
 	}
-	metadata := child(out, "metadata")
+	metadata := wire.Child(out, "metadata")
 	for name := range c.api.Schemas["ObjectMeta"] {
 		if name != "annotations" && name != "labels" {
 			delete(metadata, name)
 		}
 	}
 	for _, field := range []string{"annotations", "labels"} {
-		entries, _ := metadata[field].(object)
+		entries, _ := metadata[field].(wire.Object)
 		for name := range entries {
 			if serverOwned(name) {
 				delete(entries, name)
@@ -78,34 +81,34 @@ func (c *call) desiredV1(message object) object {
 	return out
 }
 
-// resourceV1 is a resource whose JSON of version 2 is o. The backend is locked.
-func (b *Backend) resourceV1(r *resource, o object, knative extras) object {
+// resourceV1 is a resource whose JSON of version 2 is o.
+func (st *state) resourceV1(r *resource, o wire.Object, extras knative.Extras) wire.Object {
 	k := r.kind.v1()
 	if r.pending != nil {
 		for name, value := range r.hidden {
-			setDefault(o, name, value)
+			wire.SetDefault(o, name, value)
 		}
 	}
-	out := r.kind.writtenV1(o, knative)
+	out := r.kind.writtenV1(o, extras)
 	out["apiVersion"], out["kind"] = k.version, k.kind
-	metadata := child(out, "metadata")
+	metadata := wire.Child(out, "metadata")
 	metadata["name"], metadata["namespace"] = r.id, r.key.project.namespace()
 	metadata["selfLink"] = "/apis/" + k.version + "/namespaces/" + r.key.project.namespace() + "/" + k.plural + "/" + r.id
-	metadata["uid"], metadata["generation"] = o["uid"], integer(o["generation"])
+	metadata["uid"], metadata["generation"] = o["uid"], knative.Integer(o["generation"])
 	metadata["creationTimestamp"] = o["createTime"]
-	metadata["resourceVersion"] = resourceVersion(text(o, "updateTime"))
-	child(metadata, "labels")[locationLabel] = r.key.location
-	annotations := child(metadata, "annotations")
+	metadata["resourceVersion"] = resourceVersion(wire.Text(o, "updateTime"))
+	wire.Child(metadata, "labels")[locationLabel] = r.key.location
+	annotations := wire.Child(metadata, "annotations")
 	for name, field := range map[string]string{"/creator": "creator", "/lastModifier": "lastModifier"} {
-		if who := text(o, field); who != "" {
+		if who := wire.Text(o, field); who != "" {
 			annotations[k.system+name] = who
 		}
 	}
 	if r.operation != "" {
 		annotations[operationAnnotation] = r.operation
 	}
-	status := child(out, "status")
-	status["observedGeneration"] = integer(o["observedGeneration"])
+	status := wire.Child(out, "status")
+	status["observedGeneration"] = knative.Integer(o["observedGeneration"])
 	if o["observedGeneration"] == nil {
 		delete(status, "observedGeneration")
 	}
@@ -117,28 +120,28 @@ func (b *Backend) resourceV1(r *resource, o object, knative extras) object {
 	case "workerPools":
 		revisionedStatus(o, status, "instanceSplits")
 	case "executions":
-		b.executionStatus(r, o, metadata, status)
+		st.executionStatus(r, o, metadata, status)
 	case "revisions":
 		revisionStatus(r, o, metadata, status)
 	}
-	if template, ok := lookup(out, "spec", "template").(object); ok {
-		tidy(child(template, "metadata"))
+	if template, ok := wire.Lookup(out, "spec", "template").(wire.Object); ok {
+		tidy(wire.Child(template, "metadata"))
 	}
 	return out
 }
 
 // writtenV1 is what users of version 1 write in a resource.
-func (k *runKind) writtenV1(o object, knative extras) object {
-	out := forms()[k.plural].toV1(o)
-	knative.restore(out)
+func (k *runKind) writtenV1(o wire.Object, extras knative.Extras) wire.Object {
+	out := knative.FormOf(k.plural).ToV1(o)
+	extras.Restore(out)
 	return out
 }
 
 // tidy drops empty annotations and labels. A template's metadata stays, even
 // empty: gcloud takes a template without it for no template at all.
-func tidy(metadata object) {
+func tidy(metadata wire.Object) {
 	for _, field := range []string{"annotations", "labels"} {
-		if entries, ok := metadata[field].(object); ok && len(entries) == 0 {
+		if entries, ok := metadata[field].(wire.Object); ok && len(entries) == 0 {
 			delete(metadata, field)
 		}
 	}
@@ -163,16 +166,16 @@ func micros(version string) (uint64, bool) {
 	return binary.BigEndian.Uint64(b), true
 }
 
-func jobStatus(o, status object) {
+func jobStatus(o, status wire.Object) {
 	status["conditions"] = []any{conditionV1(o["terminalCondition"], "Ready")}
 	if count := o["executionCount"]; count != nil {
 		status["executionCount"] = count
 	}
-	latest, _ := o["latestCreatedExecution"].(object)
-	if text(latest, "name") == "" {
+	latest, _ := o["latestCreatedExecution"].(wire.Object)
+	if wire.Text(latest, "name") == "" {
 		return
 	}
-	reference := object{"name": latest["name"]}
+	reference := wire.Object{"name": latest["name"]}
 	for v1, v2 := range map[string]string{
 		"creationTimestamp": "createTime", "completionTimestamp": "completionTime",
 		"deletionTimestamp": "deleteTime", "completionStatus": "completionStatus",
@@ -185,7 +188,7 @@ func jobStatus(o, status object) {
 }
 
 // revisionedStatus is what services and worker pools have in common.
-func revisionedStatus(o, status object, allocations string) {
+func revisionedStatus(o, status wire.Object, allocations string) {
 	conditions := []any{conditionV1(o["terminalCondition"], "Ready")}
 	more, _ := o["conditions"].([]any)
 	for _, c := range slices.Backward(more) {
@@ -195,15 +198,15 @@ func revisionedStatus(o, status object, allocations string) {
 	for v1, v2 := range map[string]string{
 		"latestCreatedRevisionName": "latestCreatedRevision", "latestReadyRevisionName": "latestReadyRevision",
 	} {
-		if name := text(o, v2); name != "" {
+		if name := wire.Text(o, v2); name != "" {
 			status[v1] = name[strings.LastIndexByte(name, '/')+1:]
 		}
 	}
 	list, _ := o[map[string]string{"traffic": "trafficStatuses", "instanceSplits": "instanceSplitStatuses"}[allocations]].([]any)
 	var out []any
 	for _, item := range list {
-		target, _ := item.(object)
-		entry := object{}
+		target, _ := item.(wire.Object)
+		entry := wire.Object{}
 		for v1, v2 := range map[string]string{"percent": "percent", "tag": "tag", "revisionName": "revision", "url": "uri"} {
 			if value := target[v2]; value != nil {
 				entry[v1] = value
@@ -219,36 +222,36 @@ func revisionedStatus(o, status object, allocations string) {
 	}
 }
 
-func serviceStatus(r *resource, o, status, annotations object) {
+func serviceStatus(r *resource, o, status, annotations wire.Object) {
 	revisionedStatus(o, status, "traffic")
-	url := text(o, "uri")
+	url := wire.Text(o, "uri")
 	if url == "" {
 		return
 	}
-	status["url"], status["address"] = url, object{"url": url}
-	annotations["run.googleapis.com/urls"] = string(mustEncode([]string{url}))
+	status["url"], status["address"] = url, wire.Object{"url": url}
+	annotations["run.googleapis.com/urls"] = string(wire.MustEncode([]string{url}))
 	if ingress := annotations["run.googleapis.com/ingress"]; ingress != nil && r.pending == nil {
 		annotations["run.googleapis.com/ingress-status"] = ingress
 	}
 	targets, _ := status["traffic"].([]any)
 	for _, item := range targets {
-		target, _ := item.(object)
-		if tag := text(target, "tag"); tag != "" {
+		target, _ := item.(wire.Object)
+		if tag := wire.Text(target, "tag"); tag != "" {
 			target["url"] = strings.Replace(url, "https://", "https://"+tag+"---", 1)
 		}
 	}
 }
 
-func (b *Backend) executionStatus(r *resource, o, metadata, status object) {
-	labels := child(metadata, "labels")
+func (st *state) executionStatus(r *resource, o, metadata, status wire.Object) {
+	labels := wire.Child(metadata, "labels")
 	plural, job, _ := strings.Cut(r.key.parent, "/")
 	labels["run.googleapis.com/job"] = job
-	parent := b.run.find(collectionKey{project: r.key.project, location: r.key.location, plural: plural}, job)
+	parent := st.run.find(collectionKey{project: r.key.project, location: r.key.location, plural: plural}, job)
 	if parent != nil {
-		j := mustDecode(parent.raw)
+		j := wire.MustDecode(parent.raw)
 		labels["run.googleapis.com/jobUid"] = j["uid"]
 		labels["run.googleapis.com/jobGeneration"] = j["generation"]
-		metadata["ownerReferences"] = []any{object{
+		metadata["ownerReferences"] = []any{wire.Object{
 			"apiVersion": "run.googleapis.com/v1", "kind": "Job", "name": job, "uid": j["uid"],
 			"controller": true, "blockOwnerDeletion": true,
 		}}
@@ -268,8 +271,8 @@ func (b *Backend) executionStatus(r *resource, o, metadata, status object) {
 	}
 }
 
-func revisionStatus(r *resource, o, metadata, status object) {
-	labels := child(metadata, "labels")
+func revisionStatus(r *resource, o, metadata, status wire.Object) {
+	labels := wire.Child(metadata, "labels")
 	plural, owner, _ := strings.Cut(r.key.parent, "/")
 	if plural == "services" {
 		labels["serving.knative.dev/service"] = owner
@@ -289,17 +292,17 @@ func revisionStatus(r *resource, o, metadata, status object) {
 	// named by it.
 	containers, _ := o["containers"].([]any)
 	if len(containers) > 0 {
-		c, _ := containers[0].(object)
-		if image := text(c, "image"); strings.Contains(image, "@sha256:") {
+		c, _ := containers[0].(wire.Object)
+		if image := wire.Text(c, "image"); strings.Contains(image, "@sha256:") {
 			status["imageDigest"] = image
 		}
 	}
 }
 
 // conditionV1 is a condition as version 1 writes it: always with a status.
-func conditionV1(v any, otherwise string) object {
-	c, _ := v.(object)
-	out := object{"type": c["type"], "status": "Unknown"}
+func conditionV1(v any, otherwise string) wire.Object {
+	c, _ := v.(wire.Object)
+	out := wire.Object{"type": c["type"], "status": "Unknown"}
 	if out["type"] == nil {
 		out["type"] = otherwise
 	}
@@ -315,11 +318,11 @@ func conditionV1(v any, otherwise string) object {
 		}
 	}
 	for _, field := range []string{"reason", "revisionReason", "executionReason"} {
-		if reason := text(c, field); reason != "" {
-			out["reason"] = camelCase(strings.ToLower("_" + reason))
+		if reason := wire.Text(c, field); reason != "" {
+			out["reason"] = wire.CamelCase(strings.ToLower("_" + reason))
 		}
 	}
-	if severity := text(c, "severity"); severity == "INFO" || severity == "WARNING" {
+	if severity := wire.Text(c, "severity"); severity == "INFO" || severity == "WARNING" {
 		out["severity"] = severity[:1] + strings.ToLower(severity[1:])
 	}
 	return out

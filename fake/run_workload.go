@@ -1,13 +1,15 @@
 package fake
 
 import (
-	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/runidentity/runidentity/fake/internal/knative"
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // workloadKind is a kind of resource that runs as a service account: jobs,
@@ -17,13 +19,13 @@ type workloadKind struct {
 	// template is the path of the object that names the service account.
 	template []string
 	// defaults fills in what the server does when a message leaves it out.
-	defaults func(p *project, o object)
+	defaults func(p *project, o wire.Object)
 	// check refuses a message that the API refuses.
-	check func(c *call, r *resource, next object) error
+	check func(st *state, r *resource, next wire.Object) error
 	// begin returns what a change of the resource leads to when its operation
 	// ends. first says that it is its creation; force asks for a revision
 	// where the template did not change.
-	begin func(c *call, r *resource, before, next object, force bool) func(o object, at time.Time)
+	begin func(c *call, st *state, r *resource, before, next wire.Object, force bool) func(st *state, o wire.Object, at time.Time)
 }
 
 func runHandlers() map[string]handler {
@@ -31,160 +33,53 @@ func runHandlers() map[string]handler {
 	const prefix = "run.projects.locations."
 	for _, k := range []*workloadKind{jobs(), services(), workerPools()} {
 		base := prefix + k.plural + "."
-		all[base+"create"] = k.create
-		all[base+"get"] = k.get
-		all[base+"list"] = k.list
-		all[base+"patch"] = k.patch
-		all[base+"delete"] = k.delete
-		all[base+"getIamPolicy"] = k.getPolicy
-		all[base+"setIamPolicy"] = k.setPolicy
-		all[base+"testIamPermissions"] = k.testPermissions
+		all[base+"create"] = writes(k.create)
+		all[base+"get"] = reads(k.get)
+		all[base+"list"] = writes(k.list)
+		all[base+"patch"] = writes(k.patch)
+		all[base+"delete"] = writes(k.delete)
+		all[base+"getIamPolicy"] = reads(k.getPolicy)
+		all[base+"setIamPolicy"] = writes(k.setPolicy)
+		all[base+"testIamPermissions"] = reads(k.testPermissions)
 	}
 	for parent, k := range map[string]*runKind{
 		"jobs.executions": executionKind(), "services.revisions": revisionKind(), "workerPools.revisions": revisionKind(),
 	} {
 		base := prefix + parent + "."
-		all[base+"get"] = k.get
-		all[base+"list"] = k.list
-		all[base+"delete"] = k.delete
+		all[base+"get"] = reads(k.get)
+		all[base+"list"] = writes(k.list)
+		all[base+"delete"] = writes(k.delete)
 	}
-	all[prefix+"jobs.run"] = (*call).runJob
-	all[prefix+"jobs.executions.cancel"] = (*call).cancelExecution
-	all[prefix+"operations.get"] = (*call).getOperation
-	all[prefix+"operations.list"] = (*call).listOperations
-	all[prefix+"operations.wait"] = (*call).waitOperation
-	all[prefix+"operations.delete"] = (*call).deleteOperation
+	all[prefix+"jobs.run"] = writes((*call).runJob)
+	all[prefix+"jobs.executions.cancel"] = writes((*call).cancelExecution)
+	all[prefix+"operations.get"] = reads((*call).getOperation)
+	all[prefix+"operations.list"] = reads((*call).listOperations)
+	all[prefix+"operations.wait"] = reads((*call).waitOperation)
+	all[prefix+"operations.delete"] = writes((*call).deleteOperation)
 	addRunV1(all)
+	for name, h := range all {
+		all[name] = refusing(h)
+	}
 	return all
 }
 
-// locate returns the key and the id that the path's parameters name.
-func (k *runKind) locate(c *call, verb string) (key collectionKey, id string, err error) {
-	_, _, below := c.place()
-	name := ""
-	if parent, ok := parentOf(c.method.ID); ok {
-		key.parent = parent + "/" + below[0]
-		name, below = "/"+key.parent, below[1:]
-	}
-	if len(below) > 0 {
-		id = below[0]
-		name += "/" + k.plural + "/" + id
-	}
-	key.plural = k.plural
-	if c.isRunV1() {
-		name = strings.ToLower(name)
-	}
-	key.project, key.location, err = c.runParent(k.permission(verb), name)
-	if c.isRunV1() && err == nil && k.param == "" {
-		key = c.b.run.withParent(key, id)
-	}
-	return key, id, err
-}
-
-// parentOf is the collection above the one of a method on executions or
-// revisions.
-func parentOf(method string) (plural string, ok bool) {
-	parts := strings.Split(method, ".")
-	if len(parts) != 6 {
-		return "", false
-	}
-	return parts[3], true
-}
-
-// existing returns the resource that the path names, if the caller may do that
-// to it, or the API's error. The backend is locked.
-func (k *runKind) existing(c *call, verb string) (*resource, error) {
-	key, id, err := k.locate(c, verb)
-	if err != nil {
-		return nil, err
-	}
-	r := c.b.run.find(key, id)
-	if err := c.require(k.permission(verb), c.b.run.holder(key, id), c.named(key, id)); err != nil {
-		return nil, err
-	}
-	if r == nil {
-		return nil, k.missing(key, id)
-	}
-	return r, nil
-}
-
-// holder is the node that decides on a resource: its own or, for an execution
-// or revision, its workload's, and the project where there is none yet.
-func (s *runState) holder(key collectionKey, id string) *node {
-	at := key
-	if plural, parent, ok := strings.Cut(key.parent, "/"); ok {
-		at.parent, at.plural, id = "", plural, parent
-	}
-	if r := s.find(at, id); r != nil {
-		return &r.node
-	}
-	return &key.project.node
-}
-
-func (k *runKind) get(c *call) ([]byte, error) {
-	defer c.rlock()()
-	r, err := k.existing(c, "get")
-	if err != nil {
-		return nil, err
-	}
-	return r.raw, nil
-}
-
-func (k *runKind) list(c *call) ([]byte, error) {
-	// The sorted ids are made on the way, so a write lock is needed.
-	defer c.lock()()
-	key, _, err := k.locate(c, "list")
-	if err != nil {
-		return nil, err
-	}
-	if err := c.require(k.permission("list"), c.b.run.holder(key, ""), c.named(key, "")); err != nil {
-		return nil, err
-	}
-	out := map[string]any{}
-	col := c.b.run.collections[key]
-	if strings.HasSuffix(key.parent, "/-") {
-		col = c.b.run.ofAllParents(key)
-	}
-	if col == nil {
-		return mustEncode(out), nil
-	}
-	page, next, err := c.page(col.ids(), 100, 1000)
-	if err != nil {
-		return nil, err
-	}
-	items := make([]rawJSON, 0, len(page))
-	for _, id := range page {
-		if r := col.byID[id]; !r.deleted || c.flag("showDeleted") {
-			items = append(items, r.raw)
-		}
-	}
-	if len(items) > 0 {
-		out[k.plural] = items
-	}
-	if next != "" {
-		out["nextPageToken"] = next
-	}
-	return mustEncode(out), nil
-}
-
-func (k *workloadKind) create(c *call) ([]byte, error) {
+func (k *workloadKind) create(c *call, st *state) ([]byte, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	key, _, err := k.locate(c, "create")
+	key, _, err := k.locate(c, st, "create")
 	if err != nil {
 		return nil, err
 	}
-	if err := k.mayCreate(c, key); err != nil {
+	if err := k.mayCreate(c, st, key); err != nil {
 		return nil, err
 	}
 	id := c.query.Get(k.param)
 	if err := k.checkID(id); err != nil {
 		return nil, err
 	}
-	op, err := k.insert(c, key, id, body, nil)
+	op, err := k.insert(c, st, key, id, body, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -196,18 +91,18 @@ func (k *workloadKind) checkID(id string) error {
 	if validRunID(id) {
 		return nil
 	}
-	return invalid("Violation in Create%sRequest.%s: must be up to 63 lower-case letters, digits and hyphens, "+
+	return wire.Invalid("Violation in Create%sRequest.%s: must be up to 63 lower-case letters, digits and hyphens, "+
 		"begin with a letter and not end with a hyphen.", k.typ, k.param)
 }
 
 func isNotFound(err error) bool {
-	var e *statusError
-	return errors.As(err, &e) && e.code == http.StatusNotFound
+	var e *wire.Error
+	return errors.As(err, &e) && e.Code == http.StatusNotFound
 }
 
 // mayCreate checks the permission to create, which is one on the project.
-func (k *workloadKind) mayCreate(c *call, key collectionKey) error {
-	return c.require(k.permission("create"), &key.project.node, c.named(key, ""))
+func (k *workloadKind) mayCreate(c *call, st *state, key collectionKey) error {
+	return c.require(st, k.permission("create"), &key.project.node, c.dialect.named(key, ""))
 }
 
 // validRunID holds an id against the rule for names of Cloud Run resources.
@@ -220,39 +115,39 @@ func validRunID(id string) bool {
 	})
 }
 
-// insert creates the resource. The backend is locked.
-func (k *workloadKind) insert(c *call, key collectionKey, id string, body object, knative extras) (*operation, error) {
-	if c.b.run.find(key, id) != nil {
-		return nil, alreadyExists("Resource '%s' already exists.", id)
+// insert creates the resource.
+func (k *workloadKind) insert(c *call, st *state, key collectionKey, id string, body wire.Object, extras knative.Extras) (*operation, error) {
+	if st.run.find(key, id) != nil {
+		return nil, wire.AlreadyExists("Resource '%s' already exists.", id)
 	}
-	r := &resource{kind: &k.runKind, key: key, id: id, knative: knative}
+	r := &resource{kind: &k.runKind, key: key, id: id, knative: extras}
 	dropIdentifiers(body)
 	k.defaults(key.project, body)
-	if err := k.check(c, r, body); err != nil {
+	if err := k.check(st, r, body); err != nil {
 		return nil, err
 	}
-	if err := c.checkIdentity(key.project, k.account(body)); err != nil {
+	if err := c.checkIdentity(st, key.project, k.account(body)); err != nil {
 		return nil, err
 	}
-	next := clone(body)
+	next := wire.Clone(body)
 	next["name"] = r.name()
-	next["uid"] = c.b.newUUID()
+	next["uid"] = st.newUUID()
 	next["generation"] = "1"
 	next["creator"] = c.caller.email()
 	next["reconciling"] = true
-	next["terminalCondition"] = object{"state": "CONDITION_PENDING"}
-	next["createTime"] = timestamp(c.stamp(r, next))
+	next["terminalCondition"] = wire.Object{"state": "CONDITION_PENDING"}
+	next["createTime"] = timestamp(c.stamp(st, r, next))
 	if c.dry() {
-		return c.newOperation(r, next), nil
+		return c.newOperation(st, r, next), nil
 	}
-	settle := k.begin(c, r, nil, next, false)
-	c.b.run.put(r)
-	return c.start(r, next, settle), nil
+	settle := k.begin(c, st, r, nil, next, false)
+	st.run.put(r)
+	return c.start(st, r, next, settle), nil
 }
 
 // stamp records who changed the resource, and when, and returns the time.
-func (c *call) stamp(r *resource, o object) time.Time {
-	updated := c.b.tick(c.now)
+func (c *call) stamp(st *state, r *resource, o wire.Object) time.Time {
+	updated := st.tick(c.now)
 	o["updateTime"] = timestamp(updated)
 	o["lastModifier"] = c.caller.email()
 	o["etag"] = etag(updated, r.name())
@@ -261,56 +156,55 @@ func (c *call) stamp(r *resource, o object) time.Time {
 
 // dropIdentifiers removes what a message says of itself rather than of the
 // desired state.
-func dropIdentifiers(o object) {
+func dropIdentifiers(o wire.Object) {
 	delete(o, "name")
 	delete(o, "etag")
 }
 
 // desired is the part of a stored resource that its users write.
-func (k *workloadKind) desired(r *resource, o object) object {
+func (k *workloadKind) desired(r *resource, o wire.Object) wire.Object {
 	fields := runSchemas()[k.schema()]
-	out := object{}
+	out := wire.Object{}
 	if r.pending != nil {
 		maps.Copy(out, r.hidden)
 	}
 	for name, value := range o {
 		if !fields[name].Output {
-			out[name] = cloneValue(value)
+			out[name] = wire.CloneValue(value)
 		}
 	}
 	dropIdentifiers(out)
 	return out
 }
 
-func (k *workloadKind) patch(c *call) ([]byte, error) {
+func (k *workloadKind) patch(c *call, st *state) ([]byte, error) {
 	body, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	mask := parseMask(c.query.Get("updateMask"))
-	if err := c.check().checkMask(k.schema(), mask); err != nil {
+	mask := wire.ParseMask(c.query.Get("updateMask"))
+	if err := c.check().CheckMask(k.schema(), mask); err != nil {
 		return nil, err
 	}
-	defer c.lock()()
-	key, id, err := k.locate(c, "update")
+	key, id, err := k.locate(c, st, "update")
 	if err != nil {
 		return nil, err
 	}
-	r := c.b.run.find(key, id)
+	r := st.run.find(key, id)
 	if c.flag("allowMissing") {
 		// As documented, this takes both permissions, whether the resource is
 		// there or not.
-		if err := k.mayCreate(c, key); err != nil {
+		if err := k.mayCreate(c, st, key); err != nil {
 			return nil, err
 		}
 	}
-	existing, err := k.existing(c, "update")
+	existing, err := k.existing(c, st, "update")
 	switch {
 	case r == nil && c.flag("allowMissing") && isNotFound(err):
 		if err := k.checkID(id); err != nil {
 			return nil, err
 		}
-		op, err := k.insert(c, key, id, body, nil)
+		op, err := k.insert(c, st, key, id, body, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -319,136 +213,91 @@ func (k *workloadKind) patch(c *call) ([]byte, error) {
 		return nil, err
 	}
 	r = existing
-	before := mustDecode(r.raw)
-	if err := c.checkEtag(r, before, text(body, "etag")); err != nil {
+	before := wire.MustDecode(r.raw)
+	if err := c.checkEtag(st, r, before, wire.Text(body, "etag")); err != nil {
 		return nil, err
 	}
 	had := k.desired(r, before)
 	next := body
 	if mask != nil {
-		next = clone(had)
-		applyMask(next, body, mask)
+		next = wire.Clone(had)
+		wire.ApplyMask(next, body, mask)
 	}
-	op, err := k.apply(c, r, before, had, next, r.knative)
+	op, err := k.apply(c, st, r, before, had, next, r.knative)
 	if err != nil {
 		return nil, err
 	}
 	return op.json(), nil
 }
 
-// apply gives the resource its new desired state, if it may have it. The
-// backend is locked.
-func (k *workloadKind) apply(c *call, r *resource, before, had, next object, knative extras) (*operation, error) {
+// apply gives the resource its new desired state, if it may have it.
+func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next wire.Object, extras knative.Extras) (*operation, error) {
 	dropIdentifiers(next)
 	k.defaults(r.key.project, next)
-	if err := k.check(c, r, next); err != nil {
+	if err := k.check(st, r, next); err != nil {
 		return nil, err
 	}
-	if err := c.checkIdentity(r.key.project, k.account(next)); err != nil {
+	if err := c.checkIdentity(st, r.key.project, k.account(next)); err != nil {
 		return nil, err
 	}
 	force := c.flag("forceNewRevision")
-	unchanged := equal(had, next)
-	if c.isRunV1() && unchanged {
-		was, is := k.writtenV1(had, r.knative), k.writtenV1(next, knative)
-		unchanged = equal(was, is)
-		force = !equal(lookup(was, "spec", "template"), lookup(is, "spec", "template"))
+	unchanged := wire.Equal(had, next)
+	if unchanged {
+		unchanged, force = c.dialect.unchanged(k, written{had, r.knative}, written{next, extras}, force)
 	}
 	unchanged = unchanged && !force
-	after := clone(next)
+	after := wire.Clone(next)
 	for name, value := range before {
 		if _, set := had[name]; !set {
 			after[name] = value
 		}
 	}
 	if !unchanged {
-		generation, _ := strconv.ParseInt(text(before, "generation"), 10, 64)
+		generation, _ := strconv.ParseInt(wire.Text(before, "generation"), 10, 64)
 		after["generation"] = strconv.FormatInt(generation+1, 10)
 		after["reconciling"] = true
-		condition := clone(child(clone(before), "terminalCondition"))
+		condition := wire.Clone(wire.Child(wire.Clone(before), "terminalCondition"))
 		condition["state"] = "CONDITION_PENDING"
 		delete(condition, "message")
 		delete(condition, "reason")
 		after["terminalCondition"] = condition
-		c.stamp(r, after)
+		c.stamp(st, r, after)
 	}
 	if c.dry() {
-		return c.newOperation(r, after), nil
+		return c.newOperation(st, r, after), nil
 	}
 	if unchanged && !startsExecution(next) {
-		return c.finishedOperation(r, after), nil
+		return c.finishedOperation(st, r, after), nil
 	}
-	r.knative = knative
-	settle := k.begin(c, r, had, after, force)
-	return c.start(r, after, settle), nil
+	r.knative = extras
+	settle := k.begin(c, st, r, had, after, force)
+	return c.start(st, r, after, settle), nil
 }
 
 // account is the email of the service account in a message.
-func (k *workloadKind) account(o object) string {
-	return text(child(o, k.template...), "serviceAccount")
+func (k *workloadKind) account(o wire.Object) string {
+	return wire.Text(wire.Child(o, k.template...), "serviceAccount")
 }
 
 // startsExecution says whether a job's message asks for an execution.
-func startsExecution(o object) bool {
-	return text(o, "startExecutionToken") != "" || text(o, "runExecutionToken") != ""
+func startsExecution(o wire.Object) bool {
+	return wire.Text(o, "startExecutionToken") != "" || wire.Text(o, "runExecutionToken") != ""
 }
 
 // checkEtag refuses a stale etag where the backend enforces them.
-func (c *call) checkEtag(r *resource, stored object, given string) error {
-	current := text(stored, "etag")
-	if !c.b.etags || given == "" || given == current {
+func (c *call) checkEtag(st *state, r *resource, stored wire.Object, given string) error {
+	current := wire.Text(stored, "etag")
+	if !st.etags || given == "" || given == current {
 		return nil
 	}
-	return aborted("Conflict for resource '%s': version '%s' was specified but current version is '%s'.",
+	return wire.Aborted("Conflict for resource '%s': version '%s' was specified but current version is '%s'.",
 		r.id, strings.Trim(given, `"`), strings.Trim(current, `"`))
-}
-
-// delete marks a resource deleted; it stays listed with showDeleted.
-func (k *runKind) delete(c *call) ([]byte, error) {
-	defer c.lock()()
-	r, err := k.existing(c, "delete")
-	if err != nil {
-		return nil, err
-	}
-	o := mustDecode(r.raw)
-	if err := c.checkEtag(r, o, c.query.Get("etag")); err != nil {
-		return nil, err
-	}
-	generation, _ := strconv.ParseInt(text(o, "generation"), 10, 64)
-	o["generation"] = strconv.FormatInt(generation+1, 10)
-	deleted := c.stamp(r, o)
-	o["deleteTime"] = timestamp(deleted)
-	o["expireTime"] = timestamp(deleted.Add(30 * 24 * time.Hour))
-	o["reconciling"] = true
-	if _, ok := o["terminalCondition"]; ok {
-		child(o, "terminalCondition")["state"] = "CONDITION_PENDING"
-	}
-	if c.dry() {
-		return c.newOperation(r, o).json(), nil
-	}
-	r.deleted = true
-	for _, plural := range []string{"executions", "revisions"} { // they go with their workload
-		delete(c.b.run.collections, collectionKey{project: r.key.project, location: r.key.location, parent: r.path(), plural: plural})
-	}
-	return c.start(r, o, func(o object, at time.Time) {
-		o["observedGeneration"] = o["generation"]
-		finished := c.b.tick(at)
-		o["updateTime"] = timestamp(finished)
-		o["etag"] = etag(finished, r.name())
-		delete(o, "reconciling")
-		if condition, ok := o["terminalCondition"].(object); ok {
-			condition["state"] = "CONDITION_SUCCEEDED"
-			if k.label == "SERVICE" {
-				condition["lastTransitionTime"] = timestamp(finished)
-			}
-		}
-	}).json(), nil
 }
 
 // ready is the terminal condition that a finished operation leaves: a fault's,
 // or success.
-func ready(o, ends object, at time.Time, keepTime bool) (succeeded bool) {
-	condition := child(o, "terminalCondition")
+func ready(o, ends wire.Object, at time.Time, keepTime bool) (succeeded bool) {
+	condition := wire.Child(o, "terminalCondition")
 	condition["type"] = "Ready"
 	condition["state"] = "CONDITION_SUCCEEDED"
 	delete(condition, "message")
@@ -463,8 +312,5 @@ func ready(o, ends object, at time.Time, keepTime bool) (succeeded bool) {
 	delete(o, "reconciling")
 	return condition["state"] == "CONDITION_SUCCEEDED"
 }
-
-// number is a JSON number.
-func number(n int) json.Number { return json.Number(strconv.Itoa(n)) }
 
 var _ http.Handler = (*Backend)(nil)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
@@ -18,100 +19,97 @@ import (
 // filled in, unless it is given. AddJSON panics on JSON that the API would
 // refuse, and if the parent is not there or the resource is.
 func (b *Backend) AddJSON(name string, resource []byte) {
-	if err := b.addJSON(name, resource); err != nil {
-		panic(fmt.Sprintf("fake: add %q: %v", name, err))
-	}
+	b.write(time.Now(), func(st *state) {
+		if err := st.addJSON(name, resource); err != nil {
+			panic(fmt.Sprintf("fake: add %q: %v", name, err))
+		}
+	})
 }
 
 // JSON returns a Cloud Run resource as a read would answer it, or nil if there
 // is none of that full name.
 func (b *Backend) JSON(name string) []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.run.settle(time.Now())
-	_, key, id, err := b.parseRunName(name)
-	if err != nil {
-		return nil
-	}
-	r := b.run.find(key, id)
-	if r == nil {
-		return nil
-	}
-	return slices.Clone(r.raw)
+	var raw []byte
+	b.read(time.Now(), func(st *state) {
+		if _, key, id, err := st.parseRunName(name); err == nil {
+			if r := st.run.find(key, id); r != nil {
+				raw = slices.Clone(r.raw)
+			}
+		}
+	})
+	return raw
 }
 
-func (b *Backend) addJSON(name string, raw []byte) error {
-	given, err := decodeObject(raw)
+func (st *state) addJSON(name string, raw []byte) error {
+	given, err := wire.Decode(raw)
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	kind, key, id, err := b.parseRunName(name)
+	kind, key, id, err := st.parseRunName(name)
 	if err != nil {
 		return err
 	}
-	if b.run.find(key, id) != nil {
+	if st.run.find(key, id) != nil {
 		return errors.New("it is there already")
 	}
 	if plural, parent, ok := strings.Cut(key.parent, "/"); ok &&
-		b.run.find(collectionKey{project: key.project, location: key.location, plural: plural}, parent) == nil {
+		st.run.find(collectionKey{project: key.project, location: key.location, plural: plural}, parent) == nil {
 		return fmt.Errorf("there is no %s; add it first", key.parent)
 	}
 	api := discovery.All()["run:v2"]
-	desired := clone(given)
-	if err := (checker{api.Schemas}).normalize(kind.schema(), desired, ""); err != nil {
+	desired := wire.Clone(given)
+	if err := (wire.Checker{Schemas: api.Schemas}).Normalize(kind.schema(), desired, ""); err != nil {
 		return err
 	}
 	c := &call{
-		route: &route{api: api, method: &discovery.Method{}}, b: b, now: time.Now(), caller: caller{Admin},
+		route: &route{api: api, method: &discovery.Method{}, dialect: runV2{}}, now: time.Now(), caller: caller{Admin},
 	}
 	r := &resource{kind: kind, key: key, id: id}
-	var o object
+	var o wire.Object
 	if w := workloadOf(kind.plural); w != nil {
-		if o, err = w.finished(c, r, desired, given); err != nil {
+		if o, err = w.finished(c, st, r, desired, given); err != nil {
 			return err
 		}
 	} else {
 		o = given
-		setDefault(o, "uid", b.newUUID())
-		setDefault(o, "generation", "1")
-		setDefault(o, "observedGeneration", o["generation"])
-		setDefault(o, "createTime", timestamp(c.now))
-		setDefault(o, "etag", etag(c.now, r.name()))
+		wire.SetDefault(o, "uid", st.newUUID())
+		wire.SetDefault(o, "generation", "1")
+		wire.SetDefault(o, "observedGeneration", o["generation"])
+		wire.SetDefault(o, "createTime", timestamp(c.now))
+		wire.SetDefault(o, "etag", etag(c.now, r.name()))
 	}
 	o["name"] = r.name()
-	r.raw = mustEncode(o)
-	b.run.put(r)
+	r.raw = wire.MustEncode(o)
+	st.run.put(r)
 	return nil
 }
 
 // finished is a workload as its creation leaves it, with the output-only
 // fields that are given in place of those that would be made up.
-func (k *workloadKind) finished(c *call, r *resource, desired, given object) (object, error) {
+func (k *workloadKind) finished(c *call, st *state, r *resource, desired, given wire.Object) (wire.Object, error) {
 	dropIdentifiers(desired)
 	k.defaults(r.key.project, desired)
-	if err := k.check(c, r, desired); err != nil {
+	if err := k.check(st, r, desired); err != nil {
 		return nil, err
 	}
 	// Tokens are part of what is seeded, not a wish for an execution.
-	next := clone(desired)
+	next := wire.Clone(desired)
 	delete(next, "startExecutionToken")
 	delete(next, "runExecutionToken")
 	next["generation"] = "1"
 	if g := given["generation"]; g != nil {
 		next["generation"] = fmt.Sprint(g)
 	}
-	c.stamp(r, next)
-	if name := text(given, "latestCreatedRevision"); name != "" {
-		child(next, "template")["revision"] = name[strings.LastIndexByte(name, '/')+1:]
+	c.stamp(st, r, next)
+	if name := wire.Text(given, "latestCreatedRevision"); name != "" {
+		wire.Child(next, "template")["revision"] = name[strings.LastIndexByte(name, '/')+1:]
 	}
-	k.begin(c, r, nil, next, false)(next, c.now)
+	k.begin(c, st, r, nil, next, false)(st, next, c.now)
 	maps.Copy(next, desired)
 	next["createTime"] = timestamp(c.now)
 	next["creator"] = c.caller.email()
-	next["uid"] = c.b.newUUID()
-	fields := c.check().schemas[k.schema()]
+	next["uid"] = st.newUUID()
+	fields := c.check().Schemas[k.schema()]
 	for name, value := range given {
 		if fields[name].Output || name == "etag" {
 			next[name] = value
@@ -130,14 +128,14 @@ func workloadOf(plural string) *workloadKind {
 	return nil
 }
 
-// parseRunName reads a full name. The backend is locked.
-func (b *Backend) parseRunName(name string) (*runKind, collectionKey, string, error) {
+// parseRunName reads a full name.
+func (st *state) parseRunName(name string) (*runKind, collectionKey, string, error) {
 	const example = `"projects/P/locations/L/jobs/J"`
 	parts := strings.Split(name, "/")
 	if (len(parts) != 6 && len(parts) != 8) || parts[0] != "projects" || parts[2] != "locations" {
 		return nil, collectionKey{}, "", fmt.Errorf("the name is not of the form %s", example)
 	}
-	p := b.projects[parts[1]]
+	p := st.projects[parts[1]]
 	if p == nil {
 		return nil, collectionKey{}, "", fmt.Errorf("there is no project %q; add it with AddProject first", parts[1])
 	}

@@ -1,99 +1,77 @@
 package fake
 
 import (
-	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"time"
 
-	"google.golang.org/api/cloudresourcemanager/v3"
-	"google.golang.org/api/iam/v1"
-	iamv2 "google.golang.org/api/iam/v2"
-	"google.golang.org/api/orgpolicy/v2"
+	"github.com/runidentity/runidentity/internal/access"
 )
 
-// stateVersion is that of the files that Dump writes and Load reads.
-const stateVersion = 1
-
-// state is a cloud in one JSON document, see [Backend.Dump]. Its sections are
-// in the order in which they can be added.
+// state is all that the cloud holds. Only [Backend.read] and [Backend.write] hand
+// it out, to handlers and to the methods that seed the cloud.
+//
+// The compiler does not hold three rules; reviewers and the race detector do:
+//   - A handler registered with reads changes nothing but roster, subjects and
+//     account.reads, which are safe for concurrent use.
+//   - A pointer to what may still change is used only by functions that were
+//     handed the state.
+//   - A method that seeds the cloud calls no other method of the Backend from
+//     within read or write.
 type state struct {
-	Version             int                                       `json:"version"`
-	Organizations       []*cloudresourcemanager.Organization      `json:"organizations,omitempty"`
-	Folders             []*cloudresourcemanager.Folder            `json:"folders,omitempty"`
-	Projects            []*stateProject                           `json:"projects,omitempty"`
-	Services            []*stateService                           `json:"services,omitempty"`
-	ServiceAccounts     []*stateAccount                           `json:"serviceAccounts,omitempty"`
-	FederatedIdentities []*stateFederated                         `json:"federatedIdentities,omitempty"`
-	Groups              []*stateGroup                             `json:"groups,omitempty"`
-	Roles               []*iam.Role                               `json:"roles,omitempty"`
-	CustomConstraints   []*stateConstraint                        `json:"customConstraints,omitempty"`
-	OrgPolicies         []*orgpolicy.GoogleCloudOrgpolicyV2Policy `json:"orgPolicies,omitempty"`
-	Run                 []*stateRun                               `json:"run,omitempty"`
-	Policies            []*statePolicy                            `json:"policies,omitempty"`
-	DenyPolicies        []*stateDenyPolicy                        `json:"denyPolicies,omitempty"`
-	Recommender         []json.RawMessage                         `json:"recommender,omitempty"`
+	// etags says whether Cloud Run enforces them, see [EnforceEtags].
+	etags bool
+	// crossProjectText is that of [CrossProjectText], or "".
+	crossProjectText string
+
+	containers   map[string]*container         // by "organizations/1", "folders/2"
+	projects     map[string]*project           // by id and by number
+	accounts     map[string]*account           // by email and by unique id
+	groups       map[string][]access.Member    // by email
+	federated    map[string]*federatedIdentity // by principal://…
+	roles        map[string]*role              // custom and seeded ones, by name
+	orgPolicies  orgPolicyState
+	recommender  recommenderState
+	run          runState
+	serviceUsage serviceUsageState
+	serial       int64 // makes ids that differ
+	lastWrite    time.Time
+
+	// What follows is made from the above when it is needed, and forgotten
+	// when that changes.
+	compiler *access.Compiler
+	roster   atomic.Pointer[access.Roster]
+	subjects sync.Map // *access.Subject by member
 }
 
-type stateProject struct {
-	// Name is "projects/NUMBER"; without it, a number is made up.
-	Name        string            `json:"name,omitempty"`
-	ProjectID   string            `json:"projectId"`
-	DisplayName string            `json:"displayName,omitempty"`
-	Parent      string            `json:"parent,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	// Services are those that are enabled; nil are those of AddProject.
-	Services []string `json:"services"`
-	// Agent says whether the Cloud Run service agent is there; nil is whether
-	// Cloud Run is enabled.
-	Agent *bool `json:"runServiceAgent,omitempty"`
+func (st *state) init() {
+	st.containers = make(map[string]*container)
+	st.projects = make(map[string]*project)
+	st.accounts = make(map[string]*account)
+	st.groups = make(map[string][]access.Member)
+	st.federated = make(map[string]*federatedIdentity)
+	st.roles = make(map[string]*role)
+	st.compiler = access.NewCompiler()
 }
 
-// stateService is a service that the fake does not know of itself.
-type stateService struct {
-	Name  string `json:"name"`
-	Title string `json:"title"`
+// read hands out the state for reading, after ending the operations that are due.
+// Ending one is a change: look then runs alone.
+func (b *Backend) read(now time.Time, look func(*state)) {
+	due := false
+	b.cloud.Read(func(st *state) {
+		if due = st.run.due(now); !due {
+			look(st)
+		}
+	})
+	if due {
+		b.write(now, look)
+	}
 }
 
-type stateAccount struct {
-	Email       string `json:"email"`
-	ProjectID   string `json:"projectId,omitempty"` // where the address does not tell it
-	UniqueID    string `json:"uniqueId,omitempty"`
-	DisplayName string `json:"displayName,omitempty"`
-	Description string `json:"description,omitempty"`
-	Disabled    bool   `json:"disabled,omitempty"`
-	// Deleted is of use for accounts that every project has.
-	Deleted bool `json:"deleted,omitempty"`
-}
-
-type stateFederated struct {
-	Principal  string            `json:"principal"`
-	Attributes map[string]string `json:"attributes,omitempty"`
-	Groups     []string          `json:"groups,omitempty"`
-}
-
-type stateGroup struct {
-	Email   string   `json:"email"`
-	Members []string `json:"members"`
-}
-
-type stateConstraint struct {
-	Organization string          `json:"organization"` // "organizations/1"
-	Constraint   json.RawMessage `json:"constraint"`   // as the API writes it
-}
-
-// stateRun is a job, service, worker pool, execution or revision.
-type stateRun struct {
-	Name     string          `json:"name"`
-	Resource json.RawMessage `json:"resource"` // as v2 of the API writes it
-	// Knative is what only v1 says of it, by JSON pointer.
-	Knative json.RawMessage `json:"knative,omitempty"`
-}
-
-type statePolicy struct {
-	Resource     string             `json:"resource"`
-	Bindings     []*iam.Binding     `json:"bindings,omitempty"`
-	AuditConfigs []*iam.AuditConfig `json:"auditConfigs,omitempty"`
-}
-
-type stateDenyPolicy struct {
-	AttachedTo string                   `json:"attachedTo"`
-	Policy     *iamv2.GoogleIamV2Policy `json:"policy"`
+// write hands out the state for changes, after ending the operations that are due.
+func (b *Backend) write(now time.Time, change func(*state)) {
+	b.cloud.Write(func(st *state) {
+		st.settle(now)
+		change(st)
+	})
 }

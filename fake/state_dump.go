@@ -12,6 +12,8 @@ import (
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/orgpolicy/v2"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // Dump writes all that the backend holds as one JSON document, which
@@ -48,26 +50,25 @@ import (
 // variables are written as they are: secrets in them are their owner's
 // business.
 func (b *Backend) Dump(w io.Writer) error {
-	b.mu.Lock()
-	out := b.state(time.Now())
-	b.mu.Unlock()
+	var out *stateDocument
+	b.write(time.Now(), func(st *state) { out = st.document(time.Now()) })
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(out)
 }
 
-func (b *Backend) state(now time.Time) *state {
-	for len(b.run.pending) > 0 {
-		b.run.settle(b.run.pending[0].at)
+func (st *state) document(now time.Time) *stateDocument {
+	for len(st.run.pending) > 0 {
+		st.settle(st.run.pending[0].at)
 	}
-	s := &state{Version: stateVersion}
-	b.dumpHierarchy(s, now)
-	b.dumpPrincipals(s)
-	b.dumpOrgPolicies(s)
-	b.dumpRun(s)
-	for n := range b.nodes {
-		if r := b.dumpName(n); r != "" {
+	s := &stateDocument{Version: stateVersion}
+	st.dumpHierarchy(s, now)
+	st.dumpPrincipals(s)
+	st.dumpOrgPolicies(s)
+	st.dumpRun(s)
+	for n := range st.nodes {
+		if r := st.dumpName(n); r != "" {
 			dumpPolicies(s, r, n)
 		}
 	}
@@ -75,21 +76,21 @@ func (b *Backend) state(now time.Time) *state {
 	slices.SortFunc(s.DenyPolicies, func(a, b *stateDenyPolicy) int {
 		return cmp.Or(cmp.Compare(a.AttachedTo, b.AttachedTo), cmp.Compare(a.Policy.Name, b.Policy.Name))
 	})
-	for _, name := range slices.Sorted(maps.Keys(b.recommender.byName)) {
-		s.Recommender = append(s.Recommender, b.recommender.byName[name].raw)
+	for _, name := range slices.Sorted(maps.Keys(st.recommender.byName)) {
+		s.Recommender = append(s.Recommender, st.recommender.byName[name].raw)
 	}
 	return s
 }
 
-func (b *Backend) dumpHierarchy(s *state, now time.Time) {
+func (st *state) dumpHierarchy(s *stateDocument, now time.Time) {
 	above := func(n *node) string {
 		if n.parent == nil {
 			return ""
 		}
 		return n.parent.resourceID()
 	}
-	for _, id := range slices.Sorted(maps.Keys(b.containers)) {
-		c := b.containers[id]
+	for _, id := range slices.Sorted(maps.Keys(st.containers)) {
+		c := st.containers[id]
 		switch {
 		case c.deleted:
 		case strings.HasPrefix(id, "organizations/"):
@@ -102,14 +103,14 @@ func (b *Backend) dumpHierarchy(s *state, now time.Time) {
 	}
 	// A folder comes after the one that it is in.
 	depth := func(f *cloudresourcemanager.Folder) (n int) {
-		for range b.containers[f.Name].ancestors {
+		for range st.containers[f.Name].ancestors {
 			n++
 		}
 		return n
 	}
 	slices.SortStableFunc(s.Folders, func(a, b *cloudresourcemanager.Folder) int { return cmp.Compare(depth(a), depth(b)) })
-	for _, key := range slices.Sorted(maps.Keys(b.projects)) {
-		p := b.projects[key]
+	for _, key := range slices.Sorted(maps.Keys(st.projects)) {
+		p := st.projects[key]
 		if key != p.id || p.deleted {
 			continue
 		}
@@ -119,20 +120,20 @@ func (b *Backend) dumpHierarchy(s *state, now time.Time) {
 			Services: []string{}, Agent: &agent,
 		}
 		for _, service := range slices.Sorted(maps.Keys(p.services)) {
-			if b.serviceEnabled(p, service, now) {
+			if st.serviceEnabled(p, service, now) {
 				out.Services = append(out.Services, service)
 			}
 		}
 		s.Projects = append(s.Projects, out)
 	}
-	for _, name := range slices.Sorted(maps.Keys(b.serviceUsage.titles)) {
-		s.Services = append(s.Services, &stateService{Name: name, Title: b.serviceUsage.titles[name]})
+	for _, name := range slices.Sorted(maps.Keys(st.serviceUsage.titles)) {
+		s.Services = append(s.Services, &stateService{Name: name, Title: st.serviceUsage.titles[name]})
 	}
 }
 
-func (b *Backend) dumpPrincipals(s *state) {
-	for _, key := range slices.Sorted(maps.Keys(b.accounts)) {
-		a := b.accounts[key]
+func (st *state) dumpPrincipals(s *stateDocument) {
+	for _, key := range slices.Sorted(maps.Keys(st.accounts)) {
+		a := st.accounts[key]
 		if key != a.email || a.project.deleted || a.deleted && a.email != a.project.computeDefault() {
 			continue
 		}
@@ -145,49 +146,49 @@ func (b *Backend) dumpPrincipals(s *state) {
 		}
 		s.ServiceAccounts = append(s.ServiceAccounts, out)
 	}
-	for _, principal := range slices.Sorted(maps.Keys(b.federated)) {
-		f := b.federated[principal]
+	for _, principal := range slices.Sorted(maps.Keys(st.federated)) {
+		f := st.federated[principal]
 		s.FederatedIdentities = append(s.FederatedIdentities, &stateFederated{principal, f.attributes, f.groups})
 	}
-	for _, email := range slices.Sorted(maps.Keys(b.groups)) {
+	for _, email := range slices.Sorted(maps.Keys(st.groups)) {
 		out := &stateGroup{Email: email, Members: []string{}}
-		for _, m := range b.groups[email] {
+		for _, m := range st.groups[email] {
 			out.Members = append(out.Members, m.String())
 		}
 		s.Groups = append(s.Groups, out)
 	}
-	for _, name := range slices.Sorted(maps.Keys(b.roles)) {
-		r := b.roles[name]
+	for _, name := range slices.Sorted(maps.Keys(st.roles)) {
+		r := st.roles[name]
 		s.Roles = append(s.Roles, &iam.Role{
 			Name: r.name, Title: r.title, Description: r.description, Stage: r.stage, IncludedPermissions: r.permissions, Deleted: r.deleted,
 		})
 	}
 }
 
-func (b *Backend) dumpOrgPolicies(s *state) {
-	for _, organization := range slices.Sorted(maps.Keys(b.orgPolicies.custom)) {
-		custom := b.orgPolicies.custom[organization]
+func (st *state) dumpOrgPolicies(s *stateDocument) {
+	for _, organization := range slices.Sorted(maps.Keys(st.orgPolicies.custom)) {
+		custom := st.orgPolicies.custom[organization]
 		for _, id := range slices.Sorted(maps.Keys(custom)) {
-			s.CustomConstraints = append(s.CustomConstraints, &stateConstraint{organization, mustEncode(custom[id])})
+			s.CustomConstraints = append(s.CustomConstraints, &stateConstraint{organization, wire.MustEncode(custom[id])})
 		}
 	}
-	for _, resource := range slices.Sorted(maps.Keys(b.orgPolicies.set)) {
-		n := b.orgNode(resource)
+	for _, resource := range slices.Sorted(maps.Keys(st.orgPolicies.set)) {
+		n := st.orgNode(resource)
 		if n == nil {
 			continue
 		}
-		set := b.orgPolicies.set[resource]
+		set := st.orgPolicies.set[resource]
 		for _, id := range slices.Sorted(maps.Keys(set)) {
-			o := clone(set[id].json(resource, id))
+			o := wire.Clone(set[id].json(resource, id))
 			delete(o, "etag")
 			for _, name := range orgSpecFields {
-				if spec, ok := o[name].(object); ok {
+				if spec, ok := o[name].(wire.Object); ok {
 					delete(spec, "etag")
 					delete(spec, "updateTime")
 				}
 			}
 			var p orgpolicy.GoogleCloudOrgpolicyV2Policy
-			if err := json.Unmarshal(mustEncode(o), &p); err != nil {
+			if err := json.Unmarshal(wire.MustEncode(o), &p); err != nil {
 				panic("fake: stored organization policy: " + err.Error())
 			}
 			s.OrgPolicies = append(s.OrgPolicies, &p)
@@ -195,8 +196,8 @@ func (b *Backend) dumpOrgPolicies(s *state) {
 	}
 }
 
-func (b *Backend) dumpRun(s *state) {
-	for key, col := range b.run.collections {
+func (st *state) dumpRun(s *stateDocument) {
+	for key, col := range st.run.collections {
 		if key.project.deleted {
 			continue
 		}
@@ -206,7 +207,7 @@ func (b *Backend) dumpRun(s *state) {
 			}
 			out := &stateRun{Name: r.name(), Resource: r.raw}
 			if len(r.knative) > 0 {
-				out.Knative = mustEncode(r.knative)
+				out.Knative = wire.MustEncode(r.knative)
 			}
 			s.Run = append(s.Run, out)
 		}
@@ -217,14 +218,14 @@ func (b *Backend) dumpRun(s *state) {
 
 // dumpName is the name of a resource in the document, or "" of one that is
 // not in it.
-func (b *Backend) dumpName(n *node) string {
+func (st *state) dumpName(n *node) string {
 	name := strings.TrimPrefix(n.full[2:], n.full[2:2+strings.IndexByte(n.full[2:], '/')]+"/")
-	if found := b.find(name); found != n {
+	if found := st.find(name); found != n {
 		return ""
 	}
 	if rest, ok := strings.CutPrefix(name, "projects/"); ok {
 		id, rest, below := strings.Cut(rest, "/")
-		name = "projects/" + b.projects[id].id
+		name = "projects/" + st.projects[id].id
 		if below {
 			name += "/" + rest
 		}
@@ -232,7 +233,7 @@ func (b *Backend) dumpName(n *node) string {
 	return name
 }
 
-func dumpPolicies(s *state, name string, n *node) {
+func dumpPolicies(s *stateDocument, name string, n *node) {
 	if n.policy.etag != nil || len(n.policy.bindings) > 0 {
 		s.Policies = append(s.Policies, &statePolicy{name, n.policy.bindings, n.policy.audit})
 	}

@@ -12,6 +12,9 @@ import (
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/orgpolicy/v2"
+
+	"github.com/runidentity/runidentity/fake/internal/knative"
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // maxState is the largest document that Load reads.
@@ -52,17 +55,27 @@ func (b *Backend) Load(r io.Reader) error {
 	if err := loaded.load(data); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.containers)+len(b.projects)+len(b.groups)+len(b.federated)+len(b.roles) > 0 {
-		return errors.New("load the state: the backend holds something already; load into a new one")
-	}
-	b.containers, b.projects, b.accounts = loaded.containers, loaded.projects, loaded.accounts
-	b.groups, b.federated, b.roles = loaded.groups, loaded.federated, loaded.roles
-	b.orgPolicies, b.recommender, b.run, b.serviceUsage = loaded.orgPolicies, loaded.recommender, loaded.run, loaded.serviceUsage
-	b.serial, b.lastWrite, b.compiler = max(b.serial, loaded.serial), loaded.lastWrite, loaded.compiler
-	b.directoryChanged()
-	return nil
+	b.write(time.Now(), func(st *state) {
+		if st.holdsAnything() {
+			err = errors.New("load the state: the backend holds something already; load into a new one")
+			return
+		}
+		loaded.read(time.Now(), func(from *state) { st.take(from) })
+	})
+	return err
+}
+
+func (st *state) holdsAnything() bool {
+	return len(st.containers)+len(st.projects)+len(st.groups)+len(st.federated)+len(st.roles) > 0
+}
+
+// take moves what another state holds into one that holds nothing.
+func (st *state) take(from *state) {
+	st.containers, st.projects, st.accounts = from.containers, from.projects, from.accounts
+	st.groups, st.federated, st.roles = from.groups, from.federated, from.roles
+	st.orgPolicies, st.recommender, st.run, st.serviceUsage = from.orgPolicies, from.recommender, from.run, from.serviceUsage
+	st.serial, st.lastWrite, st.compiler = max(st.serial, from.serial), from.lastWrite, from.compiler
+	st.directoryChanged()
 }
 
 // load seeds an empty backend.
@@ -78,18 +91,18 @@ func (b *Backend) load(data []byte) error {
 	}{
 		{"organizations", loads(func(o *cloudresourcemanager.Organization) error { b.AddOrganization(o); return nil })},
 		{"folders", loads(func(f *cloudresourcemanager.Folder) error { b.AddFolder(f); return nil })},
-		{"projects", loads(b.loadProject)},
-		{"services", loads(b.loadService)},
-		{"serviceAccounts", loads(b.loadAccount)},
+		{"projects", loads(seeds(b, (*state).loadProject))},
+		{"services", loads(seeds(b, (*state).loadService))},
+		{"serviceAccounts", loads(seeds(b, (*state).loadAccount))},
 		{"federatedIdentities", loads(func(f *stateFederated) error {
 			b.AddFederatedIdentity(f.Principal, f.Attributes, f.Groups...)
 			return nil
 		})},
 		{"groups", loads(func(g *stateGroup) error { b.AddGroup(g.Email, g.Members...); return nil })},
 		{"roles", loads(func(r *iam.Role) error { b.AddRole(r); return nil })},
-		{"customConstraints", loads(b.loadConstraint)},
+		{"customConstraints", loads(seeds(b, (*state).loadConstraint))},
 		{"orgPolicies", loads(func(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) error { b.SetOrgPolicy(p); return nil })},
-		{"run", loads(b.loadRun)},
+		{"run", loads(seeds(b, (*state).loadRun))},
 		{"policies", loads(func(p *statePolicy) error {
 			b.SetPolicy(p.Resource, &iam.Policy{Bindings: p.Bindings, AuditConfigs: p.AuditConfigs})
 			return nil
@@ -120,6 +133,14 @@ func loads[T any](load func(*T) error) func(json.RawMessage) error {
 	}
 }
 
+// seeds returns a loader that is called with the state.
+func seeds[T any](b *Backend, load func(*state, *T) error) func(*T) error {
+	return func(v *T) (err error) {
+		b.write(time.Now(), func(st *state) { err = load(st, v) })
+		return err
+	}
+}
+
 // seeded turns the panics of the seeding methods into errors: what is a
 // mistake in a test's source is one of the document here.
 func seeded(do func() error) (err error) {
@@ -135,13 +156,11 @@ func seeded(do func() error) (err error) {
 	return do()
 }
 
-func (b *Backend) loadProject(p *stateProject) error {
-	b.AddProject(&cloudresourcemanager.Project{
+func (st *state) loadProject(p *stateProject) error {
+	st.addProject(&cloudresourcemanager.Project{
 		Name: p.Name, ProjectId: p.ProjectID, DisplayName: p.DisplayName, Parent: p.Parent, Labels: p.Labels,
 	})
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	added := b.projects[p.ProjectID]
+	added := st.projects[p.ProjectID]
 	if p.Services != nil {
 		clear(added.services)
 		for _, service := range p.Services {
@@ -153,107 +172,95 @@ func (b *Backend) loadProject(p *stateProject) error {
 		agent = *p.Agent
 	}
 	if !agent {
-		b.removeAgent(added, b.tick(time.Now()))
+		st.removeAgent(added, st.tick(time.Now()))
 	}
 	return nil
 }
 
-func (b *Backend) loadService(s *stateService) error {
+func (st *state) loadService(s *stateService) error {
 	if s.Name == "" || s.Title == "" {
 		return errors.New("a service needs a name and a title")
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.serviceUsage.titles == nil {
-		b.serviceUsage.titles = make(map[string]string)
+	if st.serviceUsage.titles == nil {
+		st.serviceUsage.titles = make(map[string]string)
 	}
-	b.serviceUsage.titles[s.Name] = s.Title
+	st.serviceUsage.titles[s.Name] = s.Title
 	return nil
 }
 
-func (b *Backend) loadAccount(in *stateAccount) error {
-	b.mu.Lock()
+func (st *state) loadAccount(in *stateAccount) error {
 	// The default account of a project is there since the project is.
-	if a := b.accounts[in.Email]; a != nil && a.email == a.project.computeDefault() {
-		delete(b.accounts, a.email)
-		delete(b.accounts, a.uniqueID)
+	if a := st.accounts[in.Email]; a != nil && a.email == a.project.computeDefault() {
+		delete(st.accounts, a.email)
+		delete(st.accounts, a.uniqueID)
 		if in.ProjectID == "" {
 			in.ProjectID = a.project.id
 		}
 	}
-	b.mu.Unlock()
-	b.AddServiceAccount(&iam.ServiceAccount{
+	st.addServiceAccount(&iam.ServiceAccount{
 		Email: in.Email, ProjectId: in.ProjectID, UniqueId: in.UniqueID, DisplayName: in.DisplayName, Description: in.Description,
 		Disabled: in.Disabled,
 	})
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.accounts[in.Email].deleted = in.Deleted
-	b.directoryChanged()
+	st.accounts[in.Email].deleted = in.Deleted
+	st.directoryChanged()
 	return nil
 }
 
-func (b *Backend) loadConstraint(in *stateConstraint) error {
-	o, err := decodeObject(in.Constraint)
+func (st *state) loadConstraint(in *stateConstraint) error {
+	o, err := wire.Decode(in.Constraint)
 	if err != nil {
 		return err
 	}
-	_, id, ok := strings.Cut(text(o, "name"), "/customConstraints/")
+	_, id, ok := strings.Cut(wire.Text(o, "name"), "/customConstraints/")
 	if !ok || !validCustomConstraintID(id) {
-		return fmt.Errorf("the constraint's name %q is not of the form %q", text(o, "name"), in.Organization+"/customConstraints/custom.id")
+		return fmt.Errorf("the constraint's name %q is not of the form %q", wire.Text(o, "name"), in.Organization+"/customConstraints/custom.id")
 	}
 	if err := checkCustomConstraint(o); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.parentNode(in.Organization) == nil {
+	if st.parentNode(in.Organization) == nil {
 		return fmt.Errorf("there is no %q; an organization is named as in \"organizations/1\"", in.Organization)
 	}
-	if b.orgPolicies.custom == nil {
-		b.orgPolicies.custom = make(map[string]map[string]object)
+	if st.orgPolicies.custom == nil {
+		st.orgPolicies.custom = make(map[string]map[string]wire.Object)
 	}
-	if b.orgPolicies.custom[in.Organization] == nil {
-		b.orgPolicies.custom[in.Organization] = make(map[string]object)
+	if st.orgPolicies.custom[in.Organization] == nil {
+		st.orgPolicies.custom[in.Organization] = make(map[string]wire.Object)
 	}
-	b.orgPolicies.custom[in.Organization][id] = o
+	st.orgPolicies.custom[in.Organization][id] = o
 	return nil
 }
 
-func (b *Backend) loadRun(in *stateRun) error {
-	var knative extras
+func (st *state) loadRun(in *stateRun) error {
+	var extras knative.Extras
 	if in.Knative != nil {
 		dec := json.NewDecoder(bytes.NewReader(in.Knative))
 		dec.UseNumber()
 		dec.DisallowUnknownFields()
-		if err := dec.Decode(&knative); err != nil {
+		if err := dec.Decode(&extras); err != nil {
 			return fmt.Errorf("knative: %w", err)
 		}
-		for pointer := range knative {
+		for pointer := range extras {
 			if !strings.HasPrefix(pointer, "/") {
 				return fmt.Errorf("knative: %q is no JSON pointer; an example is \"/spec/template/spec/runtimeClassName\"", pointer)
 			}
 		}
 	}
-	b.mu.Lock()
-	_, key, id, err := b.parseRunName(in.Name)
+	_, key, id, err := st.parseRunName(in.Name)
 	if err == nil && key.parent != "" {
 		// A workload that was loaded has made a revision already.
-		if col := b.run.collections[key]; col != nil {
+		if col := st.run.collections[key]; col != nil {
 			delete(col.byID, id)
 			col.sorted = nil
 		}
 	}
-	b.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if err := b.addJSON(in.Name, in.Resource); err != nil {
+	if err := st.addJSON(in.Name, in.Resource); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.run.find(key, id).knative = knative
+	st.run.find(key, id).knative = extras
 	return nil
 }
 
@@ -266,10 +273,10 @@ func (b *Backend) loadDenyPolicy(in *stateDenyPolicy) error {
 }
 
 func (b *Backend) loadRecommender(raw json.RawMessage) error {
-	o, err := decodeObject(raw)
+	o, err := wire.Decode(raw)
 	if err != nil {
 		return err
 	}
-	b.AddRecommenderJSON(text(o, "name"), raw)
+	b.AddRecommenderJSON(wire.Text(o, "name"), raw)
 	return nil
 }

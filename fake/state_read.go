@@ -27,7 +27,7 @@ type stateElement struct {
 // stateSections are the names of the document's lists.
 var stateSections = sync.OnceValue(func() []string {
 	var names []string
-	for f := range reflect.TypeFor[state]().Fields() {
+	for f := range reflect.TypeFor[stateDocument]().Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		names = append(names, name)
 	}

@@ -7,13 +7,14 @@ import (
 
 	"google.golang.org/api/policytroubleshooter/v3"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
 // The API is not held to be enabled in a project: the real one asks that of
 // the caller's quota project, which the fake does not know.
 func troubleshooterHandlers() map[string]handler {
-	return map[string]handler{"policytroubleshooter.iam.troubleshoot": (*call).troubleshoot}
+	return map[string]handler{"policytroubleshooter.iam.troubleshoot": reads((*call).troubleshoot)}
 }
 
 // The types of the API have long names.
@@ -40,32 +41,30 @@ type inquiry struct {
 // list, custom roles with iam.roles.get. Who is in a group is told to
 // everyone: the rights of Cloud Identity and Google Workspace that it takes
 // are not modelled.
-func (c *call) troubleshoot() ([]byte, error) {
+func (c *call) troubleshoot(st *state) ([]byte, error) {
 	var req troubleshootRequest
 	if err := c.decode(&req); err != nil {
 		return nil, err
 	}
 	tuple := req.AccessTuple
 	if tuple == nil {
-		return nil, invalid("The access tuple is required.")
+		return nil, wire.Invalid("The access tuple is required.")
 	}
-	c.b.mu.RLock()
-	defer c.b.mu.RUnlock()
-	q, err := c.inquire(tuple)
+	q, err := c.inquire(st, tuple)
 	if err != nil {
 		return nil, err
 	}
 	e := access.Evaluator{Deniable: access.Deniable, Roles: func(name string) *access.Role {
-		if !c.maySeeRole(name) {
+		if !c.maySeeRole(st, name) {
 			return nil
 		}
-		return c.b.roleFor(name, q.v1)
+		return st.roleFor(name, q.v1)
 	}}
 	x := e.Explain(access.Request{
-		Subject: c.b.subject(q.member), Permission: q.v1, Resource: q.context, Time: q.at, Levels: q.levels,
+		Subject: st.subject(q.member), Permission: q.v1, Resource: q.context, Time: q.at, Levels: q.levels,
 	})
 	tuple.PermissionFqdn = access.PermissionFQDN(q.v1)
-	return mustEncode(&troubleshootResponse{
+	return wire.MustEncode(&troubleshootResponse{
 		OverallAccessState:     overallState(x),
 		AccessTuple:            tuple,
 		AllowPolicyExplanation: q.explainAllow(x, c.now),
@@ -89,41 +88,40 @@ func overallState(x *access.Explanation) string {
 // inquire reads the question. A resource that is not there is answered for by
 // the project that its name tells, as one that has no policy of its own; if
 // there is none either, all policies are such that the sender may not see
-// them. What the real API says of such resources is not known. The backend is
-// locked.
-func (c *call) inquire(tuple *accessTuple) (*inquiry, error) {
+// them. What the real API says of such resources is not known.
+func (c *call) inquire(st *state, tuple *accessTuple) (*inquiry, error) {
 	q := &inquiry{v1: permissionV1(tuple.Permission)}
 	for _, required := range []struct{ name, value string }{
 		{"principal", tuple.Principal}, {"full resource name", tuple.FullResourceName}, {"permission", tuple.Permission},
 	} {
 		if required.value == "" {
-			return nil, invalid("The %s of the access tuple is required.", required.name)
+			return nil, wire.Invalid("The %s of the access tuple is required.", required.name)
 		}
 	}
 	who, err := parseCaller(tuple.Principal)
 	member := strings.HasPrefix(tuple.Principal, "user:") || strings.HasPrefix(tuple.Principal, "serviceAccount:")
-	if err != nil || member || who.member == Admin || c.b.groups[strings.ToLower(tuple.Principal)] != nil {
-		return nil, invalid("Invalid principal %q: it must be the email address of a Google Account or a service account.", tuple.Principal)
+	if err != nil || member || who.member == Admin || st.groups[strings.ToLower(tuple.Principal)] != nil {
+		return nil, wire.Invalid("Invalid principal %q: it must be the email address of a Google Account or a service account.", tuple.Principal)
 	}
 	q.member = who.member
 	if strings.Count(q.v1, ".") < 2 {
-		return nil, invalid("Invalid permission %q.", tuple.Permission)
+		return nil, wire.Invalid("Invalid permission %q.", tuple.Permission)
 	}
 	if apiOf(tuple.FullResourceName) == "" {
-		return nil, invalid("Invalid full resource name %q: an example is %q.", tuple.FullResourceName, resourceManager+"projects/my-project")
+		return nil, wire.Invalid("Invalid full resource name %q: an example is %q.", tuple.FullResourceName, resourceManager+"projects/my-project")
 	}
-	n := c.b.findFull(tuple.FullResourceName)
+	n := st.findFull(tuple.FullResourceName)
 	if n != nil {
 		q.context = n.attrs
 	} else {
-		n = c.b.projectIn(tuple.FullResourceName)
+		n = st.projectIn(tuple.FullResourceName)
 	}
 	if err := q.readContext(tuple.ConditionContext); err != nil {
 		return nil, err
 	}
 	for at := n; at != nil; at = at.parent {
 		q.nodes = append(q.nodes, at)
-		q.levels = append(q.levels, c.visibleLevel(at))
+		q.levels = append(q.levels, c.visibleLevel(st, at))
 	}
 	if n == nil {
 		q.nodes = []*node{{full: tuple.FullResourceName}}
@@ -133,10 +131,10 @@ func (c *call) inquire(tuple *accessTuple) (*inquiry, error) {
 }
 
 // projectIn is the project that a full resource name tells, or nil.
-func (b *Backend) projectIn(full string) *node {
+func (st *state) projectIn(full string) *node {
 	parts := strings.Split(strings.TrimPrefix(full, "//"), "/")
 	if i := slices.Index(parts, "projects"); i > 0 && i+1 < len(parts) {
-		return b.find("projects/" + parts[i+1])
+		return st.find("projects/" + parts[i+1])
 	}
 	return nil
 }
@@ -156,7 +154,7 @@ func (q *inquiry) readContext(given *conditionContext) error {
 	}
 	at, err := time.Parse(time.RFC3339Nano, given.Request.ReceiveTime)
 	if err != nil {
-		return invalid("Invalid value at 'access_tuple.condition_context.request.receive_time' (type.googleapis.com/google.protobuf.Timestamp), %q",
+		return wire.Invalid("Invalid value at 'access_tuple.condition_context.request.receive_time' (type.googleapis.com/google.protobuf.Timestamp), %q",
 			given.Request.ReceiveTime)
 	}
 	q.at = at
@@ -164,12 +162,12 @@ func (q *inquiry) readContext(given *conditionContext) error {
 }
 
 // visibleLevel is a level with those of its policies that the caller may see.
-func (c *call) visibleLevel(n *node) access.Level {
+func (c *call) visibleLevel(st *state, n *node) access.Level {
 	level := access.Level{Resource: n.full, Deny: n.deny.at(c.now)}
-	if c.may(getPolicyPermission(n), n) {
+	if c.may(st, getPolicyPermission(n), n) {
 		level.Allow = n.policy.at(c.now)
 	}
-	if strings.HasPrefix(n.full, resourceManager) && (!c.may("iam.denypolicies.get", n) || !c.may("iam.denypolicies.list", n)) {
+	if strings.HasPrefix(n.full, resourceManager) && (!c.may(st, "iam.denypolicies.get", n) || !c.may(st, "iam.denypolicies.list", n)) {
 		level.Deny = nil
 	}
 	return level
@@ -190,11 +188,11 @@ func getPolicyPermission(n *node) string {
 
 // maySeeRole says whether the caller may see what is in a role: predefined
 // ones are public.
-func (c *call) maySeeRole(name string) bool {
+func (c *call) maySeeRole(st *state, name string) bool {
 	parent, _, custom := strings.Cut(name, "/roles/")
 	if !custom {
 		return true
 	}
-	n, _ := c.b.roleParent(parent)
-	return n != nil && c.may("iam.roles.get", n)
+	n, _ := st.roleParent(parent)
+	return n != nil && c.may(st, "iam.roles.get", n)
 }

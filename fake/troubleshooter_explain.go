@@ -7,6 +7,7 @@ import (
 	iamv2 "google.golang.org/api/iam/v2"
 	"google.golang.org/api/policytroubleshooter/v3"
 
+	"github.com/runidentity/runidentity/fake/internal/wire"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
@@ -125,7 +126,7 @@ func shownPolicy(n *node, now time.Time) *policytroubleshooter.GoogleIamV1Policy
 
 // convert copies between types of different APIs that are the same in JSON.
 func convert(from, to any) {
-	if err := json.Unmarshal(mustEncode(from), to); err != nil {
+	if err := json.Unmarshal(wire.MustEncode(from), to); err != nil {
 		panic("fake: convert: " + err.Error())
 	}
 }

@@ -1,4 +1,7 @@
-package fake
+// Package knative translates between the messages of Cloud Run v2 and those of v1,
+// the API of gcloud and of manifests, which has Knative's form. A [Form]
+// translates; [Extras] are what one version says and the other can't.
+package knative
 
 import (
 	"encoding/json"
@@ -6,15 +9,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-// A form is one message as versions 1 and 2 of Cloud Run write it. Fields that
-// it does not list exist in one version only, see extras.
-type form struct {
+// A Form is one message as versions 1 and 2 of Cloud Run write it. Fields that
+// it does not list exist in one version only, see [Extras].
+type Form struct {
 	fields []field
 	// v2 and v1 do what takes more than one field, after the fields.
-	v2 func(v1, v2 object) error
-	v1 func(v2, v1 object)
+	v2 func(v1, v2 wire.Object) error
+	v1 func(v2, v1 wire.Object)
 }
 
 // A field is a value that both versions have, each at its path.
@@ -47,11 +52,11 @@ func annotation(name, v2 string, c codec) field {
 	return field{v1: []string{"metadata", "annotations", name}, v2: path(v2), codec: c}
 }
 
-// toV2 writes a message of version 1 as version 2 does.
-func (f *form) toV2(v1 object) (object, error) {
-	out := object{}
+// ToV2 writes a message of version 1 as version 2 does.
+func (f *Form) ToV2(v1 wire.Object) (wire.Object, error) {
+	out := wire.Object{}
 	for _, field := range f.fields {
-		value := lookup(v1, field.v1...)
+		value := wire.Lookup(v1, field.v1...)
 		if value == nil {
 			continue
 		}
@@ -62,7 +67,7 @@ func (f *form) toV2(v1 object) (object, error) {
 			}
 		}
 		if value != nil {
-			put(out, cloneValue(value), field.v2)
+			put(out, wire.CloneValue(value), field.v2)
 		}
 	}
 	if f.v2 != nil {
@@ -71,11 +76,11 @@ func (f *form) toV2(v1 object) (object, error) {
 	return out, nil
 }
 
-// toV1 writes a message of version 2 as version 1 does.
-func (f *form) toV1(v2 object) object {
-	out := object{}
+// ToV1 writes a message of version 2 as version 1 does.
+func (f *Form) ToV1(v2 wire.Object) wire.Object {
+	out := wire.Object{}
 	for _, field := range f.fields {
-		value := lookup(v2, field.v2...)
+		value := wire.Lookup(v2, field.v2...)
 		if value == nil {
 			continue
 		}
@@ -83,7 +88,7 @@ func (f *form) toV1(v2 object) object {
 			value = field.codec.v1(value)
 		}
 		if value != nil {
-			put(out, cloneValue(value), field.v1)
+			put(out, wire.CloneValue(value), field.v1)
 		}
 	}
 	if f.v1 != nil {
@@ -92,49 +97,49 @@ func (f *form) toV1(v2 object) object {
 	return out
 }
 
-func put(o object, value any, path []string) {
-	child(o, path[:len(path)-1]...)[path[len(path)-1]] = value
+func put(o wire.Object, value any, path []string) {
+	wire.Child(o, path[:len(path)-1]...)[path[len(path)-1]] = value
 }
 
 // within puts the path in front of an error's text.
 func within(err error, path []string) error {
-	e, ok := err.(*statusError) //nolint:errorlint // codecs return nothing else
+	e, ok := err.(*wire.Error) //nolint:errorlint // codecs return nothing else
 	if !ok {
 		return err
 	}
-	e.message = strings.Join(path, ".") + ": " + e.message
+	e.Message = strings.Join(path, ".") + ": " + e.Message
 	return e
 }
 
 // one is a field that is a message.
-func one(f *form) codec {
+func one(f *Form) codec {
 	return codec{
 		v2: func(v any) (any, error) {
-			o, ok := v.(object)
+			o, ok := v.(wire.Object)
 			if !ok {
 				return nil, nil
 			}
-			return f.toV2(o)
+			return f.ToV2(o)
 		},
 		v1: func(v any) any {
-			o, ok := v.(object)
+			o, ok := v.(wire.Object)
 			if !ok {
 				return nil
 			}
-			return f.toV1(o)
+			return f.ToV1(o)
 		},
 	}
 }
 
 // each is a field that is a list of messages.
-func each(f *form) codec {
+func each(f *Form) codec {
 	return codec{
 		v2: func(v any) (any, error) {
 			list, _ := v.([]any)
 			out := make([]any, 0, len(list))
 			for i, item := range list {
-				o, _ := item.(object)
-				m, err := f.toV2(o)
+				o, _ := item.(wire.Object)
+				m, err := f.ToV2(o)
 				if err != nil {
 					return nil, within(err, []string{strconv.Itoa(i)})
 				}
@@ -146,8 +151,8 @@ func each(f *form) codec {
 			list, _ := v.([]any)
 			out := make([]any, 0, len(list))
 			for _, item := range list {
-				o, _ := item.(object)
-				out = append(out, f.toV1(o))
+				o, _ := item.(wire.Object)
+				out = append(out, f.ToV1(o))
 			}
 			return out
 		},
@@ -170,7 +175,7 @@ func words(pairs ...string) codec {
 			if word, ok := to2[s]; ok {
 				return word, nil
 			}
-			return nil, invalid("Invalid value %s: expected one of %s.", mustEncode(v), strings.Join(known, ", "))
+			return nil, wire.Invalid("Invalid value %s: expected one of %s.", wire.MustEncode(v), strings.Join(known, ", "))
 		},
 		v1: func(v any) any {
 			s, _ := v.(string)
@@ -193,7 +198,7 @@ func flagText() codec {
 			case "false", "":
 				return nil, nil
 			}
-			return nil, invalid("Invalid value %s: expected true or false.", mustEncode(v))
+			return nil, wire.Invalid("Invalid value %s: expected true or false.", wire.MustEncode(v))
 		},
 		v1: func(v any) any {
 			if v == true {
@@ -210,9 +215,9 @@ func numberText() codec {
 		v2: func(v any) (any, error) {
 			s, _ := v.(string)
 			if n, err := strconv.Atoi(s); err == nil {
-				return number(n), nil
+				return wire.Number(n), nil
 			}
-			return nil, invalid("Invalid value %s: expected a number.", mustEncode(v))
+			return nil, wire.Invalid("Invalid value %s: expected a number.", wire.MustEncode(v))
 		},
 		v1: func(v any) any {
 			if n, ok := v.(json.Number); ok {
@@ -228,13 +233,13 @@ func jsonText() codec {
 	return codec{
 		v2: func(v any) (any, error) {
 			s, _ := v.(string)
-			o, err := decodeObject([]byte(`{"value":` + s + `}`))
+			o, err := wire.Decode([]byte(`{"value":` + s + `}`))
 			if err != nil {
-				return nil, invalid("Invalid value %s: expected JSON.", mustEncode(v))
+				return nil, wire.Invalid("Invalid value %s: expected JSON.", wire.MustEncode(v))
 			}
 			return o["value"], nil
 		},
-		v1: func(v any) any { return string(mustEncode(v)) },
+		v1: func(v any) any { return string(wire.MustEncode(v)) },
 	}
 }
 
@@ -274,7 +279,7 @@ func seconds(asText bool) codec {
 					return v + "s", nil
 				}
 			}
-			return nil, invalid("Invalid value %s: expected a number of seconds.", mustEncode(v))
+			return nil, wire.Invalid("Invalid value %s: expected a number of seconds.", wire.MustEncode(v))
 		},
 		v1: func(v any) any {
 			s, _ := v.(string)
@@ -302,8 +307,8 @@ func restricted(name string) bool {
 // unrestricted are the annotations or labels that both versions have.
 func unrestricted() codec {
 	return codec{v2: func(v any) (any, error) {
-		all, _ := v.(object)
-		out := object{}
+		all, _ := v.(wire.Object)
+		out := wire.Object{}
 		for name, value := range all {
 			if !restricted(name) {
 				out[name] = value

@@ -1,25 +1,45 @@
-package fake
+package knative
 
 import (
 	"encoding/json"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // The desired state of jobs, services and worker pools, and the templates in
 // them, in both versions of Cloud Run.
 
 // forms are the kinds' messages, by the plural of version 2.
-var forms = sync.OnceValue(func() map[string]*form {
-	return map[string]*form{
+var forms = sync.OnceValue(func() map[string]*Form {
+	return map[string]*Form{
 		"jobs": jobForm(), "services": serviceForm(), "workerPools": workerPoolForm(),
 		"executions": executionForm(), "revisions": revisionForm(true),
 	}
 })
 
-func jobForm() *form {
-	return &form{fields: append(
+// FormOf returns the message of a kind of resource, named by its plural in
+// version 2, or nil if there is none.
+func FormOf(plural string) *Form { return forms()[plural] }
+
+// Overrides returns the message with which the request for an execution says
+// what differs from its job.
+func Overrides() *Form {
+	container := &Form{fields: append(
+		same("name", "args", "clearArgs"),
+		field{path("env"), path("env"), each(envForm())},
+	)}
+	return &Form{fields: append(
+		same("taskCount", "delayExecution"),
+		field{path("timeoutSeconds"), path("timeout"), seconds(false)},
+		field{path("containerOverrides"), path("containerOverrides"), each(container)},
+	)}
+}
+
+func jobForm() *Form {
+	return &Form{fields: append(
 		workloadFields(),
 		field{path("spec/startExecutionToken"), path("startExecutionToken"), codec{}},
 		field{path("spec/runExecutionToken"), path("runExecutionToken"), codec{}},
@@ -29,13 +49,13 @@ func jobForm() *form {
 
 // executionForm is that of executions and of the template that jobs have for
 // them.
-func executionForm() *form {
+func executionForm() *Form {
 	fields := append(templateFields(), runtimeFields("template/")...)
 	fields = append(fields, podFields("spec/template/spec/", "template/")...)
-	pods := func(v1, v2 object) *pod {
-		return &pod{annotations: child(v1, "metadata", "annotations"), v1: child(v1, "spec", "template", "spec"), v2: child(v2, "template")}
+	pods := func(v1, v2 wire.Object) *pod {
+		return &pod{annotations: wire.Child(v1, "metadata", "annotations"), v1: wire.Child(v1, "spec", "template", "spec"), v2: wire.Child(v2, "template")}
 	}
-	return &form{
+	return &Form{
 		fields: append(
 			fields,
 			field{path("spec/parallelism"), path("parallelism"), codec{}},
@@ -44,15 +64,15 @@ func executionForm() *form {
 			field{path("spec/template/spec/maxRetries"), path("template/maxRetries"), codec{}},
 			field{path("spec/template/spec/timeoutSeconds"), path("template/timeout"), seconds(true)},
 		),
-		v2: func(v1, v2 object) error { return pods(clone(v1), v2).toV2() },
-		v1: func(v2, v1 object) { pods(v1, clone(v2)).toV1() },
+		v2: func(v1, v2 wire.Object) error { return pods(wire.Clone(v1), v2).toV2() },
+		v1: func(v2, v1 wire.Object) { pods(v1, wire.Clone(v2)).toV1() },
 	}
 }
 
-func serviceForm() *form {
-	traffic := &form{
+func serviceForm() *Form {
+	traffic := &Form{
 		fields: append(same("percent", "tag"), field{path("revisionName"), path("revision"), codec{}}),
-		v2:     allocation(latestTraffic, "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"), v1: allocationV1(latestTraffic),
+		v2:     allocation(trafficToLatest, "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"), v1: allocationV1(trafficToLatest),
 	}
 	fields := append(
 		workloadFields(),
@@ -80,15 +100,15 @@ func serviceForm() *form {
 	} {
 		fields = append(fields, annotation("run.googleapis.com/"+name, "buildConfig/"+v2, codec{}))
 	}
-	return &form{fields: fields}
+	return &Form{fields: fields}
 }
 
-func workerPoolForm() *form {
-	split := &form{
+func workerPoolForm() *Form {
+	split := &Form{
 		fields: append(same("percent"), field{path("revisionName"), path("revision"), codec{}}),
-		v2:     allocation(latestSplit, "INSTANCE_SPLIT_ALLOCATION_TYPE_REVISION"), v1: allocationV1(latestSplit),
+		v2:     allocation(splitToLatest, "INSTANCE_SPLIT_ALLOCATION_TYPE_REVISION"), v1: allocationV1(splitToLatest),
 	}
-	return &form{fields: append(
+	return &Form{fields: append(
 		workloadFields(),
 		field{path("spec/template"), path("template"), one(revisionForm(false))},
 		field{path("spec/instanceSplits"), path("instanceSplits"), each(split)},
@@ -97,9 +117,16 @@ func workerPoolForm() *form {
 	)}
 }
 
+// The types of a traffic target and an instance split that follow the latest
+// revision, in version 2.
+const (
+	trafficToLatest = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+	splitToLatest   = "INSTANCE_SPLIT_ALLOCATION_TYPE_LATEST"
+)
+
 // allocation is the type of a traffic target or instance split.
-func allocation(latest, named string) func(v1, v2 object) error {
-	return func(v1, v2 object) error {
+func allocation(latest, named string) func(v1, v2 wire.Object) error {
+	return func(v1, v2 wire.Object) error {
 		v2["type"] = named
 		if v1["latestRevision"] == true {
 			v2["type"] = latest
@@ -108,8 +135,8 @@ func allocation(latest, named string) func(v1, v2 object) error {
 	}
 }
 
-func allocationV1(latest string) func(v2, v1 object) {
-	return func(v2, v1 object) {
+func allocationV1(latest string) func(v2, v1 wire.Object) {
+	return func(v2, v1 wire.Object) {
 		if v2["type"] == latest {
 			v1["latestRevision"] = true
 		}
@@ -159,7 +186,7 @@ func launchStage() codec {
 
 // revisionForm is that of revisions and of the templates for them: a worker
 // pool's lacks what has to do with requests.
-func revisionForm(requests bool) *form {
+func revisionForm(requests bool) *Form {
 	fields := append(templateFields(), podFields("spec/", "")...)
 	for _, f := range runtimeFields("") {
 		if requests || f.v2[0] != "executionEnvironment" {
@@ -185,30 +212,30 @@ func revisionForm(requests bool) *form {
 			annotation("run.googleapis.com/health-check-disabled", "healthCheckDisabled", flagText()),
 		)
 	}
-	pods := func(v1, v2 object) *pod {
-		return &pod{annotations: child(v1, "metadata", "annotations"), v1: child(v1, "spec"), v2: v2}
+	pods := func(v1, v2 wire.Object) *pod {
+		return &pod{annotations: wire.Child(v1, "metadata", "annotations"), v1: wire.Child(v1, "spec"), v2: v2}
 	}
-	return &form{
+	return &Form{
 		fields: fields,
-		v2: func(v1, v2 object) error {
-			p := pods(clone(v1), v2)
+		v2: func(v1, v2 wire.Object) error {
+			p := pods(wire.Clone(v1), v2)
 			if requests {
 				// Resources are given either way: those that are not have the
 				// default of version 2, which is throttled.
-				throttled := !strings.EqualFold(text(p.annotations, throttling), "false")
-				eachContainer(v2, func(c object) {
-					if resources := child(c, "resources"); throttled {
+				throttled := !strings.EqualFold(wire.Text(p.annotations, throttling), "false")
+				wire.EachObject(v2["containers"], func(c wire.Object) {
+					if resources := wire.Child(c, "resources"); throttled {
 						resources["cpuIdle"] = true
 					}
 				})
 			}
 			return p.toV2()
 		},
-		v1: func(v2, v1 object) {
-			p := pods(v1, clone(v2))
+		v1: func(v2, v1 wire.Object) {
+			p := pods(v1, wire.Clone(v2))
 			throttled := !requests
-			eachContainer(v2, func(c object) {
-				throttled = throttled || lookup(c, "resources", "cpuIdle") == true
+			wire.EachObject(v2["containers"], func(c wire.Object) {
+				throttled = throttled || wire.Lookup(c, "resources", "cpuIdle") == true
 			})
 			if !throttled {
 				p.annotations[throttling] = "false"
@@ -225,7 +252,7 @@ func hours() codec {
 			s, _ := v.(string)
 			n, err := strconv.Atoi(s)
 			if err != nil {
-				return nil, invalid("Invalid value %s: expected a number of hours.", mustEncode(v))
+				return nil, wire.Invalid("Invalid value %s: expected a number of hours.", wire.MustEncode(v))
 			}
 			return strconv.Itoa(n*3600) + "s", nil
 		},
@@ -240,8 +267,8 @@ func hours() codec {
 	}
 }
 
-// integer reads a number that version 2 writes as text, as int64 is.
-func integer(v any) json.Number {
+// Integer reads a number that version 2 writes as text, as int64 is.
+func Integer(v any) json.Number {
 	s, _ := v.(string)
 	if _, err := strconv.ParseInt(s, 10, 64); err != nil {
 		return "0"

@@ -1,4 +1,4 @@
-package fake
+package wire
 
 import (
 	"encoding/json"
@@ -9,19 +9,19 @@ import (
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
-// A checker holds JSON against the schemas of one API.
-type checker struct {
-	schemas map[string]discovery.Schema
+// A Checker holds JSON against the schemas of one API.
+type Checker struct {
+	Schemas map[string]discovery.Schema
 }
 
-// normalize brings a request's message into the form that the API stores:
+// Normalize brings a request's message into the form that the API stores:
 // fields of another type than the schema's are refused, output-only fields
 // dropped, enum numbers become names and int64 numbers strings, and what
 // proto3 does not tell from absence (null, false, "", empty lists and maps)
 // is dropped where the field has no presence. Fields that the schema does not
 // know stay as they are.
-func (c checker) normalize(schema string, o object, path string) error {
-	fields := c.schemas[schema]
+func (c Checker) Normalize(schema string, o Object, path string) error {
+	fields := c.Schemas[schema]
 	for name, value := range o {
 		f, known := fields[name]
 		switch {
@@ -68,13 +68,13 @@ func withoutPresence(f discovery.Field, value any) bool {
 		return v == ""
 	case []any:
 		return len(v) == 0
-	case object:
+	case Object:
 		return f.Map && len(v) == 0
 	}
 	return false
 }
 
-func (c checker) normalizeField(f discovery.Field, value any, path string) (any, error) {
+func (c Checker) normalizeField(f discovery.Field, value any, path string) (any, error) {
 	switch {
 	case f.List:
 		list, ok := value.([]any)
@@ -91,7 +91,7 @@ func (c checker) normalizeField(f discovery.Field, value any, path string) (any,
 		}
 		return list, nil
 	case f.Map:
-		entries, ok := value.(object)
+		entries, ok := value.(Object)
 		if !ok {
 			return nil, c.mismatch(f, value, path)
 		}
@@ -105,18 +105,18 @@ func (c checker) normalizeField(f discovery.Field, value any, path string) (any,
 		}
 		return entries, nil
 	case f.Ref != "":
-		o, ok := value.(object)
+		o, ok := value.(Object)
 		if !ok {
 			return nil, c.mismatch(f, value, path)
 		}
-		return o, c.normalize(f.Ref, o, path)
+		return o, c.Normalize(f.Ref, o, path)
 	case len(f.Enum) > 0:
 		return c.enumName(f, value, path)
 	}
 	return c.scalar(f, value, path)
 }
 
-func (c checker) scalar(f discovery.Field, value any, path string) (any, error) {
+func (c Checker) scalar(f discovery.Field, value any, path string) (any, error) {
 	switch f.Type {
 	case "string":
 		if _, ok := value.(string); !ok {
@@ -145,7 +145,7 @@ func (c checker) scalar(f discovery.Field, value any, path string) (any, error) 
 	return value, nil
 }
 
-func (c checker) enumName(f discovery.Field, value any, path string) (any, error) {
+func (c Checker) enumName(f discovery.Field, value any, path string) (any, error) {
 	switch v := value.(type) {
 	case string:
 		if slices.Contains(f.Enum, v) {
@@ -163,7 +163,7 @@ func (c checker) enumName(f discovery.Field, value any, path string) (any, error
 
 // mismatch is the error for a value of the wrong type, in the words that
 // Google's APIs use.
-func (c checker) mismatch(f discovery.Field, value any, path string) *statusError {
+func (c Checker) mismatch(f discovery.Field, value any, path string) *Error {
 	kind := map[string]string{
 		"string": "TYPE_STRING", "boolean": "TYPE_BOOL", "int32": "TYPE_INT32", "int64": "TYPE_INT64",
 		"uint64": "TYPE_UINT64", "number": "TYPE_DOUBLE",
@@ -171,7 +171,7 @@ func (c checker) mismatch(f discovery.Field, value any, path string) *statusErro
 	if kind == "" || f.List || f.Map || len(f.Enum) > 0 {
 		kind = "type of the field in the API's schema"
 	}
-	return invalid("Invalid value at '%s' (%s), %s", path, kind, mustEncode(value))
+	return Invalid("Invalid value at '%s' (%s), %s", path, kind, MustEncode(value))
 }
 
 func join(path, name string) string {
@@ -181,13 +181,13 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// enumNumbers turns the enum names of a message into numbers, which is how
+// EnumNumbers turns the enum names of a message into numbers, which is how
 // the API answers a request with $alt=json;enum-encoding=int.
-func (c checker) enumNumbers(schema string, o object) {
+func (c Checker) EnumNumbers(schema string, o Object) {
 	if kind, ok := o["@type"].(string); ok {
 		schema = c.schemaOf(kind)
 	}
-	fields := c.schemas[schema]
+	fields := c.Schemas[schema]
 	for name, value := range o {
 		f, known := fields[name]
 		if !known {
@@ -197,17 +197,17 @@ func (c checker) enumNumbers(schema string, o object) {
 	}
 }
 
-func (c checker) enumNumbersIn(f discovery.Field, value any) any {
+func (c Checker) enumNumbersIn(f discovery.Field, value any) any {
 	switch v := value.(type) {
 	case []any:
 		for i, item := range v {
 			v[i] = c.enumNumbersIn(f, item)
 		}
-	case object:
+	case Object:
 		_, typed := v["@type"]
 		switch {
 		case typed || f.Ref != "" && !f.Map:
-			c.enumNumbers(f.Ref, v)
+			c.EnumNumbers(f.Ref, v)
 		case f.Map:
 			f.Map = false
 			for key, item := range v {
@@ -255,7 +255,7 @@ func enumNamed(names []string, number int) (string, bool) {
 
 // schemaOf names the schema of a type URL such as
 // "type.googleapis.com/google.cloud.run.v2.Job".
-func (c checker) schemaOf(typeURL string) string {
+func (c Checker) schemaOf(typeURL string) string {
 	name := typeURL[strings.LastIndexByte(typeURL, '/')+1:]
 	var schema strings.Builder
 	for part := range strings.SplitSeq(name, ".") {
@@ -263,7 +263,7 @@ func (c checker) schemaOf(typeURL string) string {
 			schema.WriteString(strings.ToUpper(part[:1]) + part[1:])
 		}
 	}
-	if _, ok := c.schemas[schema.String()]; ok {
+	if _, ok := c.Schemas[schema.String()]; ok {
 		return schema.String()
 	}
 	return name[strings.LastIndexByte(name, '.')+1:]

@@ -1,4 +1,4 @@
-package fake
+package wire
 
 import (
 	"strings"
@@ -6,9 +6,9 @@ import (
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
-// parseMask reads an updateMask. Paths may be in snake_case, as in protos, or
+// ParseMask reads an updateMask. Paths may be in snake_case, as in protos, or
 // in lowerCamelCase, as in JSON. No mask and "*" mean the whole message: nil.
-func parseMask(mask string) [][]string {
+func ParseMask(mask string) [][]string {
 	if mask == "" || mask == "*" {
 		return nil
 	}
@@ -16,14 +16,15 @@ func parseMask(mask string) [][]string {
 	for path := range strings.SplitSeq(mask, ",") {
 		segments := strings.Split(strings.TrimSpace(path), ".")
 		for i, s := range segments {
-			segments[i] = camelCase(s)
+			segments[i] = CamelCase(s)
 		}
 		paths = append(paths, segments)
 	}
 	return paths
 }
 
-func camelCase(s string) string {
+// CamelCase turns snake_case into lowerCamelCase.
+func CamelCase(s string) string {
 	var out strings.Builder
 	upper := false
 	for _, r := range s {
@@ -40,14 +41,14 @@ func camelCase(s string) string {
 	return out.String()
 }
 
-// checkMask refuses paths that the message does not have.
-func (c checker) checkMask(schema string, paths [][]string) error {
+// CheckMask refuses paths that the message does not have.
+func (c Checker) CheckMask(schema string, paths [][]string) error {
 	for _, path := range paths {
 		at := schema
 		for i, name := range path {
-			f, ok := c.schemas[at][name]
+			f, ok := c.Schemas[at][name]
 			if !ok || (i < len(path)-1 && !canDescend(f)) {
-				return invalid("Invalid update mask path: %q does not name a field of the message.", strings.Join(path, "."))
+				return Invalid("Invalid update mask path: %q does not name a field of the message.", strings.Join(path, "."))
 			}
 			at = f.Ref
 			if f.Map {
@@ -60,23 +61,23 @@ func (c checker) checkMask(schema string, paths [][]string) error {
 
 func canDescend(f discovery.Field) bool { return f.Map || f.Ref != "" && !f.List }
 
-// applyMask copies the masked fields of from into to; one that from does not
+// ApplyMask copies the masked fields of from into to; one that from does not
 // have is cleared.
-func applyMask(to, from object, paths [][]string) {
+func ApplyMask(to, from Object, paths [][]string) {
 	for _, path := range paths {
 		last := path[len(path)-1]
-		value := lookup(from, path...)
+		value := Lookup(from, path...)
 		parent := to
 		if len(path) > 1 {
-			if value == nil && lookup(to, path[:len(path)-1]...) == nil {
+			if value == nil && Lookup(to, path[:len(path)-1]...) == nil {
 				continue
 			}
-			parent = child(to, path[:len(path)-1]...)
+			parent = Child(to, path[:len(path)-1]...)
 		}
 		if value == nil {
 			delete(parent, last)
 			continue
 		}
-		parent[last] = cloneValue(value)
+		parent[last] = CloneValue(value)
 	}
 }

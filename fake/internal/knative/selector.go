@@ -1,10 +1,12 @@
-package fake
+package knative
 
 import (
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // requirement is one part of a label selector.
@@ -14,16 +16,16 @@ var requirement = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^\s*(?:(!?)\s*(` + key + `)|(` + key + `)\s*(==|=|!=)\s*(` + word + `)|(` + key + `)\s+(in|notin)\s+\(([^()]*)\))\s*$`)
 })
 
-// parseSelector reads a label selector: requirements with commas between them,
+// ParseSelector reads a label selector: requirements with commas between them,
 // all of which have to hold.
-func parseSelector(selector string) (func(labels object) bool, error) {
-	var all []func(object) bool
+func ParseSelector(selector string) (func(labels wire.Object) bool, error) {
+	var all []func(wire.Object) bool
 	for _, part := range splitSelector(selector) {
 		m := requirement().FindStringSubmatch(part)
 		if m == nil {
-			return nil, invalid("labelSelector: Invalid value %q: expected requirements such as \"app=web\", \"app in (a,b)\" or \"!app\".", selector)
+			return nil, wire.Invalid("labelSelector: Invalid value %q: expected requirements such as \"app=web\", \"app in (a,b)\" or \"!app\".", selector)
 		}
-		all = append(all, func(labels object) bool {
+		all = append(all, func(labels wire.Object) bool {
 			switch {
 			case m[2] != "":
 				_, there := labels[m[2]]
@@ -40,8 +42,8 @@ func parseSelector(selector string) (func(labels object) bool, error) {
 			return (there && slices.Contains(values, value)) == (m[7] == "in")
 		})
 	}
-	return func(labels object) bool {
-		return !slices.ContainsFunc(all, func(holds func(object) bool) bool { return !holds(labels) })
+	return func(labels wire.Object) bool {
+		return !slices.ContainsFunc(all, func(holds func(wire.Object) bool) bool { return !holds(labels) })
 	}, nil
 }
 

@@ -1,20 +1,22 @@
-package fake
+package knative
 
 import (
 	"strconv"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
 // What the templates of all kinds of workloads hold, in both versions of
 // Cloud Run.
 
-func containerForm() *form {
+func containerForm() *Form {
 	fields := same("name", "image", "command", "args", "workingDir", "sandboxLauncher")
-	return &form{fields: append(
+	return &Form{fields: append(
 		fields,
 		field{path("env"), path("env"), each(envForm())},
-		field{path("ports"), path("ports"), each(&form{fields: same("name", "containerPort")})},
-		field{path("volumeMounts"), path("volumeMounts"), each(&form{fields: same("name", "mountPath", "subPath")})},
+		field{path("ports"), path("ports"), each(&Form{fields: same("name", "containerPort")})},
+		field{path("volumeMounts"), path("volumeMounts"), each(&Form{fields: same("name", "mountPath", "subPath")})},
 		field{path("resources/limits"), path("resources/limits"), codec{}},
 		field{path("startupProbe"), path("startupProbe"), one(probeForm())},
 		field{path("livenessProbe"), path("livenessProbe"), one(probeForm())},
@@ -22,52 +24,52 @@ func containerForm() *form {
 	)}
 }
 
-func envForm() *form {
-	return &form{fields: append(
+func envForm() *Form {
+	return &Form{fields: append(
 		same("name", "value"),
 		field{path("valueFrom/secretKeyRef/name"), path("valueSource/secretKeyRef/secret"), codec{}},
 		field{path("valueFrom/secretKeyRef/key"), path("valueSource/secretKeyRef/version"), codec{}},
 	)}
 }
 
-func probeForm() *form {
-	header := &form{fields: same("name", "value")}
-	get := &form{fields: append(same("path", "port"), field{path("httpHeaders"), path("httpHeaders"), each(header)})}
-	return &form{fields: append(
+func probeForm() *Form {
+	header := &Form{fields: same("name", "value")}
+	get := &Form{fields: append(same("path", "port"), field{path("httpHeaders"), path("httpHeaders"), each(header)})}
+	return &Form{fields: append(
 		same("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "failureThreshold"),
 		field{path("httpGet"), path("httpGet"), one(get)},
-		field{path("tcpSocket"), path("tcpSocket"), one(&form{fields: same("port")})},
-		field{path("grpc"), path("grpc"), one(&form{fields: same("port", "service")})},
+		field{path("tcpSocket"), path("tcpSocket"), one(&Form{fields: same("port")})},
+		field{path("grpc"), path("grpc"), one(&Form{fields: same("port", "service")})},
 	)}
 }
 
-func volumeForm() *form {
-	item := &form{fields: append(same("path", "mode"), field{path("key"), path("version"), codec{}})}
-	secret := &form{fields: append(
+func volumeForm() *Form {
+	item := &Form{fields: append(same("path", "mode"), field{path("key"), path("version"), codec{}})}
+	secret := &Form{fields: append(
 		same("defaultMode"),
 		field{path("secretName"), path("secret"), codec{}},
 		field{path("items"), path("items"), each(item)},
 	)}
-	memory := &form{fields: append(same("sizeLimit"), field{path("medium"), path("medium"), words("Memory", "MEMORY", "Disk", "DISK")})}
-	return &form{
+	memory := &Form{fields: append(same("sizeLimit"), field{path("medium"), path("medium"), words("Memory", "MEMORY", "Disk", "DISK")})}
+	return &Form{
 		fields: append(
 			same("name"),
 			field{path("secret"), path("secret"), one(secret)},
 			field{path("emptyDir"), path("emptyDir"), one(memory)},
-			field{path("nfs"), path("nfs"), one(&form{fields: same("server", "path", "readOnly")})},
+			field{path("nfs"), path("nfs"), one(&Form{fields: same("server", "path", "readOnly")})},
 		),
-		v2: func(v1, v2 object) error {
-			csi, _ := v1["csi"].(object)
-			if text(csi, "driver") != bucketDriver {
+		v2: func(v1, v2 wire.Object) error {
+			csi, _ := v1["csi"].(wire.Object)
+			if wire.Text(csi, "driver") != bucketDriver {
 				return nil
 			}
 			var err error
-			v2["gcs"], err = bucketForm().toV2(csi)
+			v2["gcs"], err = bucketForm().ToV2(csi)
 			return err
 		},
-		v1: func(v2, v1 object) {
-			if gcs, ok := v2["gcs"].(object); ok {
-				csi := bucketForm().toV1(gcs)
+		v1: func(v2, v1 wire.Object) {
+			if gcs, ok := v2["gcs"].(wire.Object); ok {
+				csi := bucketForm().ToV1(gcs)
 				csi["driver"] = bucketDriver
 				v1["csi"] = csi
 			}
@@ -77,8 +79,8 @@ func volumeForm() *form {
 
 const bucketDriver = "gcsfuse.run.googleapis.com"
 
-func bucketForm() *form {
-	return &form{fields: append(
+func bucketForm() *Form {
+	return &Form{fields: append(
 		same("readOnly"),
 		field{path("volumeAttributes/bucketName"), path("bucket"), codec{}},
 		field{path("volumeAttributes/mountOptions"), path("mountOptions"), listText()},
@@ -116,7 +118,7 @@ func presentFlag() codec {
 
 // podFields are those of the message that lists the containers.
 func podFields(v1, v2 string) []field {
-	sandbox := &form{fields: append(
+	sandbox := &Form{fields: append(
 		same("name", "image", "command", "args", "workingDir", "volumeMounts"),
 		field{path("env"), path("env"), each(envForm())},
 	)}
@@ -143,8 +145,8 @@ func templateFields() []field {
 // A pod is the part of a template that lists containers and volumes, with the
 // template's annotations, in version 1 and in version 2.
 type pod struct {
-	annotations object
-	v1, v2      object
+	annotations wire.Object
+	v1, v2      wire.Object
 }
 
 const (
@@ -158,15 +160,15 @@ const (
 	databaseVolume = "cloudsql"
 )
 
-// toV2 does what annotations of version 1 say of containers and volumes.
+// ToV2 does what annotations of version 1 say of containers and volumes.
 func (p *pod) toV2() error {
-	if list := text(p.annotations, databases); list != "" {
+	if list := wire.Text(p.annotations, databases); list != "" {
 		instances, _ := listText().v2(list)
 		volumes, _ := p.v2["volumes"].([]any)
-		p.v2["volumes"] = append(volumes, object{"name": databaseVolume, "cloudSqlInstance": object{"instances": instances}})
-		eachContainer(p.v2, func(c object) {
+		p.v2["volumes"] = append(volumes, wire.Object{"name": databaseVolume, "cloudSqlInstance": wire.Object{"instances": instances}})
+		wire.EachObject(p.v2["containers"], func(c wire.Object) {
 			mounts, _ := c["volumeMounts"].([]any)
-			c["volumeMounts"] = append(mounts, object{"name": databaseVolume, "mountPath": "/cloudsql"})
+			c["volumeMounts"] = append(mounts, wire.Object{"name": databaseVolume, "mountPath": "/cloudsql"})
 		})
 	}
 	for name, field := range map[string]string{dependencies: "dependsOn", baseImages: "baseImageUri"} {
@@ -177,57 +179,57 @@ func (p *pod) toV2() error {
 		if err != nil {
 			return within(err, path("metadata/annotations/"+name))
 		}
-		byName, _ := v.(object)
-		eachContainer(p.v2, func(c object) {
-			if value := byName[text(c, "name")]; value != nil {
+		byName, _ := v.(wire.Object)
+		wire.EachObject(p.v2["containers"], func(c wire.Object) {
+			if value := byName[wire.Text(c, "name")]; value != nil {
 				c[field] = value
 			}
 		})
 	}
-	if strings.EqualFold(text(p.annotations, cpuBoost), "true") {
-		eachContainer(p.v2, func(c object) { child(c, "resources")["startupCpuBoost"] = true })
+	if strings.EqualFold(wire.Text(p.annotations, cpuBoost), "true") {
+		wire.EachObject(p.v2["containers"], func(c wire.Object) { wire.Child(c, "resources")["startupCpuBoost"] = true })
 	}
 	full := make(map[string]string)
-	for part := range strings.SplitSeq(text(p.annotations, aliases), ",") {
+	for part := range strings.SplitSeq(wire.Text(p.annotations, aliases), ",") {
 		if alias, name, ok := strings.Cut(part, ":"); ok {
 			full[strings.TrimSpace(alias)] = name
 		}
 	}
-	eachSecret(p.v2, func(o object, field string) {
-		if name, ok := full[text(o, field)]; ok {
+	eachSecret(p.v2, func(o wire.Object, field string) {
+		if name, ok := full[wire.Text(o, field)]; ok {
 			o[field] = name
 		}
 	})
 	return nil
 }
 
-// toV1 is the reverse.
+// ToV1 is the reverse.
 func (p *pod) toV1() {
 	p.databasesToV1()
-	depends, bases := object{}, object{}
+	depends, bases := wire.Object{}, wire.Object{}
 	boost := false
-	eachContainer(p.v2, func(c object) {
+	wire.EachObject(p.v2["containers"], func(c wire.Object) {
 		if list := c["dependsOn"]; list != nil {
-			depends[text(c, "name")] = list
+			depends[wire.Text(c, "name")] = list
 		}
 		if image := c["baseImageUri"]; image != nil {
-			bases[text(c, "name")] = image
+			bases[wire.Text(c, "name")] = image
 		}
-		boost = boost || lookup(c, "resources", "startupCpuBoost") == true
+		boost = boost || wire.Lookup(c, "resources", "startupCpuBoost") == true
 	})
 	if len(depends) > 0 {
-		p.annotations[dependencies] = string(mustEncode(depends))
+		p.annotations[dependencies] = string(wire.MustEncode(depends))
 	}
 	if len(bases) > 0 {
-		p.annotations[baseImages] = string(mustEncode(bases))
+		p.annotations[baseImages] = string(wire.MustEncode(bases))
 	}
 	if boost {
 		p.annotations[cpuBoost] = "true"
 	}
 	var list []string
 	alias := make(map[string]string)
-	eachSecretV1(p.v1, func(o object, field string) {
-		name := text(o, field)
+	eachSecretV1(p.v1, func(o wire.Object, field string) {
+		name := wire.Text(o, field)
 		if !strings.HasPrefix(name, "projects/") {
 			return
 		}
@@ -250,8 +252,8 @@ func (p *pod) databasesToV1() {
 	names := make(map[string]bool)
 	all, _ := p.v2["volumes"].([]any)
 	for _, item := range all {
-		v, _ := item.(object)
-		sql, ok := v["cloudSqlInstance"].(object)
+		v, _ := item.(wire.Object)
+		sql, ok := v["cloudSqlInstance"].(wire.Object)
 		if !ok {
 			continue
 		}
@@ -259,7 +261,7 @@ func (p *pod) databasesToV1() {
 		if len(list) == 0 {
 			continue
 		}
-		names[text(v, "name")] = true
+		names[wire.Text(v, "name")] = true
 		for _, instance := range list {
 			s, _ := instance.(string)
 			instances = append(instances, s)
@@ -270,15 +272,15 @@ func (p *pod) databasesToV1() {
 	}
 	p.annotations[databases] = strings.Join(instances, ",")
 	without(p.v1, "volumes", names)
-	eachContainer(p.v1, func(c object) { without(c, "volumeMounts", names) })
+	wire.EachObject(p.v1["containers"], func(c wire.Object) { without(c, "volumeMounts", names) })
 }
 
 // without removes those elements of a list that have one of the names.
-func without(o object, field string, names map[string]bool) {
+func without(o wire.Object, field string, names map[string]bool) {
 	list, _ := o[field].([]any)
 	var left []any
 	for _, item := range list {
-		if v, _ := item.(object); !names[text(v, "name")] {
+		if v, _ := item.(wire.Object); !names[wire.Text(v, "name")] {
 			left = append(left, item)
 		}
 	}
@@ -290,41 +292,41 @@ func without(o object, field string, names map[string]bool) {
 }
 
 // eachSecret visits the messages of version 2 that name a secret.
-func eachSecret(pod object, do func(o object, field string)) {
-	eachEnv(pod, func(env object) {
-		if ref, ok := lookup(env, "valueSource", "secretKeyRef").(object); ok {
+func eachSecret(pod wire.Object, do func(o wire.Object, field string)) {
+	eachEnv(pod, func(env wire.Object) {
+		if ref, ok := wire.Lookup(env, "valueSource", "secretKeyRef").(wire.Object); ok {
 			do(ref, "secret")
 		}
 	})
-	eachVolume(pod, func(secret object) { do(secret, "secret") })
+	eachVolume(pod, func(secret wire.Object) { do(secret, "secret") })
 }
 
 // eachSecretV1 visits those of version 1.
-func eachSecretV1(pod object, do func(o object, field string)) {
-	eachEnv(pod, func(env object) {
-		if ref, ok := lookup(env, "valueFrom", "secretKeyRef").(object); ok {
+func eachSecretV1(pod wire.Object, do func(o wire.Object, field string)) {
+	eachEnv(pod, func(env wire.Object) {
+		if ref, ok := wire.Lookup(env, "valueFrom", "secretKeyRef").(wire.Object); ok {
 			do(ref, "name")
 		}
 	})
-	eachVolume(pod, func(secret object) { do(secret, "secretName") })
+	eachVolume(pod, func(secret wire.Object) { do(secret, "secretName") })
 }
 
-func eachEnv(pod object, do func(object)) {
-	eachContainer(pod, func(c object) {
+func eachEnv(pod wire.Object, do func(wire.Object)) {
+	wire.EachObject(pod["containers"], func(c wire.Object) {
 		list, _ := c["env"].([]any)
 		for _, item := range list {
-			if env, ok := item.(object); ok {
+			if env, ok := item.(wire.Object); ok {
 				do(env)
 			}
 		}
 	})
 }
 
-func eachVolume(pod object, do func(secret object)) {
+func eachVolume(pod wire.Object, do func(secret wire.Object)) {
 	list, _ := pod["volumes"].([]any)
 	for _, item := range list {
-		v, _ := item.(object)
-		if secret, ok := v["secret"].(object); ok {
+		v, _ := item.(wire.Object)
+		if secret, ok := v["secret"].(wire.Object); ok {
 			do(secret)
 		}
 	}

@@ -1,51 +1,53 @@
-package fake
+package knative
 
 import (
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-// extras are what one version of Cloud Run says and the other can't, by JSON
+// Extras are what one version of Cloud Run says and the other can't, by JSON
 // pointer (RFC 6901). The elements of a list are named by their "name", or by
 // their index where they have none of their own.
 //
 // They are found by writing a message in the other version and back: what got
 // lost is an extra. Version 1's are kept beside the resource, whose JSON is
 // that of version 2; version 2's are found anew when version 1 replaces it.
-type extras map[string]extra
+type Extras map[string]Extra
 
-// An extra is a value that is missing in what was written back, reads otherwise
+// An Extra is a value that is missing in what was written back, reads otherwise
 // there, or is there alone: then Value is nil.
-type extra struct {
+type Extra struct {
 	Value   any `json:"value,omitempty"`
 	Instead any `json:"instead,omitempty"`
 }
 
-// lost are the extras of a message that was written in the other version and
+// Lost are the extras of a message that was written in the other version and
 // back.
-func lost(original, back object) extras {
-	out := make(extras)
+func Lost(original, back wire.Object) Extras {
+	out := make(Extras)
 	out.compare("", original, back)
 	return out
 }
 
-func (e extras) compare(at string, original, back any) {
+func (e Extras) compare(at string, original, back any) {
 	switch a := original.(type) {
-	case object:
-		if b, ok := back.(object); ok {
+	case wire.Object:
+		if b, ok := back.(wire.Object); ok {
 			for name, value := range a {
 				below := at + "/" + escape(name)
 				if other, there := b[name]; there {
 					e.compare(below, value, other)
 				} else {
-					e[below] = extra{Value: cloneValue(value)}
+					e[below] = Extra{Value: wire.CloneValue(value)}
 				}
 			}
 			for name, value := range b {
 				if _, there := a[name]; !there && !empty(value) {
-					e[at+"/"+escape(name)] = extra{Instead: cloneValue(value)}
+					e[at+"/"+escape(name)] = Extra{Instead: wire.CloneValue(value)}
 				}
 			}
 			return
@@ -58,15 +60,15 @@ func (e extras) compare(at string, original, back any) {
 			return
 		}
 	}
-	if !equal(original, back) {
-		e[at] = extra{Value: cloneValue(original), Instead: cloneValue(back)}
+	if !wire.Equal(original, back) {
+		e[at] = Extra{Value: wire.CloneValue(original), Instead: wire.CloneValue(back)}
 	}
 }
 
-// restore puts the extras back into a message that was written from the other
+// Restore puts the extras back into a message that was written from the other
 // version. One whose place is gone, or that now says something else, is left
 // out.
-func (e extras) restore(o object) {
+func (e Extras) Restore(o wire.Object) {
 	for _, pointer := range slices.Sorted(maps.Keys(e)) {
 		segments := strings.Split(pointer[1:], "/")
 		var at any = o
@@ -75,20 +77,20 @@ func (e extras) restore(o object) {
 		}
 		last, x := unescape(segments[len(segments)-1]), e[pointer]
 		switch at := at.(type) {
-		case object:
+		case wire.Object:
 			current, there := at[last]
 			switch {
-			case there && x.Value == nil && equal(current, x.Instead):
+			case there && x.Value == nil && wire.Equal(current, x.Instead):
 				delete(at, last)
-			case !there && x.Instead == nil, there && x.Instead != nil && equal(current, x.Instead):
-				at[last] = cloneValue(x.Value)
+			case !there && x.Instead == nil, there && x.Instead != nil && wire.Equal(current, x.Instead):
+				at[last] = wire.CloneValue(x.Value)
 			case there && x.Instead == nil:
 				fill(current, x.Value)
 			}
 		case []any:
 			i := slices.Index(elementKeys(at), last)
-			if i >= 0 && equal(at[i], x.Instead) {
-				at[i] = cloneValue(x.Value)
+			if i >= 0 && wire.Equal(at[i], x.Instead) {
+				at[i] = wire.CloneValue(x.Value)
 			}
 		}
 	}
@@ -98,7 +100,7 @@ func (e extras) restore(o object) {
 // nothing but such values.
 func empty(v any) bool {
 	switch v := v.(type) {
-	case object:
+	case wire.Object:
 		for _, inner := range v {
 			if !empty(inner) {
 				return false
@@ -114,8 +116,8 @@ func empty(v any) bool {
 // fill adds what an object lacks, such as what the message said beside the
 // server's defaults.
 func fill(current, value any) {
-	a, ok := current.(object)
-	b, also := value.(object)
+	a, ok := current.(wire.Object)
+	b, also := value.(wire.Object)
 	if !ok || !also {
 		return
 	}
@@ -123,18 +125,18 @@ func fill(current, value any) {
 		if had, there := a[name]; there {
 			fill(had, v)
 		} else {
-			a[name] = cloneValue(v)
+			a[name] = wire.CloneValue(v)
 		}
 	}
 }
 
-// below are the extras at and below a place, as seen from there.
-func (e extras) below(place string) extras {
-	var out extras
+// Below are the extras at and below a place, as seen from there.
+func (e Extras) Below(place string) Extras {
+	var out Extras
 	for pointer, x := range e {
 		if rest, ok := strings.CutPrefix(pointer, place); ok && strings.HasPrefix(rest, "/") {
 			if out == nil {
-				out = make(extras)
+				out = make(Extras)
 			}
 			out[rest] = x
 		}
@@ -144,7 +146,7 @@ func (e extras) below(place string) extras {
 
 func element(v any, key string) any {
 	switch v := v.(type) {
-	case object:
+	case wire.Object:
 		return v[key]
 	case []any:
 		if i := slices.Index(elementKeys(v), key); i >= 0 {
@@ -159,7 +161,7 @@ func elementKeys(list []any) []string {
 	names := make([]string, len(list))
 	seen := make(map[string]bool)
 	for i, item := range list {
-		o, _ := item.(object)
+		o, _ := item.(wire.Object)
 		name, _ := o["name"].(string)
 		if name == "" || seen[name] {
 			for i := range names {
