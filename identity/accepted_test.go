@@ -110,7 +110,8 @@ func late(t *testing.T, b *fake.Backend, verb string, then int) *identity.Client
 		if r.Method != verb {
 			return next.RoundTrip(r)
 		}
-		if made++; made > 1 {
+		made++
+		if made > 1 {
 			return googleError(then, ""), nil
 		}
 		again := r.Clone(context.WithoutCancel(t.Context()))

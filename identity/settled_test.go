@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,6 +80,87 @@ func TestOperationErrorIsHarmless(t *testing.T) {
 	assert.Equal(t, [2]string{"R\ufffd", "m\ufffd"}, [2]string{failed.Reason, failed.Message})
 }
 
+// What is only validated is not waited for, and clears no revision's name.
+func TestValidationNeitherWaitsNorClears(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	b.Inject(getJob, fake.Fault{Status: 200, Body: jobNow(`"generation":"2","reconciling":true`, runnerEmail)})
+	change, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.ValidateOnly())
+	require.NoError(t, err)
+	assert.False(t, change.Done)
+	assert.Equal(t, []string{"get"}, methods(b))
+
+	b = newCloud(t)
+	w := revisioned(b, "shop-named")[0]
+	change, err = newClient(t, b).Attach(t.Context(), w, runner, identity.ValidateOnly())
+	require.NoError(t, err)
+	assert.Empty(t, change.ClearedRevision)
+}
+
+func TestGenerationThatIsNoNumberOfOurs(t *testing.T) {
+	t.Parallel()
+	for _, generation := range []string{"1e300", "-1e300", "1.5", `"x"`} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newCloud(t)
+			b.Inject(getJob, fake.Fault{Status: 200, Body: jobNow(`"generation":`+generation, runnerEmail)})
+			_, err := newClient(t, b).Get(t.Context(), nightly)
+			require.Error(t, err)
+		})
+	}
+}
+
+// The default by an address of which the number isn't known may be what was asked for.
+func TestDetachWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		b.Inject(patchJob, fake.Fault{DropAfter: true, Times: 1})
+		change, err := newClient(t, b).Detach(t.Context(), nightly)
+		require.NoError(t, err)
+		assert.True(t, change.Written)
+		assert.Equal(t, defaultEmail, change.New.Email())
+	})
+}
+
+func TestContextEndsAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		reads := 0
+		c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPatch {
+				return answering(http.StatusGatewayTimeout, http.Header{}), nil
+			}
+			reads++
+			if reads == 2 {
+				defer cancel()
+			}
+			return next.RoundTrip(r)
+		})
+		_, err := c.Attach(ctx, nightly, runner)
+		require.ErrorIs(t, err, context.Canceled)
+		asError[*identity.UnfinishedError](t, err)
+	})
+}
+
+func TestGenerationLastSeen(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	b.Inject(waitMethod, fake.Fault{Status: 501})
+	c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		res, err := next.RoundTrip(r)
+		if r.Method == http.MethodPost {
+			patchAs(t, b, nightly, relabel)
+		}
+		return res, err
+	})
+	change, err := c.Attach(t.Context(), nightly, runner)
+	require.NoError(t, err)
+	assert.Equal(t, int64(3), change.NewGeneration)
+	assert.Nil(t, change.Interleaved)
+}
+
 // What an earlier attempt may have done is not forgotten with the next one.
 func TestEarlierAttemptsAreRemembered(t *testing.T) {
 	t.Parallel()
@@ -139,7 +221,8 @@ func TestEarlierAttemptsAreRemembered(t *testing.T) {
 				if r.Method != http.MethodPatch {
 					return next.RoundTrip(r)
 				}
-				if made++; made == 1 {
+				made++
+				if made == 1 {
 					return answering(http.StatusGatewayTimeout, http.Header{}), nil
 				}
 				res, err := next.RoundTrip(r) // what the first one asked for, too

@@ -47,38 +47,42 @@ func attachers(t *testing.T, b *fake.Backend, attachers, labellers int) []attach
 			all[i] = attached{sa, change, err}
 		})
 	}
+	labelled := make([]error, labellers)
 	for i := range labellers {
 		running.Go(func() {
 			time.Sleep(time.Duration(i*11%64) * time.Millisecond)
-			addLabel(t, b, fmt.Sprintf("writer-%02d", i))
+			labelled[i] = addLabel(t, b, fmt.Sprintf("writer-%02d", i))
 		})
 	}
 	running.Wait()
+	require.NoError(t, errors.Join(labelled...))
 	return all
 }
 
 // addLabel reads the job and writes it back with a label, until nobody else wrote
 // in between.
-func addLabel(t *testing.T, b *fake.Backend, label string) {
+func addLabel(t *testing.T, b *fake.Backend, label string) error {
 	t.Helper()
-	call := func(verb string, body []byte) (int, []byte) {
+	call := func(verb string, body []byte) (status int, answer []byte, err error) {
 		req, err := http.NewRequestWithContext(t.Context(), verb, "https://run.googleapis.com/v2/"+nightly.Name(), bytes.NewReader(body))
-		if !assert.NoError(t, err) {
-			return 0, nil
+		if err != nil {
+			return 0, nil, err
 		}
 		res, err := b.HTTPClient(fake.Admin).Do(req)
-		if !assert.NoError(t, err) {
-			return 0, nil
+		if err != nil {
+			return 0, nil, err
 		}
-		answer, err := io.ReadAll(res.Body)
-		assert.NoError(t, errors.Join(err, res.Body.Close()))
-		return res.StatusCode, answer
+		answer, err = io.ReadAll(res.Body)
+		return res.StatusCode, answer, errors.Join(err, res.Body.Close())
 	}
-	for status := http.StatusConflict; status == http.StatusConflict; time.Sleep(5 * time.Millisecond) {
-		_, raw := call(http.MethodGet, nil)
+	for {
+		_, raw, err := call(http.MethodGet, nil)
+		if err != nil {
+			return err
+		}
 		var o map[string]any
-		if !assert.NoError(t, json.Unmarshal(raw, &o)) {
-			return
+		if err := json.Unmarshal(raw, &o); err != nil {
+			return err
 		}
 		labels, _ := o["labels"].(map[string]any)
 		if labels == nil {
@@ -87,10 +91,17 @@ func addLabel(t *testing.T, b *fake.Backend, label string) {
 		labels[label] = "there"
 		o["labels"] = labels
 		body, err := json.Marshal(o)
-		assert.NoError(t, err)
-		if status, _ = call(http.MethodPatch, body); status != http.StatusOK {
-			assert.Equal(t, http.StatusConflict, status)
+		if err != nil {
+			return err
 		}
+		status, _, err := call(http.MethodPatch, body)
+		switch {
+		case err != nil || status == http.StatusOK:
+			return err
+		case status != http.StatusConflict:
+			return fmt.Errorf("status %d", status)
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 

@@ -2,9 +2,12 @@ package manifest_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
-	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -116,6 +119,52 @@ func TestApplyWaitsForReadsThatAreBehind(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, applied.Done)
 		assert.Equal(t, int64(2), applied.Generation)
+		assert.Equal(t, runner, applied.New.Email(), "not the one that was behind")
+	})
+}
+
+// Without a uid, a generation that went back tells.
+func TestApplyNoticesAGenerationThatWentBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, client := cloud(t)
+		b.AddJSON(job.String(), []byte(oldJob))
+		b.SetOperationTime(3*time.Second, putV1)
+		around(b, 1, nil, func() { recreateAsAdmin(t, b, theirJob) })
+		uid := regexp.MustCompile(`,\s*"uid": *"[^"]*"`)
+		b.Use(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				kept := httptest.NewRecorder()
+				next.ServeHTTP(kept, r)
+				w.WriteHeader(kept.Code)
+				_, _ = w.Write(uid.ReplaceAll(kept.Body.Bytes(), nil))
+			})
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, err := client.Apply(ctx, parsed(t, jobYAML), 0, inProject)
+		require.ErrorIs(t, err, identity.ErrConflict)
+		require.ErrorContains(t, err, "it is back at generation 1, ours is 2")
+	})
+}
+
+// What an earlier attempt may have done is not forgotten; a dry run does nothing.
+func TestApplyAndEarlierAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, client := cloud(t)
+		b.Inject(createV1, fake.Fault{Status: 504, Times: 1})
+		b.Inject(createV1, fake.Fault{Status: 429, Times: 1})
+		b.Inject(createV1, fake.Fault{Status: 400})
+		_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+		assert.True(t, unfinished(t, err))
+
+		b, client = cloud(t)
+		b.Inject(createV1, fake.Fault{Status: 504})
+		order := inProject
+		order.DryRun = true
+		_, err = client.Apply(t.Context(), parsed(t, jobYAML), 0, order)
+		assert.False(t, unfinished(t, err))
 	})
 }
 
@@ -301,7 +350,7 @@ func TestApplyAndMisdirectedAnswers(t *testing.T) {
 func TestApplyWhoseWaitFails(t *testing.T) {
 	t.Parallel()
 	for _, f := range []fake.Fault{{Status: 400}, {Status: 401}, {Status: 403}, {Status: 404}, {Status: 429}, {Status: 503}, {DropBefore: true}, {Status: 200, Body: "{}"}} {
-		t.Run(fmt.Sprint(f.Status), func(t *testing.T) {
+		t.Run(strconv.Itoa(f.Status), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b, client := cloud(t)

@@ -49,7 +49,7 @@ func TestRefusals(t *testing.T) {
 			require.True(t, ok)
 			assert.Same(t, server, found)
 			for _, sentinel := range []error{refusal.ErrActAsDenied, refusal.ErrAgentTokenDenied, refusal.ErrNotFound, refusal.ErrAlreadyExists, refusal.ErrConflict} {
-				assert.Equal(t, tt.want == sentinel, errors.Is(told, sentinel))
+				assert.Equal(t, errors.Is(tt.want, sentinel), errors.Is(told, sentinel))
 			}
 		})
 	}

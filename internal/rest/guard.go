@@ -36,7 +36,7 @@ type guard struct{ next http.RoundTripper }
 func guarded(client *http.Client) *http.Client {
 	c := *client
 	if c.Transport == nil {
-		c.Transport = http.DefaultTransport
+		c.Transport = http.DefaultTransport //nolint:forbidigo // what a client of the caller's without one uses
 	}
 	c.Transport = guard{c.Transport}
 	return &c

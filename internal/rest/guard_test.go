@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -297,4 +298,15 @@ func TestServiceKeepsTheEndpoint(t *testing.T) {
 	}
 	_, err := rest.Service("iam", iam.NewService)(t.Context(), option.WithQuotaProject("p"), option.WithHTTPClient(http.DefaultClient))
 	require.Error(t, err, "options that don't go together are refused as before")
+}
+
+// A client without a transport of its own uses the default one, guarded.
+func TestClientWithoutATransport(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("null")) }))
+	defer server.Close()
+	client, err := rest.New(t.Context(), "run", option.WithHTTPClient(&http.Client{}), option.WithEndpoint(server.URL))
+	require.NoError(t, err)
+	_, err = client.Do(t.Context(), http.MethodGet, "v2/projects/p", nil, nil)
+	require.ErrorIs(t, err, retry.ErrGarbled)
 }
