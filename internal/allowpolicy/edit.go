@@ -144,4 +144,3 @@ func (e *edit) attempt(ctx context.Context, a api, name string) (done bool, err 
 	}
 	return false, e.failures.Wait(ctx, err)
 }
-
