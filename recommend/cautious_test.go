@@ -166,6 +166,13 @@ func TestDecodeCautiously(t *testing.T) {
 	for name, tt := range map[string]struct{ name, text string }{
 		"no overview, add for another member":    {webPolicy + "x", noOverview(addOp(other, webProject, "roles/viewer"), removeOp(me, webProject, "roles/editor"))},
 		"conditional removal, unconditional add": {webPolicy + "x", noOverview(addOp(me, webProject, "roles/run.viewer"), cond(removeOp(me, webProject, "roles/editor"), "/iamPolicy/bindings/*/condition/expression", "request.time < timestamp('2030-01-01T00:00:00Z')"))},
+		"a filter by pattern":                    {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"/iamPolicy/bindings/*/condition/expression": ""`, `"/iamPolicy/bindings/*/condition/expression": {"matchesPattern": ".*"}`, 1)},
+		"a filter by a list":                     {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"/iamPolicy/bindings/*/condition/expression": ""`, `"/iamPolicy/bindings/*/condition/expression": ["true"]`, 1)},
+		"filters that are a list":                {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"pathFilters": {`, `"pathFilter": [1], "pathFilters": {`, 1)},
+		"a member that is a list":                {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"member": "`+me+`"`, `"member": ["`+me+`"]`, 1)},
+		"a resource that is an object":           {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"overview": {"resource": "`+webProject+`"`, `"overview": {"resource": {"name": 1}`, 1)},
+		"added roles that are a string":          {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"overview": {`, `"overview": {"addedRoles": "roles/viewer", `, 1)},
+		"an added role that is none":             {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"overview": {`, `"overview": {"addedRoles": [{}], `, 1)},
 		"unknown filter":                         {webPolicy + "x", cond(removal(me, webProject, "roles/editor"), "/iamPolicy/bindings/*/condition/title", "weekdays")},
 		"identity: remove":                       {webRun + "x", strings.Replace(ownIdentity("shop", compute), `"replace"`, `"remove"`, 1)},
 		"identity: remove without path":          {webRun + "x", `{"content": {"overview": {"serviceName": "shop"}, "operationGroups": [{"operations": [{"action": "remove", "resource": "//run.googleapis.com/x", "value": "y"}]}]}}`},

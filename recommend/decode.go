@@ -99,7 +99,7 @@ func (v value) duration() time.Duration {
 type operation struct {
 	action, resource, path string
 	value                  value
-	hasMatcher             bool
+	hasMatcher             bool // or a filter that is no string, which is one in disguise
 	filters                map[string]string
 }
 
@@ -122,9 +122,12 @@ func (v value) operations() []operation {
 				filters: make(map[string]string),
 			}
 			for _, name := range []string{"pathFilters", "pathFilter"} { // the latter in a sample of Google's
-				filters, _ := o.at(name).v.(map[string]any)
+				filters, ok := o.at(name).v.(map[string]any)
+				op.hasMatcher = op.hasMatcher || !ok && o.at(name).v != nil
 				for path, f := range filters {
-					op.filters[path] = value{f}.text()
+					text, plain := f.(string)
+					op.filters[path] = text
+					op.hasMatcher = op.hasMatcher || !plain
 				}
 			}
 			all = append(all, op)
@@ -182,95 +185,6 @@ func DecodeRecommendation(raw []byte) (Recommendation, error) {
 		r.Action = Review
 	}
 	return r, nil
-}
-
-// decodePolicy reads what IAM's recommender proposes, and returns what isn't
-// understood. The overview and the operations say the same in two ways.
-func (r *Recommendation) decodePolicy(overview value, ops []operation) (why string) {
-	r.Member, r.Resource, r.Role = overview.at("member").text(), overview.at("resource").text(), overview.at("removedRole").text()
-	for _, role := range overview.at("addedRoles").list() {
-		name := role.text()
-		if name == "" {
-			name = role.at("role").text()
-		}
-		if name != "" {
-			r.AddRoles = append(r.AddRoles, name)
-		}
-	}
-	var removed []operation
-	var added, members []string
-	for _, op := range ops {
-		role, condition := op.filters[pathRole], op.filters[pathCondition]
-		for path := range op.filters {
-			if path != pathRole && path != pathCondition && path != pathMember {
-				return fmt.Sprintf("an operation filters by %q", path)
-			}
-		}
-		switch {
-		case op.hasMatcher:
-			return "an operation has a value matcher"
-		case op.action == "remove" && op.path == pathMember && role != "":
-			removed = append(removed, op)
-			r.Condition = condition
-		case op.action == "add" && op.path == pathAdd && role != "":
-			if condition != "" {
-				return "a role is to be added with a condition"
-			}
-			members = append(members, op.value.text())
-			added = append(added, role)
-		default:
-			return fmt.Sprintf("the operation %q on %q isn't understood", op.action, op.path)
-		}
-	}
-	if len(removed) != 1 {
-		return fmt.Sprintf("%d operations take a role away, not one", len(removed))
-	}
-	gone := removed[0]
-	for _, told := range []struct {
-		what   string
-		field  *string
-		inside string
-	}{
-		{"member", &r.Member, gone.filters[pathMember]}, {"resource", &r.Resource, gone.resource}, {"role", &r.Role, gone.filters[pathRole]},
-	} {
-		switch {
-		case told.inside == "":
-			return "the operation doesn't tell the " + told.what
-		case *told.field == "":
-			*told.field = told.inside
-		case *told.field != told.inside:
-			return fmt.Sprintf("the overview tells the %s %q, the operation %q", told.what, *told.field, told.inside)
-		}
-	}
-	for _, op := range ops {
-		if op.resource != gone.resource {
-			return "the operations are on several resources"
-		}
-	}
-	for _, member := range members {
-		if member != r.Member {
-			return fmt.Sprintf("it is about %q, and an operation adds %q", r.Member, member)
-		}
-	}
-	if r.Condition != "" && len(added) > 0 {
-		return "a role with a condition is to be replaced by roles without one"
-	}
-	slices.Sort(added)
-	if len(r.AddRoles) > 0 && !slices.Equal(slices.Sorted(slices.Values(r.AddRoles)), added) {
-		return fmt.Sprintf("the overview adds the roles %q, the operations %q", r.AddRoles, added)
-	}
-	r.AddRoles = added
-	if r.Action = RemoveRole; len(added) > 0 {
-		r.Action = ReplaceRole
-	}
-	switch {
-	case r.Action == RemoveRole && strings.HasPrefix(r.Subtype, "REPLACE_ROLE"):
-		return "it is to replace a role, but names none to add"
-	case r.Action == ReplaceRole && !strings.HasPrefix(r.Subtype, "REPLACE_ROLE"),
-		r.Action == RemoveRole && r.Subtype != "REMOVE_ROLE" && !strings.HasPrefix(r.Subtype, "REMOVE_ROLE_"):
-		return fmt.Sprintf("the subtype %q isn't known", r.Subtype)
-	}
-	return ""
 }
 
 // decodeIdentity reads what Cloud Run's recommender proposes. No public source

@@ -31,9 +31,50 @@
 //
 // A [Plan] is data: steps with their reasons, to show and to decide on. It
 // removes nothing that [Choices] don't name. [Client.Apply] claims the
-// recommendation, carries the plan out so that the workload never lacks what it
-// needs, and marks it succeeded, or undoes what it did and marks it failed. When
-// it is cut short, the same owner runs it again and it goes on.
+// recommendation, carries the plan out and marks it succeeded or failed.
+//
+// # What Apply promises
+//
+// The order of the steps is that of a plan: accounts, roles, workloads, removals.
+// How far it got is kept in the metadata of the claim, in one of four phases:
+//
+//   - grant: accounts are created, roles granted;
+//   - attach: workloads get their accounts or, after a failure, their old ones;
+//   - remove: roles are taken away;
+//   - undo: after a failure in grant, the roles that Apply granted are taken back.
+//
+// Whatever fails, is lost, comes late or is run twice:
+//
+//   - A workload that was moved, or may have been, keeps the roles that the plan
+//     granted. Roles are taken back in undo only, and nothing is attached after
+//     that. If the plan fails in attach, its roles stay: [StepResult.Undo] has the
+//     commands that remove them.
+//   - No role is removed before the roles and the account that replace it were read
+//     back. From then on the plan only goes forward: if a removal is refused, the
+//     recommendation stays claimed, and applying the plan again goes on.
+//   - Each write follows a renewal of the claim, which fails if someone else has
+//     renewed it since. Several runs of one plan, of one owner or of many, so share
+//     one line of history.
+//   - SUCCEEDED means that every step was read back. FAILED means that nothing was
+//     removed, and that each workload runs as its old account, unless the error and
+//     an [OutcomeLeft] say that it could not go back.
+//   - Only what the server itself confirmed counts as granted by Apply. A role that
+//     is there after an answer that got lost may be someone else's, and is never
+//     taken back.
+//   - Before the phase attach, once the new roles have had time to take effect
+//     ([Order].Settle), Cloud Run is asked to validate each attach. What it refuses
+//     then is undone without a trace but for accounts, which stay.
+//
+// Outside of this lie
+//
+//   - what other programs and people change meanwhile. Apply reads everything back,
+//     and stops where it isn't as it was;
+//   - the time that IAM takes to enforce a grant, where it is more than Settle;
+//   - a request that attaches an account and arrives late, after its owner was
+//     overtaken by another one whose run failed: the workload then runs as the new
+//     account, which has its roles, or as the old one;
+//   - Recommender itself. That it refuses a state change under an etag that isn't
+//     the current one is documented by the field, and has not been seen.
 //
 // https://cloud.google.com/recommender/docs/key-concepts
 package recommend

@@ -66,7 +66,7 @@ func (l listing) parent() string {
 // insightsOf is the type of the insights that a recommender's follow from.
 var insightsOf = map[string]string{RunIdentity: RunIdentityUse, IAMPolicy: PolicyUse}
 
-// regional says whether a recommender or insight type lives in regions.
+// regional reports whether a recommender or insight type lives in regions.
 func regional(kind string) bool { return kind == RunIdentity || kind == RunIdentityUse }
 
 // validate checks a query, and returns what is to be listed.
@@ -154,7 +154,7 @@ func (q Query) states() []string {
 	return out
 }
 
-// counts says whether something is among values, of which none means all.
+// counts reports whether something is among values, of which none means all.
 func counts(values []string, v string) bool { return len(values) == 0 || slices.Contains(values, v) }
 
 func (q Query) takes(r Recommendation) bool {
@@ -172,38 +172,67 @@ func (q Query) takesInsight(i Insight) bool {
 		(len(q.Resources) == 0 || slices.ContainsFunc(i.targets, func(t string) bool { return slices.Contains(q.Resources, t) }))
 }
 
-// pages reads a listing page by page, and calls each with the items' JSON.
+// pages reads a listing page by page, and calls each with the items' JSON until
+// it returns false.
 func (c *Client) pages(ctx context.Context, l listing, filter string, each func(json.RawMessage) bool) error {
-	for token := ""; ; {
-		query := url.Values{"pageSize": {"500"}}
-		if filter != "" {
-			query.Set("filter", filter)
-		}
-		if token != "" {
-			query.Set("pageToken", token)
-		}
-		raw, err := retry.Do(ctx, func() ([]byte, error) { return c.do(ctx, http.MethodGet, l.parent(), query, nil) })
-		if err == nil {
-			var page struct {
-				Recommendations []json.RawMessage `json:"recommendations"`
-				Insights        []json.RawMessage `json:"insights"`
-				Next            string            `json:"nextPageToken"`
-			}
-			if err = json.Unmarshal(raw, &page); err == nil {
-				for _, item := range append(page.Recommendations, page.Insights...) {
-					if !each(item) {
-						return nil
-					}
-				}
-				if token = page.Next; token == "" {
-					return nil
-				}
-				continue
-			}
-			err = fmt.Errorf("%w: %w", retry.ErrGarbled, err)
-		}
-		return &ListError{Project: l.project, Location: l.location, Kind: l.kind, Err: told(err)}
+	query := url.Values{"pageSize": {"500"}}
+	if filter != "" {
+		query.Set("filter", filter)
 	}
+	seen := make(map[string]bool) // tokens
+	for {
+		p, err := c.page(ctx, l, query)
+		if err == nil && seen[p.next] {
+			err = fmt.Errorf("the page token %.40q came twice: the listing would never end", p.next)
+		}
+		if err != nil {
+			return &ListError{Project: l.project, Location: l.location, Kind: l.kind, Err: told(err)}
+		}
+		for _, item := range p.items {
+			if !each(item) {
+				return nil
+			}
+		}
+		if p.next == "" {
+			return nil
+		}
+		seen[p.next] = true
+		query.Set("pageToken", p.next)
+	}
+}
+
+// A page is one of a listing.
+type page struct {
+	items []json.RawMessage
+	next  string
+}
+
+// page reads one page. An empty one has no fields at all: an answer that has
+// some, and none of a page's, is of something else.
+func (c *Client) page(ctx context.Context, l listing, query url.Values) (page, error) {
+	return retry.Do(ctx, func() (page, error) {
+		var p page
+		raw, err := c.do(ctx, http.MethodGet, l.parent(), query, nil)
+		if err != nil {
+			return p, err
+		}
+		var fields map[string]json.RawMessage
+		err = json.Unmarshal(raw, &fields)
+		known := 0
+		for name, into := range map[string]any{l.items: &p.items, "nextPageToken": &p.next} {
+			if text, ok := fields[name]; ok && err == nil {
+				err = json.Unmarshal(text, into)
+				known++
+			}
+		}
+		if err == nil && len(fields) > 0 && known == 0 {
+			err = errors.New("it is no listing")
+		}
+		if err != nil {
+			return p, fmt.Errorf("%w: %w", retry.ErrGarbled, err)
+		}
+		return p, nil
+	})
 }
 
 // List lists recommendations. Projects and regions are read side by side, and

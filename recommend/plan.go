@@ -177,8 +177,11 @@ type draft struct{ Plan }
 func (p *draft) block(message string) { p.Problems = append(p.Problems, Problem{message, true}) }
 func (p *draft) warn(message string)  { p.Problems = append(p.Problems, Problem{message, false}) }
 
-// basicRoles are those that have thousands of permissions.
-var basicRoles = []string{"roles/owner", "roles/editor", "roles/viewer"}
+// basicRoles are those that have thousands of permissions, under their old names
+// and their new ones.
+//
+// https://cloud.google.com/iam/docs/roles-overview#basic
+var basicRoles = []string{"roles/owner", "roles/editor", "roles/viewer", "roles/admin", "roles/writer", "roles/reader"}
 
 // judge looks for what speaks against applying a recommendation.
 func (p *draft) judge(r Recommendation, c Choices) {

@@ -88,10 +88,14 @@ func (c *Client) markOnce(ctx context.Context, r Recommendation, verb string, st
 	if err != nil {
 		return r, err
 	}
+	marked := func(now Recommendation) bool {
+		// What becomes of the metadata of what is dismissed is not documented.
+		return now.State == state && (state == Dismissed || sameMetadata(now.Metadata, metadata))
+	}
 	var failures retry.Backoff
 	for open := false; ; {
 		now, err := c.answer(ctx, http.MethodPost, r.Name, verb, body)
-		if err == nil && (now.State != state || !sameMetadata(now.Metadata, metadata)) {
+		if err == nil && (!marked(now)) {
 			err = fmt.Errorf("%w: it says %s %v", retry.ErrGarbled, now.State, now.Metadata)
 		}
 		if err == nil {
@@ -101,17 +105,23 @@ func (c *Client) markOnce(ctx context.Context, r Recommendation, verb string, st
 		if open && failedFor(err, http.StatusConflict) {
 			// The attempt before may have been the one that changed the etag.
 			now, getErr := c.Get(ctx, r.Name)
-			if getErr == nil && now.State == state && sameMetadata(now.Metadata, metadata) {
+			if getErr == nil && marked(now) {
 				return now, nil
 			}
 			if getErr == nil {
 				open = false // what was sent can't take effect any more
 			}
 		}
-		if err := failures.Wait(ctx, err); err != nil && open {
-			return r, &identity.UnfinishedError{Err: err}
-		} else if err != nil {
-			return r, err
+		final := failures.Wait(ctx, err)
+		switch {
+		case final == nil:
+		case !open:
+			return r, final
+		default:
+			if now, err := c.Get(ctx, r.Name); err == nil && marked(now) {
+				return now, nil
+			}
+			return r, &identity.UnfinishedError{Err: final}
 		}
 	}
 }

@@ -90,7 +90,7 @@ func (c *Client) For(ctx context.Context, w identity.Workload, projects ...strin
 		// A project may be given by its id and by its number.
 		seen := make(map[string]bool)
 		gather(ctx, jobs, func(r Recommendation, err error) bool {
-			if err == nil && seen[r.Name] {
+			if err == nil && r.Name != "" && seen[r.Name] {
 				return true
 			}
 			seen[r.Name] = err == nil
@@ -150,7 +150,7 @@ func (c *Client) forAccount(ctx context.Context, project string, who <-chan stru
 	both.Wait()
 }
 
-// isAbout says whether a recommendation is about an account. Of one that isn't
+// isAbout reports whether a recommendation is about an account. Of one that isn't
 // understood, it is enough that it names it.
 func isAbout(r Recommendation, account identity.ServiceAccount) bool {
 	switch {
