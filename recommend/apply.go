@@ -153,11 +153,19 @@ func (p Plan) applicable() error {
 	if p.Recommendation == "" {
 		return errors.New("the plan names no recommendation: make it with NewPlan")
 	}
+	if len(p.Steps) == 0 && p.Err() == nil {
+		return errors.New("the plan can't be applied: it has no steps")
+	}
 	order := map[StepKind]int{CreateAccount: 1, GrantRole: 2, Attach: 3, RemoveBinding: 4}
 	for i, s := range p.Steps {
 		err := s.validate()
 		if err == nil && i > 0 && order[s.Kind] < order[p.Steps[i-1].Kind] {
 			err = fmt.Errorf("it must not come after %q", p.Steps[i-1])
+		}
+		for k, earlier := range p.Steps[:i] {
+			if err == nil {
+				err = s.contradicts(k+1, earlier)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("step %d, %s: %w", i+1, s, err)
