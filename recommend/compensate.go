@@ -32,6 +32,9 @@ func (t *transaction) undo(ctx context.Context) error {
 			t.set(i, markLeft)
 			errs = append(errs, fmt.Errorf("undo: %s: %w", t.plan.Steps[i], err))
 		default:
+			if isOpen(err) { // the role may be gone
+				t.tell(i, OutcomeOpen)
+			}
 			return fmt.Errorf("undo: %s: %w", t.plan.Steps[i], err)
 		}
 	}
@@ -67,6 +70,9 @@ func (t *transaction) goBack(ctx context.Context) error {
 		err = fmt.Errorf("make %s run as %s again: %w", s.Workload, s.Before, err)
 		switch {
 		case !refused(err):
+			if isOpen(err) {
+				t.tell(i, OutcomeOpen)
+			}
 			return err
 		case change.Written: // the template names it, and its revision doesn't become ready
 			t.set(i, markUndone)

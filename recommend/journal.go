@@ -124,8 +124,11 @@ func (j *claim) lost(ctx context.Context, err error) error {
 	if getErr != nil {
 		return err
 	}
+	if now.Metadata[keyRun] == j.run {
+		return err
+	}
 	j.seen = &now
-	if now.State != Claimed || now.Metadata[keyRun] == j.run {
+	if now.State != Claimed {
 		return err
 	}
 	if now.Metadata[keyOwner] == j.owner {

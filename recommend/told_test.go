@@ -279,3 +279,32 @@ func TestManyAppliers(t *testing.T) {
 		})
 	}
 }
+
+// A role is taken back, and no answer comes: the step isn't told as done.
+func TestUndoIsOpen(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	p := ownPlan(t, c)
+	b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403, Body: refusal, Times: 1})
+	var sets atomic.Int64
+	b.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			set := strings.HasSuffix(r.URL.Path, ":setIamPolicy")
+			if sets.Load() == 3 && r.Host == "cloudresourcemanager.googleapis.com" {
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = w.Write([]byte(refusal))
+				return
+			}
+			if set && sets.Add(1) == 3 {
+				next.ServeHTTP(discard{http.Header{}}, r)
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	result, err := c.Apply(t.Context(), p, order)
+	require.ErrorContains(t, err, "the policy may have been written all the same")
+	require.Equal(t, []string{"roles/run.invoker"}, bindings(b, shopAccount.Member()))
+	assert.Equal(t, recommend.OutcomeOpen, result.Steps[2].Outcome)
+}
