@@ -83,8 +83,9 @@ func (e *OwnedError) Error() string {
 //     granted are taken back if no workload can have been moved, and stay
 //     otherwise; a workload that was moved runs as its old account again, or
 //     the error says why not. [Result.Steps] tells each outcome.
-//   - CLAIMED: it was cut short, or removing a role was refused. The same owner
-//     applies the same plan again, and it goes on.
+//   - CLAIMED: it was cut short, removing a role was refused, or a workload that
+//     was moved sends its traffic to older revisions, which run as before. The
+//     same owner applies the same plan again, and it goes on.
 //   - ACTIVE: nothing was done.
 //
 // The error is an [*OwnedError] if another owner or another run has claimed the
@@ -145,7 +146,8 @@ func (c *Client) apply(ctx context.Context, p Plan, o Order, takeOver bool) (Res
 	if err != nil && j.now.State == Claimed && j.now.Metadata[keyOwner] == o.Owner && !isLost(err) {
 		err = fmt.Errorf("still claimed by %s: apply the plan again: %w", o.Owner, err)
 	}
-	return Result{j.now, t.results}, err
+	// What was overwritten is told whatever else went wrong.
+	return Result{j.last(), t.results}, errors.Join(append([]error{err}, t.overwritten...)...)
 }
 
 // applicable refuses a plan that can't be applied, whatever the state of things.
@@ -153,11 +155,19 @@ func (p Plan) applicable() error {
 	if p.Recommendation == "" {
 		return errors.New("the plan names no recommendation: make it with NewPlan")
 	}
+	if len(p.Steps) == 0 && p.Err() == nil {
+		return errors.New("the plan can't be applied: it has no steps")
+	}
 	order := map[StepKind]int{CreateAccount: 1, GrantRole: 2, Attach: 3, RemoveBinding: 4}
 	for i, s := range p.Steps {
 		err := s.validate()
 		if err == nil && i > 0 && order[s.Kind] < order[p.Steps[i-1].Kind] {
 			err = fmt.Errorf("it must not come after %q", p.Steps[i-1])
+		}
+		for k, earlier := range p.Steps[:i] {
+			if err == nil {
+				err = s.contradicts(k+1, earlier)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("step %d, %s: %w", i+1, s, err)

@@ -28,7 +28,7 @@ func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 	switch s.Kind {
 	case CreateAccount:
 		project, _ := s.Account.Project()
-		_, err := retry.Do(ctx, func() (*iam.ServiceAccount, error) {
+		a, err := retry.Do(ctx, func() (*iam.ServiceAccount, error) {
 			a, err := c.iam.Projects.ServiceAccounts.Get("projects/" + project + "/serviceAccounts/" + s.Account.Email()).Context(ctx).Do()
 			if err == nil && !strings.EqualFold(a.Email, s.Account.Email()) {
 				err = fmt.Errorf("%w: it isn't the account %s", retry.ErrGarbled, s.Account)
@@ -37,6 +37,9 @@ func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 		})
 		if failedFor(err, http.StatusNotFound) {
 			return false, nil
+		}
+		if err == nil && a.Disabled {
+			err = fmt.Errorf("%w: %s", identity.ErrAccountDisabled, s.Account)
 		}
 		return err == nil, err
 	case GrantRole, RemoveBinding:
@@ -57,24 +60,24 @@ const newAccountTakes = 3 * time.Minute
 
 // carryOut makes things as a step says, unless it is one that attaches. It
 // reports whether that made a difference, and whether the server's own answer
-// said so. With again, a policy is written even if that makes none.
-func (c *Client) carryOut(ctx context.Context, s Step, again bool) (made, sure bool, err error) {
+// said so. With again, a policy is written even if that makes none. hold is called
+// right before each write but the first.
+func (c *Client) carryOut(ctx context.Context, s Step, again bool, hold func(context.Context) error) (made, sure bool, err error) {
 	if s.Kind == CreateAccount {
 		a, err := c.identity.EnsureServiceAccount(ctx, identity.AccountSpec{
 			ServiceAccount: s.Account, Wait: newAccountTakes, Description: "Identity of a Cloud Run workload",
 		})
 		return a.Created, a.Created, err
 	}
-	edit := c.policies.Edit
-	if again {
-		edit = c.policies.Rewrite
-	}
 	last := time.Now().Add(newAccountTakes)
 	var backoff retry.Backoff
 	for {
-		result, err := edit(ctx, s.Resource, s.change())
+		result, err := c.policies.EditHeld(ctx, s.Resource, hold, again, s.change())
 		if errors.Is(err, allowpolicy.ErrNoSuchMember) { // an account that was just made
 			err = backoff.PauseUntil(ctx, last, err)
+			if err == nil {
+				err = hold(ctx)
+			}
 			if err == nil {
 				continue
 			}
@@ -84,10 +87,10 @@ func (c *Client) carryOut(ctx context.Context, s Step, again bool) (made, sure b
 }
 
 // takeBack removes a role that was granted.
-func (c *Client) takeBack(ctx context.Context, s Step) error {
+func (c *Client) takeBack(ctx context.Context, s Step, hold func(context.Context) error) error {
 	change := s.change()
 	change.Remove = true
-	_, err := c.policies.Edit(ctx, s.Resource, change)
+	_, err := c.policies.EditHeld(ctx, s.Resource, hold, false, change)
 	return err
 }
 

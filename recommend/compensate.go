@@ -21,10 +21,10 @@ func (t *transaction) undo(ctx context.Context) error {
 		if t.entry.marks[i] != markDone {
 			continue
 		}
-		if err := t.journal.note(ctx, t.entry); err != nil {
+		if err := t.hold(ctx); err != nil {
 			return err
 		}
-		err := t.c.takeBack(ctx, t.plan.Steps[i])
+		err := t.c.takeBack(ctx, t.plan.Steps[i], t.hold)
 		switch {
 		case err == nil:
 			t.set(i, markUndone)
@@ -32,6 +32,9 @@ func (t *transaction) undo(ctx context.Context) error {
 			t.set(i, markLeft)
 			errs = append(errs, fmt.Errorf("undo: %s: %w", t.plan.Steps[i], err))
 		default:
+			if isOpen(err) { // the role may be gone
+				t.tell(i, OutcomeOpen)
+			}
 			return fmt.Errorf("undo: %s: %w", t.plan.Steps[i], err)
 		}
 	}
@@ -48,7 +51,7 @@ func (t *transaction) goBack(ctx context.Context) error {
 			continue
 		}
 		s := t.plan.Steps[i]
-		if err := t.journal.note(ctx, t.entry); err != nil {
+		if err := t.hold(ctx); err != nil {
 			return err
 		}
 		now, err := t.c.identity.Get(ctx, s.Workload)
@@ -67,6 +70,9 @@ func (t *transaction) goBack(ctx context.Context) error {
 		err = fmt.Errorf("make %s run as %s again: %w", s.Workload, s.Before, err)
 		switch {
 		case !refused(err):
+			if isOpen(err) {
+				t.tell(i, OutcomeOpen)
+			}
 			return err
 		case change.Written: // the template names it, and its revision doesn't become ready
 			t.set(i, markUndone)
@@ -85,12 +91,11 @@ func (t *transaction) endFailed(ctx context.Context, errs []error) error {
 			t.set(i, markLeft)
 		}
 	}
-	errs = append(errs, t.overwritten...)
 	return errors.Join(append(errs, t.journal.end(ctx, t.entry, Failed))...)
 }
 
-// A lookError is about reading, not about what a step does: whatever the server
-// said, the step was not refused.
+// A lookError is about reading or about the claim, not about what a step does:
+// whatever the server said, the step was not refused.
 type lookError struct{ err error }
 
 func (e *lookError) Error() string { return e.err.Error() }

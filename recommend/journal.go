@@ -78,6 +78,15 @@ type claim struct {
 	c          *Client
 	owner, run string
 	now        Recommendation
+	seen       *Recommendation // as someone else left it, once it was lost to them
+}
+
+// last is the recommendation as it was last seen.
+func (j *claim) last() Recommendation {
+	if j.seen != nil {
+		return *j.seen
+	}
+	return j.now
 }
 
 func newClaim(c *Client, owner string, now Recommendation) *claim {
@@ -112,8 +121,18 @@ func (j *claim) lost(ctx context.Context, err error) error {
 		return err
 	}
 	now, getErr := j.c.Get(ctx, j.now.Name)
-	if getErr != nil || now.State != Claimed || now.Metadata[keyRun] == j.run {
+	if getErr != nil {
 		return err
+	}
+	if now.Metadata[keyRun] == j.run {
+		return err
+	}
+	j.seen = &now
+	if now.State != Claimed {
+		return err
+	}
+	if now.Metadata[keyOwner] == j.owner {
+		err = errors.Join(fmt.Errorf("it is another run of %s that goes on with it", j.owner), err)
 	}
 	return errors.Join(&OwnedError{j.now.Name, now.Metadata[keyOwner]}, err)
 }

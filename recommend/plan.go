@@ -55,7 +55,7 @@ func (s Step) validate() error {
 		}
 		return s.Workload.Validate()
 	case GrantRole, RemoveBinding:
-		if !strings.Contains(s.Role, "roles/") || s.Member == "" {
+		if !strings.Contains(s.Role, "roles/") || !strings.Contains(s.Member, ":") && !strings.HasPrefix(s.Member, "all") {
 			return fmt.Errorf("role %q, member %q: it takes both, such as %q and %q", s.Role, s.Member, "roles/run.invoker", "user:dev@example.com")
 		}
 		if !allowpolicy.Supports(s.Resource) {
@@ -63,6 +63,24 @@ func (s Step) validate() error {
 		}
 	default:
 		return fmt.Errorf("kind %q: it isn't known", s.Kind)
+	}
+	return nil
+}
+
+// contradicts refuses a step that can't be in one plan with an earlier one, as the
+// plan could not end with both in effect, or could not tell which of them did what.
+func (s Step) contradicts(number int, earlier Step) error {
+	reason := earlier.Reason
+	earlier.Reason = s.Reason
+	switch {
+	case s == earlier:
+		return fmt.Errorf("it is step %d (%s) once more", number, reason)
+	case s.Kind == Attach && earlier.Kind == Attach && s.Workload == earlier.Workload:
+		return fmt.Errorf("step %d is about the same workload", number)
+	case s.Kind == RemoveBinding && earlier.Kind == GrantRole && s.Role == earlier.Role && s.Resource == earlier.Resource &&
+		strings.EqualFold(s.Member, earlier.Member) && s.Condition == earlier.Condition &&
+		(s.Condition == "" || s.ConditionTitle == "" || s.ConditionTitle == earlier.ConditionTitle):
+		return fmt.Errorf("it takes away what step %d grants", number)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type transaction struct {
 	order   Order
 	journal journal
 	resumed bool // an earlier run noted something
+	fresh   bool // a grant was not there when it was looked at, and is, whoever made it
 
 	entry   entry
 	results []StepResult
@@ -66,7 +67,7 @@ func (t *transaction) tell(i int, outcome Outcome) {
 		return
 	}
 	t.results[i] = r
-	if t.order.Progress != nil && outcome != OutcomeOpen {
+	if t.order.Progress != nil && outcome != OutcomeOpen && outcome != OutcomeNotReached {
 		t.order.Progress(r)
 	}
 }
@@ -112,16 +113,33 @@ func (t *transaction) run(ctx context.Context) error {
 	if err := t.verify(ctx, t.of(CreateAccount, GrantRole, Attach, RemoveBinding)); err != nil {
 		return err
 	}
-	if err := t.journal.end(ctx, t.entry, Succeeded); err != nil {
-		return err
+	return t.journal.end(ctx, t.entry, Succeeded)
+}
+
+// hold shows that nobody else has gone on in place of this run.
+func (t *transaction) hold(ctx context.Context) error {
+	if err := t.journal.note(ctx, t.entry); err != nil {
+		return &lookError{err}
 	}
-	return errors.Join(t.overwritten...)
+	return nil
+}
+
+// announce notes a step that is about to be carried out, of which was is known. If
+// that fails, it isn't carried out.
+func (t *transaction) announce(ctx context.Context, i int, was mark) error {
+	err := t.hold(ctx)
+	if err != nil {
+		t.set(i, was)
+	}
+	return err
 }
 
 // begun reports whether anything may have been written: as long as nothing was,
 // there is nothing to undo, and the recommendation stays as it is.
 func (t *transaction) begun() bool {
-	return t.resumed || slices.ContainsFunc(t.entry.marks, func(m mark) bool { return m != markNone && m != markFound })
+	return t.resumed || slices.ContainsFunc(t.of(CreateAccount, GrantRole), func(i int) bool {
+		return t.entry.marks[i] != markNone && t.entry.marks[i] != markFound
+	})
 }
 
 // fail takes a plan back of which a step was refused.
@@ -163,22 +181,24 @@ func (t *transaction) bring(ctx context.Context, i int) error {
 		t.set(i, markFound)
 		return nil
 	}
+	was := t.entry.marks[i]
 	if !so {
+		t.fresh = true
 		t.set(i, markOpen)
 	}
-	if err := t.journal.note(ctx, t.entry); err != nil {
+	if err := t.announce(ctx, i, was); err != nil {
 		return err
 	}
-	made, sure, err := t.c.carryOut(ctx, s, so)
-	switch before := t.entry.marks[i]; {
+	made, sure, err := t.c.carryOut(ctx, s, so, t.hold)
+	switch {
 	case made && sure:
 		t.set(i, markDone)
 	case refused(err) && !so:
 		t.set(i, markRefused)
 	case err != nil:
-	case made, so && before == markOpen:
+	case made, was == markOpen, !so && was.ours():
 		t.set(i, markLikely)
-	case !so || before == markNone:
+	case !so || was == markNone:
 		t.set(i, markFound)
 	}
 	return err
@@ -186,9 +206,9 @@ func (t *transaction) bring(ctx context.Context, i int) error {
 
 // settle waits until grants are likely to be in effect everywhere.
 func (t *transaction) settle(ctx context.Context) error {
-	made := slices.ContainsFunc(t.of(GrantRole), func(i int) bool { return t.entry.marks[i].ours() })
-	if !made || t.order.Settle < 0 {
-		return nil
+	grants := t.of(GrantRole)
+	if len(grants) == 0 || t.order.Settle < 0 || !t.fresh && !t.resumed {
+		return nil // an earlier run may have been cut short while it waited
 	}
 	wait := t.order.Settle
 	if wait == 0 {
@@ -198,7 +218,7 @@ func (t *transaction) settle(ctx context.Context) error {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("wait %s until the grants are in effect: %w", wait, ctx.Err())
 	case <-timer.C:
 		return nil
 	}
@@ -217,7 +237,7 @@ func (t *transaction) rehearse(ctx context.Context) error {
 			_, err = t.c.identity.Attach(ctx, s.Workload, s.Account, identity.ValidateOnly(), identity.WaitForAccount(newAccountTakes))
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return fmt.Errorf("%s: %w", s, ctx.Err())
 		}
 		if refused(err) {
 			t.set(i, markRefused)
@@ -229,6 +249,10 @@ func (t *transaction) rehearse(ctx context.Context) error {
 
 // attach makes workloads run as their new accounts.
 func (t *transaction) attach(ctx context.Context) error {
+	// Grants may be gone since: while they settled, or since the run before.
+	if err := t.verify(ctx, t.of(GrantRole)); err != nil {
+		return err
+	}
 	for _, i := range t.of(Attach) {
 		if err := t.move(ctx, i); err != nil {
 			return fmt.Errorf("%s: %w", t.plan.Steps[i], err)
@@ -249,10 +273,11 @@ func (t *transaction) move(ctx context.Context, i int) error {
 	case err != nil:
 		return &lookError{err}
 	}
+	was := t.entry.marks[i]
 	if !so {
 		t.set(i, markOpen)
 	}
-	if err := t.journal.note(ctx, t.entry); err != nil {
+	if err := t.announce(ctx, i, was); err != nil {
 		return err
 	}
 	// Even if it is so: the change may not be in effect yet.
@@ -265,6 +290,9 @@ func (t *transaction) move(ctx context.Context, i int) error {
 		t.set(i, markLikely)
 	case before == markNone:
 		t.set(i, markFound)
+	}
+	if err == nil && change.ReceivesTraffic == identity.No {
+		return &lookError{fmt.Errorf("the revision that runs as %s receives no traffic, and the one that does runs as before: send the traffic to the latest one", s.Account)}
 	}
 	return err
 }
@@ -311,11 +339,12 @@ func (t *transaction) remove(ctx context.Context) error {
 		case so:
 			continue
 		}
+		was := t.entry.marks[i]
 		t.set(i, markOpen)
-		if err := t.journal.note(ctx, t.entry); err != nil {
+		if err := t.announce(ctx, i, was); err != nil {
 			return err
 		}
-		made, sure, err := t.c.carryOut(ctx, s, false)
+		made, sure, err := t.c.carryOut(ctx, s, false, t.hold)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", s, err)
@@ -339,7 +368,7 @@ func (t *transaction) verify(ctx context.Context, steps []int) error {
 			return &lookError{fmt.Errorf("%s: read it back: %w", s, err)}
 		}
 		if !so {
-			return &lookError{fmt.Errorf("%s: it was so, and isn't any more: someone else changed it", s)}
+			return &lookError{fmt.Errorf("%s: it was so, and isn't any more: someone else changed it (%s)", s, s.Gcloud())}
 		}
 	}
 	return nil
@@ -347,18 +376,21 @@ func (t *transaction) verify(ctx context.Context, steps []int) error {
 
 // look finds out what there is to do.
 func (t *transaction) look(ctx context.Context) error {
+	if t.entry.failure != "" {
+		return fmt.Errorf("an earlier run failed (%s): to apply the plan again takes it back", t.entry.failure)
+	}
 	for i, s := range t.plan.Steps {
-		if t.entry.marks[i] != markNone {
-			continue
-		}
 		so, err := t.c.isSo(ctx, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s, err)
 		}
-		if so {
-			t.tell(i, OutcomeUnneeded)
-		} else {
+		switch {
+		case !so:
 			t.tell(i, OutcomeWould)
+		case t.entry.marks[i] == markNone:
+			t.tell(i, OutcomeUnneeded)
+		case t.entry.marks[i] == markOpen:
+			t.tell(i, OutcomeDone)
 		}
 	}
 	return nil

@@ -51,6 +51,13 @@ func (c *Client) Rewrite(ctx context.Context, resource string, changes ...Change
 	return c.edit(ctx, resource, edit{changes: changes, always: true})
 }
 
+// EditHeld is [Client.Edit], or [Client.Rewrite] with always, for a caller that
+// has to hold something whenever it writes: hold is called right before each
+// write but the first, and its error ends the edit.
+func (c *Client) EditHeld(ctx context.Context, resource string, hold func(context.Context) error, always bool, changes ...Change) (Result, error) {
+	return c.edit(ctx, resource, edit{changes: changes, always: always, hold: hold})
+}
+
 func (c *Client) edit(ctx context.Context, resource string, e edit) (Result, error) {
 	a, name, err := c.find(resource)
 	if err == nil {
@@ -70,6 +77,8 @@ func (c *Client) edit(ctx context.Context, resource string, e edit) (Result, err
 type edit struct {
 	changes []Change
 	always  bool // writes even if nothing changes
+	hold    func(context.Context) error
+	wrote   bool
 
 	first  string   // the policy's etag before
 	tried  []Change // what an attempt whose outcome is open would have changed
@@ -119,6 +128,12 @@ func (e *edit) attempt(ctx context.Context, a api, name string) (done bool, err 
 		e.result = Result{Made: e.tried}
 		return true, nil
 	}
+	if e.wrote && e.hold != nil {
+		if err := e.hold(ctx); err != nil {
+			return false, err
+		}
+	}
+	e.wrote = true
 	err = a.set(ctx, name, p, e.changes)
 	switch {
 	case err == nil:

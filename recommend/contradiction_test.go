@@ -1,0 +1,64 @@
+package recommend_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/recommend"
+)
+
+// A plan is data, which anything may have made: one whose steps contradict each
+// other is refused before the first one, since it can't end.
+func TestContradictions(t *testing.T) {
+	t.Parallel()
+	me := "serviceAccount:" + runner
+	grant := recommend.Step{Kind: recommend.GrantRole, Member: me, Role: "roles/editor", Resource: webProject}
+	otherCase := grant
+	otherCase.Member = "serviceAccount:RUNNER@data-prod.iam.gserviceaccount.com"
+	if1 := grant
+	if1.Condition, if1.ConditionTitle = "resource.name != ''", "one"
+	noMember := grant
+	noMember.Member = "runner"
+	removal := func(s recommend.Step) recommend.Step {
+		s.Kind, s.ConditionTitle = recommend.RemoveBinding, ""
+		return s
+	}
+	attach := recommend.Step{
+		Kind: recommend.Attach, Workload: shop, Before: identity.MustParseServiceAccount(compute), Account: identity.MustParseServiceAccount(runner),
+	}
+	third := attach
+	third.Account = shopAccount
+	for name, tt := range map[string]struct {
+		steps []recommend.Step
+		want  string
+	}{
+		"the grant is removed":             {[]recommend.Step{grant, removal(grant)}, "takes away what step 1 grants"},
+		"in another case":                  {[]recommend.Step{otherCase, removal(grant)}, "takes away what step 1 grants"},
+		"with a condition, title left out": {[]recommend.Step{if1, removal(if1)}, "takes away what step 1 grants"},
+		"granted twice":                    {[]recommend.Step{grant, grant}, "it is step 1"},
+		"one workload, two accounts":       {[]recommend.Step{attach, third}, "step 1 is about the same workload"},
+		"no steps":                         {nil, "it has no steps"},
+		"a member of no kind":              {[]recommend.Step{noMember}, `member "runner"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newCloud(t)
+			b.AddServiceAccount(&iam.ServiceAccount{Email: shopAccount.Email()})
+			c := newClient(t, b)
+			p := replacePlan(t, c)
+			p.Steps = tt.steps
+			b.ResetCalls()
+			_, err := c.Apply(t.Context(), p, order)
+			require.ErrorContains(t, err, tt.want)
+			assert.NotContains(t, err.Error(), "apply the plan again")
+			assert.False(t, slices.ContainsFunc(b.Calls(), mutates))
+			assert.Contains(t, bindings(b, me), "roles/editor")
+			assert.Equal(t, recommend.Active, get(t, c, webPolicy+"replace").State)
+		})
+	}
+}
