@@ -169,7 +169,7 @@ func TestNoWriteAfterALongWait(t *testing.T) {
 				overtake := func() {
 					b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403, Body: refusal})
 					_, err := other.TakeOver(t.Context(), p, recommend.Order{Owner: "bot/2", Settle: -1})
-					assert.ErrorContains(t, err, "Not you.")
+					require.ErrorContains(t, err, "Not you.")
 					assert.Equal(t, recommend.Failed, get(t, other, webRun+"own").State)
 					assert.Empty(t, bindings(b, shopAccount.Member()))
 				}

@@ -346,7 +346,8 @@ func TestPairsOfFaults(t *testing.T) {
 		}
 		weather.Clear()
 		weather.Close()
-		return fmt.Sprintf("%s, %v, then %s", s.name, strikes, owner), sc, sc.end(owner)
+		state := sc.end(owner)
+		return fmt.Sprintf("%s, %v, then %s", s.name, strikes, owner), sc, state
 	})
 }
 
@@ -431,7 +432,8 @@ func TestTwoOwnersAndALateCall(t *testing.T) {
 		close(release)
 		<-done
 		weather.Close()
-		return fmt.Sprintf("%s, call %d of the first kept back (on its way there: %v), the second meets %v", s.name, held, there, strike), sc, sc.end("bot/2")
+		state := sc.end("bot/2")
+		return fmt.Sprintf("%s, call %d of the first kept back (on its way there: %v), the second meets %v", s.name, held, there, strike), sc, state
 	})
 }
 

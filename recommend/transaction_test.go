@@ -240,7 +240,7 @@ func TestOvertaken(t *testing.T) {
 				return
 			}
 			next.ServeHTTP(w, r) // refused
-			_, err := other.TakeOver(t.Context(), p, recommend.Order{Owner: "bot/2", Settle: -1})
+			_, err := other.TakeOver(r.Context(), p, recommend.Order{Owner: "bot/2", Settle: -1})
 			assert.NoError(t, err)
 		})
 	})

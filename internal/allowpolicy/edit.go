@@ -140,7 +140,8 @@ func (e *edit) attempt(ctx context.Context, a api, name string) (done bool, err 
 		e.result = Result{Made: made, Sure: true}
 		return true, nil
 	case hasCode(err, http.StatusConflict):
-		if e.overtaken++; e.overtaken >= maxConflicts {
+		e.overtaken++
+		if e.overtaken >= maxConflicts {
 			return false, fmt.Errorf("others wrote it %d times in between: %w", e.overtaken, err)
 		}
 		return false, e.conflicts.Pause(ctx, err)
