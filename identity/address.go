@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/runidentity/runidentity/internal/names"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 func parseAddress(email string) (kind AccountKind, project string, err error) {
 	name, domain, ok := strings.Cut(email, "@")
 	switch {
-	case !ok && isDigits(email):
+	case !ok && names.IsNumber(email):
 		return 0, "", errors.New("is the unique id of an account: give its email, which " +
 			"gcloud iam service-accounts describe ID --format='value(email)' prints")
 	case !ok && strings.Contains(email, ".svc.id.goog["):

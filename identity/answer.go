@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
@@ -32,7 +33,7 @@ func checkName(raw []byte, name string) error {
 	if err := unmarshal(raw, &told); err != nil {
 		return err
 	}
-	if !sameName(told.Name, name) {
+	if !names.Same(told.Name, name) {
 		return misdirected(told.Name, name)
 	}
 	return nil
@@ -46,28 +47,12 @@ func misdirected(told, asked string) error {
 	return fmt.Errorf("%w: it is about %q, not %s", retry.ErrGarbled, rest.Harmless(told), asked)
 }
 
-// sameName says whether two names may be of the same resource: a project has
-// an id and a number, of which the server may answer either.
-func sameName(told, asked string) bool {
-	t, a := strings.Split(told, "/"), strings.Split(asked, "/")
-	if len(t) != len(a) {
-		return false
-	}
-	for i := range t {
-		projects := i == 1 && t[0] == "projects" && t[i] != "" && isDigits(t[i]) != isDigits(a[i])
-		if t[i] != a[i] && !projects {
-			return false
-		}
-	}
-	return true
-}
-
 // checkOperation refuses the name of an operation that can't be one of the
 // workload's project. Which location it is in was seen for regions only.
 func checkOperation(name string, w Workload) error {
 	parts := strings.Split(name, "/")
 	if len(parts) == 6 && parts[3] != "" && parts[5] != "" &&
-		sameName(name, "projects/"+w.Project+"/locations/"+parts[3]+"/operations/"+parts[5]) {
+		names.Same(name, "projects/"+w.Project+"/locations/"+parts[3]+"/operations/"+parts[5]) {
 		return nil
 	}
 	return misdirected(name, "an operation of project "+w.Project)

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/api/run/v2"
 
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/retry"
 )
@@ -169,7 +170,7 @@ func (e *Execution) record(raw []byte) error {
 	if err := unmarshal(raw, &x); err != nil {
 		return err
 	}
-	if id := lastSegment(x.Name); id == "" || !sameName(x.Name, e.Workload.Name()+"/executions/"+id) {
+	if id := lastSegment(x.Name); id == "" || !names.Same(x.Name, e.Workload.Name()+"/executions/"+id) {
 		return misdirected(x.Name, "an execution of "+e.Workload.Name())
 	}
 	// An execution that has started is told of, whatever it runs as.

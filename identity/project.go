@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/runidentity/runidentity/internal/names"
 )
 
 // maxProjectID is the longest project id, the domain of a domain-scoped one not
@@ -15,7 +17,7 @@ const maxProjectID = 30
 //
 // https://cloud.google.com/resource-manager/docs/creating-managing-projects
 func checkProject(s string) error {
-	if isDigits(s) {
+	if names.IsNumber(s) {
 		if !isProjectNumber(s) {
 			return fmt.Errorf("project number %s must be positive, without leading zeros, and fit into 64 bits", quote(s))
 		}
@@ -36,7 +38,7 @@ func checkProject(s string) error {
 // isProjectNumber reports whether s is a project number, spelled the one way
 // that makes equal numbers equal text.
 func isProjectNumber(s string) bool {
-	if !isDigits(s) || s[0] == '0' {
+	if !names.IsNumber(s) || s[0] == '0' {
 		return false
 	}
 	_, err := strconv.ParseInt(s, 10, 64)

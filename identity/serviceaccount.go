@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/runidentity/runidentity/internal/names"
 )
 
 const exampleServiceAccount = "runner@data-prod.iam.gserviceaccount.com"
@@ -165,7 +167,7 @@ func parseServiceAccount(s string) (email string, err error) {
 		return email, nil
 	}
 	told := projectOfHost(host)
-	if told != project && isDigits(told) == isDigits(project) {
+	if told != project && names.IsNumber(told) == names.IsNumber(project) {
 		return "", fmt.Errorf("the email is of project %s, the name says %s: "+
 			"give the one it is of, or - in its place", quote(told), quote(project))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/names"
 )
 
 const runAPI = "run.googleapis.com"
@@ -226,7 +227,7 @@ func (d *deploy) projectOfEmail(ctx context.Context) string {
 	if !ok {
 		return ""
 	}
-	if !isNumber(project) {
+	if !names.IsNumber(project) {
 		return project
 	}
 	if number, err := d.r.number(ctx, d.runProject); err == nil && number == project {
@@ -245,11 +246,11 @@ func (d *deploy) isCross(ctx context.Context) identity.Tristate {
 		return identity.Unknown
 	case d.project == d.runProject:
 		return identity.No
-	case isNumber(d.project) == isNumber(d.runProject):
+	case names.IsNumber(d.project) == names.IsNumber(d.runProject):
 		return identity.Yes
 	}
 	number, name := d.project, d.runProject
-	if isNumber(name) {
+	if names.IsNumber(name) {
 		number, name = name, number
 	}
 	got, err := d.r.number(ctx, name)

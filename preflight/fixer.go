@@ -20,6 +20,7 @@ import (
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 	"github.com/runidentity/runidentity/internal/settings"
@@ -181,7 +182,7 @@ func missingAgent(fix Fix, err error) (CreateAgent, bool) {
 	}
 	number, ok := strings.CutPrefix(grant.Member, "serviceAccount:service-")
 	number, _, _ = strings.Cut(number, "@")
-	if !ok || !isNumber(number) || agentOf(number).Member() != grant.Member {
+	if !ok || !names.IsNumber(number) || agentOf(number).Member() != grant.Member {
 		return CreateAgent{}, false
 	}
 	return CreateAgent{Project: number, Service: runAPI}, true

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -113,26 +113,18 @@ func read[T any](ctx context.Context, call func() (*T, error), flaw func(*T) str
 // the one that was asked for. A project may have its number in place of its id, or
 // have been asked for as "-".
 func differs(name, asked string) string {
-	wrong := fmt.Sprintf("it is about %q, not %q", name, asked)
-	have, want := segments(name), segments(asked)
-	if len(have) != len(want) {
-		return wrong
+	if names.Same(plain(name), plain(asked)) {
+		return ""
 	}
-	for i := range want {
-		sameProject := i > 0 && want[i-1] == "projects" && have[i] != "" && (want[i] == "-" || isNumber(have[i]) != isNumber(want[i]))
-		if have[i] != want[i] && !sameProject {
-			return wrong
-		}
-	}
-	return ""
+	return fmt.Sprintf("it is about %q, not %q", name, asked)
 }
 
-// segments are those of a name, also of what is escaped in it.
-func segments(name string) []string {
-	if plain, err := url.PathUnescape(name); err == nil {
-		name = plain
+// plain is a name without escapes: an attachment point within it has some.
+func plain(name string) string {
+	if text, err := url.PathUnescape(name); err == nil {
+		return text
 	}
-	return strings.Split(name, "/")
+	return name
 }
 
 // operation is a long-running operation of any API.

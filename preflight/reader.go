@@ -20,6 +20,7 @@ import (
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -131,17 +132,17 @@ func (r *reader) above(ctx context.Context, container resource) ([]string, error
 		if err != nil {
 			return nil, err
 		}
-		var names []string
+		var ancestors []string
 		for _, a := range answer.Ancestor {
 			if a.ResourceId == nil || a.ResourceId.Type == "" || a.ResourceId.Id == "" {
 				return nil, fmt.Errorf("%w: an ancestor of %s without a name", retry.ErrGarbled, container.name)
 			}
-			names = append(names, a.ResourceId.Type+"s/"+a.ResourceId.Id)
+			ancestors = append(ancestors, a.ResourceId.Type+"s/"+a.ResourceId.Id)
 		}
-		if len(names) == 0 {
+		if len(ancestors) == 0 {
 			return nil, fmt.Errorf("%w: %s has no ancestry, not even itself", retry.ErrGarbled, container.name)
 		}
-		return names, nil
+		return ancestors, nil
 	})
 }
 
@@ -157,14 +158,14 @@ func (r *reader) service(ctx context.Context, project, service string) (*service
 
 // number returns the number of a project.
 func (r *reader) number(ctx context.Context, project string) (string, error) {
-	if isNumber(project) {
+	if names.IsNumber(project) {
 		return project, nil
 	}
 	return r.numbers.get(ctx, project, func(ctx context.Context) (string, error) {
 		s, err := r.service(ctx, project, runAPI)
 		if err == nil {
 			// "projects/NUMBER/services/run.googleapis.com"
-			if parts := strings.Split(s.Name, "/"); len(parts) == 4 && isNumber(parts[1]) {
+			if parts := strings.Split(s.Name, "/"); len(parts) == 4 && names.IsNumber(parts[1]) {
 				return parts[1], nil
 			}
 		}
@@ -174,28 +175,23 @@ func (r *reader) number(ctx context.Context, project string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if number := strings.TrimPrefix(p.Name, "projects/"); isNumber(number) {
+		if number := strings.TrimPrefix(p.Name, "projects/"); names.IsNumber(number) {
 			return number, nil
 		}
 		return "", fmt.Errorf("%w: project %s is named %q", retry.ErrGarbled, project, p.Name)
 	})
 }
 
-// isNumber says whether a project is named by its number.
-func isNumber(project string) bool {
-	return project != "" && strings.Trim(project, "0123456789") == ""
-}
-
 // id returns the id of a project that is named by its id or number.
 func (r *reader) id(ctx context.Context, project string) (string, error) {
-	if !isNumber(project) {
+	if !names.IsNumber(project) {
 		return project, nil
 	}
-	names, err := r.above(ctx, projectOf(project))
+	ancestors, err := r.above(ctx, projectOf(project))
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimPrefix(names[0], "projects/"), nil
+	return strings.TrimPrefix(ancestors[0], "projects/"), nil
 }
 
 // effectivePolicy reads the organization policy in force on a project.

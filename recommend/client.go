@@ -15,6 +15,7 @@ import (
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 	"github.com/runidentity/runidentity/internal/settings"
@@ -111,20 +112,10 @@ func (c *Client) answer(ctx context.Context, verb, name, method string, body []b
 	switch {
 	case err != nil:
 		return r, fmt.Errorf("%w: %w", retry.ErrGarbled, err)
-	case !sameName(r.Name, name), r.Etag == "", r.State == "":
+	case !names.Same(r.Name, name), r.Etag == "", r.State == "":
 		return r, fmt.Errorf("%w: it isn't %s", retry.ErrGarbled, name)
 	}
 	return r, nil
-}
-
-// sameName compares two full names. A project has a number and an id, and the API
-// answers with the number.
-func sameName(a, b string) bool {
-	_, a, _ = strings.Cut(a, "/")
-	_, b, _ = strings.Cut(b, "/")
-	_, restA, _ := strings.Cut(a, "/")
-	_, restB, _ := strings.Cut(b, "/")
-	return restA == restB && restA != ""
 }
 
 var recommendationName = regexp.MustCompile(`^[a-zA-Z]+/[^/?#%\s]+/locations/[^/?#%\s]+/recommenders/[^/?#%\s]+/recommendations/[^/?#%\s]+$`)

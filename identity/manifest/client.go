@@ -9,6 +9,7 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
@@ -72,7 +73,7 @@ func (c *Client) do(ctx context.Context, verb string, w identity.Workload, id st
 // there has to fit.
 func checkWorkload(o object, w identity.Workload) error {
 	project := textAt(o, "metadata", "namespace")
-	if isNumber(project) != isNumber(w.Project) { // the server answers with the number
+	if names.IsNumber(project) != names.IsNumber(w.Project) { // the server answers with the number
 		project = w.Project
 	}
 	for _, field := range []struct{ name, told, want string }{

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/names"
 )
 
 // MaxSize is the largest file, in bytes, that is read.
@@ -68,7 +69,7 @@ func (d Document) Workload(project, region string) (identity.Workload, error) {
 		switch {
 		case told.given == "" && told.field == "":
 			return identity.Workload{}, fmt.Errorf("line %d: the document doesn't tell the %s of %s, and none is given", d.Line, told.what, d.Name)
-		case told.given != "" && told.field != "" && told.given != told.field && (told.what == "region" || isNumber(told.given) == isNumber(told.field)):
+		case told.given != "" && told.field != "" && told.given != told.field && (told.what == "region" || names.IsNumber(told.given) == names.IsNumber(told.field)):
 			return identity.Workload{}, fmt.Errorf("line %d: %s is of %s %q, not %q", d.Line, d.Name, told.what, told.field, told.given)
 		}
 	}
@@ -80,11 +81,6 @@ func (d Document) Workload(project, region string) (identity.Workload, error) {
 	}
 	w := identity.Workload{Kind: d.Kind, Project: project, Location: region, ID: d.Name}
 	return w, w.Validate()
-}
-
-func isNumber(s string) bool {
-	_, err := strconv.ParseUint(s, 10, 64)
-	return err == nil
 }
 
 // An Error is what is wrong with a file, and where.
