@@ -327,19 +327,19 @@ func (t *transaction) remove(ctx context.Context) error {
 	for _, i := range removals {
 		s := t.plan.Steps[i]
 		so, err := t.c.isSo(ctx, s)
-		switch before := t.entry.marks[i]; {
+		was := t.entry.marks[i]
+		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", s, err)
-		case so && before == markOpen:
+		case so && was == markOpen:
 			t.set(i, markLikely)
 			continue
-		case so && before == markNone:
+		case so && was == markNone:
 			t.set(i, markFound)
 			continue
 		case so:
 			continue
 		}
-		was := t.entry.marks[i]
 		t.set(i, markOpen)
 		if err := t.announce(ctx, i, was); err != nil {
 			return err

@@ -108,8 +108,8 @@ func TestMemberThatVanished(t *testing.T) {
 	})
 }
 
-// A rewrite changes the etag, whether or not it changes anything else.
-func TestRewrite(t *testing.T) {
+// With always, the etag changes, whether or not anything else does.
+func TestEditAlways(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]fake.Fault{
 		"fair":      {Delay: time.Second},
@@ -125,7 +125,7 @@ func TestRewrite(t *testing.T) {
 				etag, err := c.Etag(t.Context(), project)
 				require.NoError(t, err)
 				b.Inject("cloudresourcemanager.projects.setIamPolicy", fault)
-				result, err := c.Rewrite(t.Context(), project, grant("roles/run.viewer", dev))
+				result, err := c.EditHeld(t.Context(), project, nil, true, grant("roles/run.viewer", dev))
 				require.NoError(t, err)
 				assert.Empty(t, result.Made)
 				now, err := c.Etag(t.Context(), project)
@@ -138,7 +138,7 @@ func TestRewrite(t *testing.T) {
 					}
 				}
 				assert.LessOrEqual(t, writes, 1)
-				result, err = c.Rewrite(t.Context(), project, grant("roles/run.invoker", dev))
+				result, err = c.EditHeld(t.Context(), project, nil, true, grant("roles/run.invoker", dev))
 				require.NoError(t, err)
 				assert.Len(t, result.Made, 1)
 			})

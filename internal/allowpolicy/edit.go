@@ -44,16 +44,10 @@ func (c *Client) Edit(ctx context.Context, resource string, changes ...Change) (
 	return c.edit(ctx, resource, edit{changes: changes})
 }
 
-// Rewrite is [Client.Edit], but for that the policy is written even if no change
-// makes a difference: whoever read it before, and writes later, then meets
-// another etag.
-func (c *Client) Rewrite(ctx context.Context, resource string, changes ...Change) (Result, error) {
-	return c.edit(ctx, resource, edit{changes: changes, always: true})
-}
-
-// EditHeld is [Client.Edit], or [Client.Rewrite] with always, for a caller that
-// has to hold something whenever it writes: hold is called right before each
-// write but the first, and its error ends the edit.
+// EditHeld is [Client.Edit] for a caller that has to hold something whenever it
+// writes: hold is called right before each write but the first, and its error ends
+// the edit. With always, the policy is written even if no change makes a
+// difference: whoever read it before, and writes later, then meets another etag.
 func (c *Client) EditHeld(ctx context.Context, resource string, hold func(context.Context) error, always bool, changes ...Change) (Result, error) {
 	return c.edit(ctx, resource, edit{changes: changes, always: always, hold: hold})
 }
@@ -76,8 +70,8 @@ func (c *Client) edit(ctx context.Context, resource string, e edit) (Result, err
 // is answered.
 type edit struct {
 	changes []Change
-	always  bool // writes even if nothing changes
-	hold    func(context.Context) error
+	always  bool                        // writes even if nothing changes
+	hold    func(context.Context) error // nil, or called before each write but the first
 	wrote   bool
 
 	first  string   // the policy's etag before
