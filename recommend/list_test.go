@@ -170,8 +170,7 @@ func TestWhyThereAreNone(t *testing.T) {
 	require.ErrorIs(t, errOf("data-prod"), recommend.ErrAPIDisabled)
 }
 
-func TestManyProjectsAndRegions(t *testing.T) {
-	t.Parallel()
+func TestManyProjectsAndRegions(t *testing.T) { //nolint:paralleltest // it measures the heap
 	synctest.Test(t, func(t *testing.T) {
 		b := fake.NewBackend()
 		defer b.Close()
