@@ -10,19 +10,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/runidentity/runidentity/examples/internal/demo"
+	"github.com/runidentity/runidentity/fake"
 	"github.com/runidentity/runidentity/recommend"
 )
 
-func program(t *testing.T, args string) (code int, stdout, stderr string) {
+// call runs the program on a cloud of its own.
+func call(t *testing.T, args string) (code int, stdout, stderr string) {
+	t.Helper()
+	b := demo.NewBackend()
+	defer b.Close()
+	return callOn(t, b, args)
+}
+
+func callOn(t *testing.T, b *fake.Backend, args string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), strings.Fields(args), &out, &errs)
+	code = run(t.Context(), b.ClientOptions(demo.Administrator), strings.Fields(args), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
 func TestPlans(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := program(t, "")
+	code, stdout, stderr := call(t, "")
 	assert.Equal(t, exitDone, code)
 	assert.Empty(t, stderr)
 	for _, part := range []string{
@@ -31,7 +40,7 @@ func TestPlans(t *testing.T) {
 	} {
 		assert.Contains(t, stdout, part)
 	}
-	_, stdout, _ = program(t, "-workload "+demo.Job)
+	_, stdout, _ = call(t, "-workload "+demo.Job)
 	assert.Contains(t, stdout, demo.SmallerRole)
 	assert.NotContains(t, stdout, demo.OwnIdentity, "that is about the service")
 }
@@ -39,29 +48,28 @@ func TestPlans(t *testing.T) {
 func TestApply(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"-apply " + demo.OwnIdentity:                                                            "  done     make " + demo.Service + " run as storefront@web-prod.iam.gserviceaccount.com\n  the recommendation is succeeded\n",
-		"-apply " + demo.SmallerRole + " -remove roles/editor":                                  "  done     take roles/editor from serviceAccount:" + demo.JobIdentity,
-		"-apply " + demo.OwnIdentity + " -dry-run":                                              "  would    create the account storefront@web-prod.iam.gserviceaccount.com\n",
-		"-apply " + demo.OwnIdentity + " -account another-one@web-prod.iam.gserviceaccount.com": "  done     create the account another-one@web-prod",
-		"-apply " + demo.OwnIdentity + " -take-over -owner me":                                  "the recommendation is succeeded",
+		"-apply " + demo.OwnIdentity:                                                            "  done        make " + demo.Service + " run as storefront@web-prod.iam.gserviceaccount.com\n",
+		"-apply " + demo.SmallerRole + " -remove roles/editor":                                  "  done        take roles/editor from serviceAccount:" + demo.JobIdentity,
+		"-apply " + demo.OwnIdentity + " -account another-one@web-prod.iam.gserviceaccount.com": "  done        create the account another-one@web-prod",
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			code, stdout, stderr := program(t, args)
+			code, stdout, stderr := call(t, args)
 			assert.Equal(t, exitDone, code, stderr)
 			assert.Contains(t, stdout, want)
+			assert.Contains(t, stdout, "\napplied projects/123456789012/")
 		})
 	}
 }
 
 func TestJSON(t *testing.T) {
 	t.Parallel()
-	code, stdout, _ := program(t, "-json -apply "+demo.OwnIdentity)
+	code, stdout, _ := call(t, "-json -apply "+demo.OwnIdentity)
 	assert.Equal(t, exitDone, code)
 	var a answer
 	require.NoError(t, json.Unmarshal([]byte(stdout), &a))
 	assert.Len(t, a.Plans, 2)
-	assert.Equal(t, recommend.Succeeded, a.Applied.Recommendation.State)
+	assert.Equal(t, recommend.Succeeded, a.Result.Recommendation.State)
 }
 
 func TestExitCodes(t *testing.T) {
@@ -70,19 +78,25 @@ func TestExitCodes(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		"-h":                           {exitDone, ""},
-		"-apply nothing":               {exitFailed, `no active recommendation for ` + demo.Service + ` has a name that ends in "nothing"`},
-		"-apply " + demo.SmallerRole:   {exitFailed, "the plan must not be applied: it takes roles/editor away"},
-		"-workload " + demo.Job + "x":  {exitFailed, "not found"},
-		"-workload x":                  {exitUsage, `invalid value "x" for flag -workload`},
-		"-live":                        {exitUsage, "-live needs -workload"},
-		"-dry-run":                     {exitUsage, "name what to apply"},
-		"more":                         {exitUsage, `unexpected argument "more"`},
-		"-apply x -owner a@b -nothing": {exitUsage, "flag provided but not defined"},
+		"-h":                          {exitDone, ""},
+		"-apply nothing":              {exitFailed, `no active recommendation for ` + demo.Service + ` has a name that ends in "nothing"`},
+		"-apply " + demo.SmallerRole:  {exitFailed, "the plan must not be applied: it takes roles/editor away"},
+		"-workload " + demo.Job + "x": {exitFailed, "not found"},
+		"-workload x":                 {exitUsage, `invalid value "x" for flag -workload`},
+		"-live":                       {exitUsage, "-live needs -workload"},
+		"-live -workload " + demo.Job + " -apply x": {exitUsage, "-live -apply needs -save"},
+		"-dry-run":                       {exitUsage, "name what to apply"},
+		"-save f":                        {exitUsage, "name what to apply"},
+		"-apply x -take-over":            {exitUsage, "-resume has it"},
+		"-resume f -remove roles/editor": {exitUsage, "-remove is for making a plan"},
+		"-resume testdata/nothing":       {exitFailed, "no such file"},
+		"-resume main.go":                {exitFailed, "read the plan in main.go"},
+		"more":                           {exitUsage, `unexpected argument "more"`},
+		"-apply x -owner a@b -nothing":   {exitUsage, "flag provided but not defined"},
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			code, _, stderr := program(t, args)
+			code, _, stderr := call(t, args)
 			assert.Equal(t, want.code, code)
 			assert.Contains(t, stderr, want.stderr)
 		})

@@ -8,41 +8,75 @@ import (
 
 	"google.golang.org/api/option"
 
-	"github.com/runidentity/runidentity/examples/internal/demo"
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/recommend"
 )
 
-// find lists the recommendations, plans them, and applies what is asked for.
-func (a *answer) find(ctx context.Context, o options) error {
-	var opts []option.ClientOption
-	order := recommend.Order{Owner: o.owner, DryRun: o.dryRun}
-	if !o.live {
-		b := demo.NewBackend()
-		defer b.Close()
-		opts = b.ClientOptions(demo.Administrator)
-		order.Settle = -1 // grants take no time there
+// A program has what it takes to do what the command line says.
+type program struct {
+	options
+	runClient *identity.Client
+	recs      *recommend.Client
+}
+
+func newProgram(ctx context.Context, o options, inMemory []option.ClientOption) (*program, error) {
+	opts := inMemory
+	if o.live {
+		opts = nil
 	}
-	recs, err := recommend.NewClient(ctx, opts...)
+	p := &program{options: o}
+	var err error
+	if p.runClient, err = identity.NewClient(ctx, opts...); err != nil {
+		return nil, err
+	}
+	p.recs, err = recommend.NewClient(ctx, opts...)
+	return p, err
+}
+
+// do shows the plans, or applies one.
+func (p *program) do(ctx context.Context, a *answer) error {
+	if p.resume != "" {
+		plan, err := load(p.resume)
+		if err != nil {
+			return err
+		}
+		return p.carryOut(ctx, plan, p.resume, a)
+	}
+	if err := p.find(ctx, a); err != nil || p.apply == "" {
+		return err
+	}
+	i := slices.IndexFunc(a.Plans, func(plan recommend.Plan) bool {
+		return plan.Recommendation == p.apply || strings.HasSuffix(plan.Recommendation, "/"+p.apply)
+	})
+	if i < 0 {
+		return fmt.Errorf("no active recommendation for %s has a name that ends in %q (-resume goes on with what was begun)", p.workload, p.apply)
+	}
+	plan := a.Plans[i]
+	if err := plan.Err(); err != nil {
+		return fmt.Errorf("apply %s: %w", plan.Recommendation, err)
+	}
+	if p.save != "" {
+		if err := save(p.save, plan); err != nil {
+			return fmt.Errorf("nothing was changed: %w", err)
+		}
+	}
+	return p.carryOut(ctx, plan, p.save, a)
+}
+
+// find lists the recommendations and plans them.
+func (p *program) find(ctx context.Context, a *answer) error {
+	now, err := p.runClient.Get(ctx, p.workload)
 	if err != nil {
 		return err
 	}
-	client, err := identity.NewClient(ctx, opts...)
-	if err != nil {
-		return err
-	}
-	now, err := client.Get(ctx, o.workload)
-	if err != nil {
-		return err
-	}
-	choices := recommend.Choices{Account: o.account, Current: now.ServiceAccount, Remove: o.remove}
-	for _, role := range o.grants {
+	choices := recommend.Choices{Account: p.account, Current: now.ServiceAccount, Remove: p.remove}
+	for _, role := range p.grants {
 		choices.Grants = append(choices.Grants, recommend.Grant{
-			Role: role, Resource: "//cloudresourcemanager.googleapis.com/projects/" + o.workload.Project,
+			Role: role, Resource: "//cloudresourcemanager.googleapis.com/projects/" + p.workload.Project,
 		})
 	}
 	a.Plans = []recommend.Plan{}
-	for rec, err := range recs.For(ctx, o.workload) {
+	for rec, err := range p.recs.For(ctx, p.workload) {
 		if err != nil {
 			a.Unread = append(a.Unread, err.Error())
 			continue
@@ -55,21 +89,5 @@ func (a *answer) find(ctx context.Context, o options) error {
 		a.Plans = append(a.Plans, plan)
 	}
 	slices.SortFunc(a.Plans, func(p, q recommend.Plan) int { return strings.Compare(p.Recommendation, q.Recommendation) })
-	if o.apply == "" {
-		return nil
-	}
-	i := slices.IndexFunc(a.Plans, func(p recommend.Plan) bool {
-		return p.Recommendation == o.apply || strings.HasSuffix(p.Recommendation, "/"+o.apply)
-	})
-	if i < 0 {
-		return fmt.Errorf("no active recommendation for %s has a name that ends in %q", o.workload, o.apply)
-	}
-	apply := recs.Apply
-	if o.takeOver {
-		apply = recs.TakeOver
-	}
-	result, err := apply(ctx, a.Plans[i], order)
-	result.Recommendation.Raw = nil
-	a.Applied = &result
-	return err
+	return nil
 }
