@@ -22,6 +22,16 @@ func TestContradictions(t *testing.T) {
 	otherCase.Member = "serviceAccount:RUNNER@data-prod.iam.gserviceaccount.com"
 	if1 := grant
 	if1.Condition, if1.ConditionTitle = "resource.name != ''", "one"
+	byID := grant
+	byID.Resource = "//cloudresourcemanager.googleapis.com/projects/web-prod"
+	onAccount := grant
+	onAccount.Role, onAccount.Resource = "roles/iam.serviceAccountUser", "//iam.googleapis.com/projects/data-prod/serviceAccounts/"+runner
+	byUniqueID := onAccount
+	byUniqueID.Resource = "//iam.googleapis.com/projects/-/serviceAccounts/104928374650192837465"
+	custom := grant
+	custom.Role = "projects/web-prod/roles/deployer"
+	customByNumber := grant
+	customByNumber.Role = "projects/123456789012/roles/deployer"
 	noMember := grant
 	noMember.Member = "runner"
 	removal := func(s recommend.Step) recommend.Step {
@@ -33,6 +43,8 @@ func TestContradictions(t *testing.T) {
 	}
 	third := attach
 	third.Account = shopAccount
+	thirdByNumber := third
+	thirdByNumber.Workload = identity.Service("123456789012", "europe-west1", "shop")
 	for name, tt := range map[string]struct {
 		steps []recommend.Step
 		want  string
@@ -40,6 +52,11 @@ func TestContradictions(t *testing.T) {
 		"the grant is removed":             {[]recommend.Step{grant, removal(grant)}, "takes away what step 1 grants"},
 		"in another case":                  {[]recommend.Step{otherCase, removal(grant)}, "takes away what step 1 grants"},
 		"with a condition, title left out": {[]recommend.Step{if1, removal(if1)}, "takes away what step 1 grants"},
+		"the project by id":                {[]recommend.Step{grant, removal(byID)}, "takes away what step 1 grants, if the names are those of one project: use its id"},
+		"the project by number":            {[]recommend.Step{byID, removal(grant)}, "takes away what step 1 grants"},
+		"the account by unique id":         {[]recommend.Step{onAccount, removal(byUniqueID)}, "takes away what step 1 grants"},
+		"the role's project by number":     {[]recommend.Step{custom, removal(customByNumber)}, "takes away what step 1 grants"},
+		"the workload's project by number": {[]recommend.Step{attach, thirdByNumber}, "step 1 is about the same workload"},
 		"granted twice":                    {[]recommend.Step{grant, grant}, "it is step 1"},
 		"one workload, two accounts":       {[]recommend.Step{attach, third}, "step 1 is about the same workload"},
 		"no steps":                         {nil, "it has no steps"},

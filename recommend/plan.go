@@ -9,6 +9,7 @@ import (
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
+	"github.com/runidentity/runidentity/internal/names"
 )
 
 // A StepKind is what a step does.
@@ -75,14 +76,32 @@ func (s Step) contradicts(number int, earlier Step) error {
 	switch {
 	case s == earlier:
 		return fmt.Errorf("it is step %d (%s) once more", number, reason)
-	case s.Kind == Attach && earlier.Kind == Attach && s.Workload == earlier.Workload:
-		return fmt.Errorf("step %d is about the same workload", number)
-	case s.Kind == RemoveBinding && earlier.Kind == GrantRole && s.Role == earlier.Role && s.Resource == earlier.Resource &&
+	case s.Kind == Attach && earlier.Kind == Attach && mayBeOne(s.Workload.String(), earlier.Workload.String()):
+		return fmt.Errorf("step %d is about the same workload%s", number, sameProject(s.Workload.String(), earlier.Workload.String()))
+	case s.Kind == RemoveBinding && earlier.Kind == GrantRole && mayBeOne(s.Role, earlier.Role) && mayBeOne(s.Resource, earlier.Resource) &&
 		strings.EqualFold(s.Member, earlier.Member) && s.Condition == earlier.Condition &&
 		(s.Condition == "" || s.ConditionTitle == "" || s.ConditionTitle == earlier.ConditionTitle):
-		return fmt.Errorf("it takes away what step %d grants", number)
+		return fmt.Errorf("it takes away what step %d grants%s", number, sameProject(s.Role+s.Resource, earlier.Role+earlier.Resource))
 	}
 	return nil
+}
+
+// mayBeOne reports whether two names may be those of one resource: of a project's
+// id and its number, or an account's address and its unique id, a plan can't tell.
+func mayBeOne(one, other string) bool {
+	if a, b := strings.LastIndex(one, "/serviceAccounts/"), strings.LastIndex(other, "/serviceAccounts/"); a >= 0 && b >= 0 &&
+		strings.Contains(one, "@") != strings.Contains(other, "@") {
+		return mayBeOne(one[:a], other[:b])
+	}
+	return names.Same(one, other) || names.Same(other, one)
+}
+
+// sameProject says which other name would have been clear.
+func sameProject(one, other string) string {
+	if one == other {
+		return ""
+	}
+	return ", if the names are those of one project: use its id, or its number, in both"
 }
 
 func unsupported(resource string) error {
