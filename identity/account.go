@@ -11,6 +11,7 @@ import (
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/internal/hold"
 	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/retry"
 )
@@ -162,6 +163,9 @@ func (c *Client) createAccount(ctx context.Context, project, id string, spec Acc
 		lost = lost || retry.Ambiguous(err)
 		if final := backoff.Wait(ctx, err); final != nil {
 			return nil, lost, final
+		}
+		if err := hold.Renew(ctx); err != nil {
+			return nil, lost, err
 		}
 	}
 }

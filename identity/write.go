@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/api/googleapi"
 
+	"github.com/runidentity/runidentity/internal/hold"
 	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
@@ -39,6 +40,11 @@ func (wr *write) run(ctx context.Context) (*operation, error) {
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, wr.open(err)
+		}
+		if wr.body != nil { // of an attempt before
+			if err := hold.Renew(ctx); err != nil {
+				return nil, wr.open(err)
+			}
 		}
 		answer, err := wr.send(ctx)
 		if err == nil {

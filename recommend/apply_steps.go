@@ -12,6 +12,7 @@ import (
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
+	"github.com/runidentity/runidentity/internal/hold"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -60,23 +61,26 @@ const newAccountTakes = 3 * time.Minute
 
 // carryOut makes things as a step says, unless it is one that attaches. It
 // reports whether that made a difference, and whether the server's own answer
-// said so. With again, a policy is written even if that makes none. hold is called
-// right before each write but the first.
-func (c *Client) carryOut(ctx context.Context, s Step, again bool, hold func(context.Context) error) (made, sure bool, err error) {
+// said so. With again, a policy is written even if that makes none.
+func (c *Client) carryOut(ctx context.Context, s Step, again bool) (made, sure bool, err error) {
 	if s.Kind == CreateAccount {
 		a, err := c.identity.EnsureServiceAccount(ctx, identity.AccountSpec{
 			ServiceAccount: s.Account, Wait: newAccountTakes, Description: "Identity of a Cloud Run workload",
 		})
 		return a.Created, a.Created, err
 	}
+	edit := c.policies.Edit
+	if again {
+		edit = c.policies.Rewrite
+	}
 	last := time.Now().Add(newAccountTakes)
 	var backoff retry.Backoff
 	for {
-		result, err := c.policies.EditHeld(ctx, s.Resource, hold, again, s.change())
+		result, err := edit(ctx, s.Resource, s.change())
 		if errors.Is(err, allowpolicy.ErrNoSuchMember) { // an account that was just made
 			err = backoff.PauseUntil(ctx, last, err)
 			if err == nil {
-				err = hold(ctx)
+				err = hold.Renew(ctx)
 			}
 			if err == nil {
 				continue
@@ -87,10 +91,10 @@ func (c *Client) carryOut(ctx context.Context, s Step, again bool, hold func(con
 }
 
 // takeBack removes a role that was granted.
-func (c *Client) takeBack(ctx context.Context, s Step, hold func(context.Context) error) error {
+func (c *Client) takeBack(ctx context.Context, s Step) error {
 	change := s.change()
 	change.Remove = true
-	_, err := c.policies.EditHeld(ctx, s.Resource, hold, false, change)
+	_, err := c.policies.Edit(ctx, s.Resource, change)
 	return err
 }
 

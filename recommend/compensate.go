@@ -24,7 +24,7 @@ func (t *transaction) undo(ctx context.Context) error {
 		if err := t.hold(ctx); err != nil {
 			return err
 		}
-		err := t.c.takeBack(ctx, t.plan.Steps[i], t.hold)
+		err := t.c.takeBack(ctx, t.plan.Steps[i])
 		switch {
 		case err == nil:
 			t.set(i, markUndone)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/hold"
 )
 
 // A transaction is a plan that is being applied.
@@ -85,6 +86,7 @@ func (t *transaction) of(kinds ...StepKind) []int {
 
 // run goes on in the phase that was reached.
 func (t *transaction) run(ctx context.Context) error {
+	ctx = hold.With(ctx, t.hold)
 	switch {
 	case t.entry.phase == phaseUndo:
 		return t.failing(t.undo(ctx))
@@ -189,7 +191,7 @@ func (t *transaction) bring(ctx context.Context, i int) error {
 	if err := t.announce(ctx, i, was); err != nil {
 		return err
 	}
-	made, sure, err := t.c.carryOut(ctx, s, so, t.hold)
+	made, sure, err := t.c.carryOut(ctx, s, so)
 	switch {
 	case made && sure:
 		t.set(i, markDone)
@@ -344,7 +346,7 @@ func (t *transaction) remove(ctx context.Context) error {
 		if err := t.announce(ctx, i, was); err != nil {
 			return err
 		}
-		made, sure, err := t.c.carryOut(ctx, s, false, t.hold)
+		made, sure, err := t.c.carryOut(ctx, s, false)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", s, err)

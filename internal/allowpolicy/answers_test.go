@@ -125,7 +125,7 @@ func TestEditAlways(t *testing.T) {
 				etag, err := c.Etag(t.Context(), project)
 				require.NoError(t, err)
 				b.Inject("cloudresourcemanager.projects.setIamPolicy", fault)
-				result, err := c.EditHeld(t.Context(), project, nil, true, grant("roles/run.viewer", dev))
+				result, err := c.Rewrite(t.Context(), project, grant("roles/run.viewer", dev))
 				require.NoError(t, err)
 				assert.Empty(t, result.Made)
 				now, err := c.Etag(t.Context(), project)
@@ -138,7 +138,7 @@ func TestEditAlways(t *testing.T) {
 					}
 				}
 				assert.LessOrEqual(t, writes, 1)
-				result, err = c.EditHeld(t.Context(), project, nil, true, grant("roles/run.invoker", dev))
+				result, err = c.Rewrite(t.Context(), project, grant("roles/run.invoker", dev))
 				require.NoError(t, err)
 				assert.Len(t, result.Made, 1)
 			})

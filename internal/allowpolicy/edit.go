@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/runidentity/runidentity/internal/hold"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -44,12 +45,10 @@ func (c *Client) Edit(ctx context.Context, resource string, changes ...Change) (
 	return c.edit(ctx, resource, edit{changes: changes})
 }
 
-// EditHeld is [Client.Edit] for a caller that has to hold something whenever it
-// writes: hold is called right before each write but the first, and its error ends
-// the edit. With always, the policy is written even if no change makes a
+// Rewrite is [Client.Edit] but for writing the policy even if no change makes a
 // difference: whoever read it before, and writes later, then meets another etag.
-func (c *Client) EditHeld(ctx context.Context, resource string, hold func(context.Context) error, always bool, changes ...Change) (Result, error) {
-	return c.edit(ctx, resource, edit{changes: changes, always: always, hold: hold})
+func (c *Client) Rewrite(ctx context.Context, resource string, changes ...Change) (Result, error) {
+	return c.edit(ctx, resource, edit{changes: changes, always: true})
 }
 
 func (c *Client) edit(ctx context.Context, resource string, e edit) (Result, error) {
@@ -70,8 +69,7 @@ func (c *Client) edit(ctx context.Context, resource string, e edit) (Result, err
 // is answered.
 type edit struct {
 	changes []Change
-	always  bool                        // writes even if nothing changes
-	hold    func(context.Context) error // nil, or called before each write but the first
+	always  bool // writes even if nothing changes
 	wrote   bool
 
 	first  string   // the policy's etag before
@@ -122,8 +120,8 @@ func (e *edit) attempt(ctx context.Context, a api, name string) (done bool, err 
 		e.result = Result{Made: e.tried}
 		return true, nil
 	}
-	if e.wrote && e.hold != nil {
-		if err := e.hold(ctx); err != nil {
+	if e.wrote {
+		if err := hold.Renew(ctx); err != nil {
 			return false, err
 		}
 	}

@@ -13,10 +13,11 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/runidentity/runidentity/internal/allowpolicy"
+	"github.com/runidentity/runidentity/internal/hold"
 )
 
 // A caller that no longer holds what it has to hold writes once at most.
-func TestEditHeld(t *testing.T) {
+func TestEditsAreHeld(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("lost")
 	for name, code := range map[string]int{"someone else wrote": 409, "the server is down": 503} {
@@ -33,13 +34,18 @@ func TestEditHeld(t *testing.T) {
 						return code, `{"error": {"code": 409, "message": "Not now.", "status": "ABORTED"}}`
 					})}))
 					require.NoError(t, err)
-					_, err = c.EditHeld(t.Context(), project, func(context.Context) error {
+					ctx := hold.With(t.Context(), func(context.Context) error {
 						held++
 						if held == 3 {
 							return lost
 						}
 						return nil
-					}, always, grant("roles/viewer", "user:ann@example.com"))
+					})
+					edit := c.Edit
+					if always {
+						edit = c.Rewrite
+					}
+					_, err = edit(ctx, project, grant("roles/viewer", "user:ann@example.com"))
 					require.ErrorIs(t, err, lost)
 					assert.Equal(t, 3, held)
 					assert.Equal(t, 3, sets, "the first write, and one for each time that it was held")
