@@ -50,8 +50,10 @@
 //     that. If the plan fails in attach, its roles stay: [StepResult.Undo] has the
 //     commands that remove them.
 //   - No role is removed before the roles and the account that replace it were read
-//     back. From then on the plan only goes forward: if a removal is refused, the
-//     recommendation stays claimed, and applying the plan again goes on.
+//     back, and no revision that receives traffic runs as another account. From
+//     then on the plan only goes forward: if a removal is refused, the
+//     recommendation stays claimed, and applying the plan again goes on. If it is
+//     refused for good, Client.Fail ends it: there is nothing to take back.
 //   - Each write follows a renewal of the claim, which fails if someone else has
 //     renewed it since. Several runs of one plan, of one owner or of many, so share
 //     one line of history.
@@ -70,6 +72,8 @@
 //   - what other programs and people change meanwhile. Apply reads everything back,
 //     and stops where it isn't as it was;
 //   - the time that IAM takes to enforce a grant, where it is more than Settle;
+//   - executions of a job that began before it was moved: they run as its old
+//     account to their end, and may need a role that is removed;
 //   - a request that attaches an account and arrives late, after its owner was
 //     overtaken by another one whose run failed: the workload then runs as the new
 //     account, which has its roles, or as the old one;

@@ -31,29 +31,59 @@ func pin(t *testing.T, b *fake.Backend, traffic string) {
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 }
 
-// All traffic is pinned to an older revision, which goes on running as the old
+// Some traffic is pinned to an older revision, which goes on running as the old
 // account: that one keeps its role, and the recommendation is not told to have
 // succeeded. Once the traffic is moved, the plan goes on.
 func TestTrafficIsPinned(t *testing.T) {
+	t.Parallel()
+	const latest = `{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": `
+	for name, tt := range map[string]struct {
+		percent string
+		others  string
+		want    string
+	}{
+		"all of it":     {"100", "", "receives no traffic"},
+		"a part of it":  {"99", `, ` + latest + `1}`, "runs as another account than " + shopAccount.Email()},
+		"a small share": {"1", `, ` + latest + `99}`, "runs as another account than " + shopAccount.Email()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newCloud(t)
+			b.Grant("projects/web-prod", "roles/editor", "serviceAccount:"+compute)
+			c := newClient(t, b)
+			p := wholePlan(t, c)
+			var live struct{ LatestReadyRevision string }
+			unmarshal(t, b.JSON(shopName), &live)
+			revision := live.LatestReadyRevision[strings.LastIndexByte(live.LatestReadyRevision, '/')+1:]
+			require.NotEmpty(t, revision)
+			pin(t, b, `{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "`+revision+`", "percent": `+tt.percent+`}`+tt.others)
+			_, err := c.Apply(t.Context(), p, order)
+			assert.Contains(t, bindings(b, "serviceAccount:"+compute), "roles/editor", "a revision that serves lost its role")
+			require.ErrorContains(t, err, tt.want)
+			assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
+
+			pin(t, b, latest+`100}`)
+			_, err = c.Apply(t.Context(), p, order)
+			require.NoError(t, err)
+			assert.NotContains(t, bindings(b, "serviceAccount:"+compute), "roles/editor")
+			final(t, b, c, webRun+"own")
+		})
+	}
+}
+
+// Which revisions serve can't be read: nothing is removed.
+func TestServingIsUnknown(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	b.Grant("projects/web-prod", "roles/editor", "serviceAccount:"+compute)
 	c := newClient(t, b)
 	p := wholePlan(t, c)
-	var live struct{ LatestReadyRevision string }
-	unmarshal(t, b.JSON(shopName), &live)
-	revision := live.LatestReadyRevision[strings.LastIndexByte(live.LatestReadyRevision, '/')+1:]
-	require.NotEmpty(t, revision)
-	pin(t, b, `{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "`+revision+`", "percent": 100}`)
+	b.Inject("run.projects.locations.services.revisions.get", fake.Fault{Status: http.StatusForbidden, Times: 1})
 	_, err := c.Apply(t.Context(), p, order)
-	assert.Contains(t, bindings(b, "serviceAccount:"+compute), "roles/editor", "the revision that serves lost its role")
-	require.ErrorContains(t, err, "receives no traffic")
-	assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
-
-	pin(t, b, `{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}`)
+	require.ErrorContains(t, err, "read which revisions serve")
+	assert.Contains(t, bindings(b, "serviceAccount:"+compute), "roles/editor")
 	_, err = c.Apply(t.Context(), p, order)
 	require.NoError(t, err)
-	assert.NotContains(t, bindings(b, "serviceAccount:"+compute), "roles/editor")
 	final(t, b, c, webRun+"own")
 }
 

@@ -316,51 +316,6 @@ func (t *transaction) attachTo(ctx context.Context, w identity.Workload, sa iden
 	return change, err
 }
 
-// remove takes roles away, once what replaces them was read back. There is no way
-// back: whatever goes wrong, the plan stays claimed.
-func (t *transaction) remove(ctx context.Context) error {
-	removals := t.of(RemoveBinding)
-	if len(removals) == 0 {
-		return nil
-	}
-	if err := t.verify(ctx, t.of(GrantRole, Attach)); err != nil {
-		return err
-	}
-	for _, i := range removals {
-		s := t.plan.Steps[i]
-		so, err := t.c.isSo(ctx, s)
-		was := t.entry.marks[i]
-		switch {
-		case err != nil:
-			return fmt.Errorf("%s: %w", s, err)
-		case so && was == markOpen:
-			t.set(i, markLikely)
-			continue
-		case so && was == markNone:
-			t.set(i, markFound)
-			continue
-		case so:
-			continue
-		}
-		t.set(i, markOpen)
-		if err := t.announce(ctx, i, was); err != nil {
-			return err
-		}
-		made, sure, err := t.c.carryOut(ctx, s, false)
-		switch {
-		case err != nil:
-			return fmt.Errorf("%s: %w", s, err)
-		case made && sure:
-			t.set(i, markDone)
-		case made:
-			t.set(i, markLikely)
-		default:
-			t.set(i, markFound)
-		}
-	}
-	return nil
-}
-
 // verify reads steps back.
 func (t *transaction) verify(ctx context.Context, steps []int) error {
 	for _, i := range steps {
