@@ -32,32 +32,21 @@ type Backend struct {
 	cloud    guard.Guard[state] // see read and write
 }
 
-// An Option changes how a [Backend] behaves.
-type Option func(*Backend)
-
-// EnforceEtags makes Cloud Run refuse a write whose etag is not that of the
-// resource as it is, with 409 ABORTED. The real v2 API has been seen to accept
-// any etag, which is the default; the refusal's text is that of the v1 API.
-func EnforceEtags() Option {
-	return func(b *Backend) { b.write(time.Now(), func(st *state) { st.etags = true }) }
-}
-
-// ObserveCalls hands each call to a function when it has ended, before it is
-// answered, instead of keeping it for [Backend.Calls]: for backends that run for
-// long. The function may be called by several goroutines at once.
-func ObserveCalls(observe func(Call)) Option { return func(b *Backend) { b.log.observe = observe } }
-
 // NewBackend returns an empty cloud: no projects, no callers. It holds no
 // goroutine, file or port; Close only ends calls that are still under way.
-func NewBackend(opts ...Option) *Backend {
+func NewBackend() *Backend {
 	b := &Backend{lifetime: lifetime{done: make(chan struct{})}}
 	b.cloud.Write((*state).init)
 	var serve http.Handler = http.HandlerFunc(b.serve)
 	b.handler.Store(&serve)
-	for _, opt := range opts {
-		opt(b)
-	}
 	return b
+}
+
+// EnforceEtags makes Cloud Run refuse a write whose etag is not that of the
+// resource as it is, with 409 ABORTED. The real v2 API has been seen to accept
+// any etag, which is the default; the refusal's text is that of the v1 API.
+func (b *Backend) EnforceEtags() {
+	b.write(time.Now(), func(st *state) { st.etags = true })
 }
 
 // Use puts middleware around everything that the backend serves from then on,
@@ -76,9 +65,9 @@ func (b *Backend) Use(middleware func(http.Handler) http.Handler) {
 
 // Start returns a new Backend that lives as long as the test. A call that the
 // fake does not implement fails the test.
-func Start(tb TB, opts ...Option) *Backend {
+func Start(tb TB) *Backend {
 	tb.Helper()
-	b := NewBackend(opts...)
+	b := NewBackend()
 	b.tb = tb
 	tb.Cleanup(b.Close)
 	return b
@@ -91,6 +80,12 @@ func (b *Backend) Close() { b.lifetime.end() }
 // Calls returns what the backend was asked so far, in the order in which the
 // calls ended.
 func (b *Backend) Calls() []Call { return b.log.all() }
+
+// ObserveCalls hands each call to a function when it has ended, before it is
+// answered, instead of keeping it for [Backend.Calls]: for backends that run for
+// long. The function may be called by several goroutines at once; nil keeps the
+// calls again.
+func (b *Backend) ObserveCalls(observe func(Call)) { b.log.observeWith(observe) }
 
 // ResetCalls forgets the calls so far.
 func (b *Backend) ResetCalls() { b.log.reset() }

@@ -33,12 +33,9 @@ const (
 
 // started is a backend with one project and one job, and the generated client
 // of Cloud Run for it.
-func started(t *testing.T, opts ...fake.Option) (*fake.Backend, *run.Service) {
+func started(t *testing.T) (*fake.Backend, *run.Service) {
 	t.Helper()
 	b := newBackend()
-	for _, opt := range opts {
-		opt(b)
-	}
 	t.Cleanup(b.Close)
 	b.AddJob(&run.GoogleCloudRunV2Job{Name: jobName, Template: jobTemplate("image")})
 	svc, err := run.NewService(t.Context(), b.ClientOptions("user:dev@example.com")...)
@@ -202,8 +199,11 @@ func TestCallers(t *testing.T) {
 			assert.NotContains(t, fmt.Sprint(b.Calls()), "secret", "a token is not kept")
 		}
 	}
-	for _, member := range []string{"", "dev", "group:g@example.com", "allUsers", "user:", "principal:x"} {
+	for _, member := range []string{
+		"", "dev", "dev@example.com", "x@web-prod.iam.gserviceaccount.com", "group:g@example.com", "allUsers", "user:", "principal:x",
+	} {
 		assert.Panics(t, func() { b.ClientOptions(member) }, member)
+		assert.Panics(t, func() { fake.Remote("127.0.0.1:1", member) }, member)
 	}
 }
 

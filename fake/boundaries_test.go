@@ -273,6 +273,8 @@ func TestExplainTakesCallers(t *testing.T) {
 	b := newBackend()
 	defer b.Close()
 	assert.Equal(t, "granted: admin may do everything", b.Explain(fake.Admin, "run.jobs.get", "projects/web-prod"))
-	assert.Contains(t, b.Explain("dev@example.com", "run.jobs.get", "projects/web-prod"), "granted: user:dev@example.com")
-	assert.Panics(t, func() { b.Explain("usr:dev@example.com", "run.jobs.get", "projects/web-prod") })
+	assert.Contains(t, b.Explain("user:Dev@example.com", "run.jobs.get", "projects/web-prod"), "granted: user:dev@example.com")
+	for _, member := range []string{"usr:dev@example.com", "dev@example.com"} {
+		assert.Panics(t, func() { b.Explain(member, "run.jobs.get", "projects/web-prod") }, member)
+	}
 }

@@ -4,20 +4,27 @@ import "sync"
 
 // callLog keeps the calls that have ended, or hands them on.
 type callLog struct {
+	mu      sync.Mutex // guards the rest
 	observe func(Call) // instead of keeping them, if not nil
+	ended   []Call
+}
 
-	mu    sync.Mutex // guards ended
-	ended []Call
+func (l *callLog) observeWith(observe func(Call)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.observe = observe
 }
 
 func (l *callLog) add(c Call) {
-	if l.observe != nil {
-		l.observe(c)
-		return
-	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ended = append(l.ended, c)
+	observe := l.observe
+	if observe == nil {
+		l.ended = append(l.ended, c)
+	}
+	l.mu.Unlock()
+	if observe != nil { // which may take its time, and ask for the calls
+		observe(c)
+	}
 }
 
 func (l *callLog) all() []Call {

@@ -21,7 +21,7 @@ func (c caller) email() string {
 	return c.member
 }
 
-// parseCaller reads a member string or a bare email.
+// parseCaller reads a member string.
 func parseCaller(s string) (caller, error) {
 	kind, rest, _ := strings.Cut(s, ":")
 	switch {
@@ -31,10 +31,6 @@ func parseCaller(s string) (caller, error) {
 		return caller{kind + ":" + strings.ToLower(rest)}, nil
 	case kind == "principal" && strings.HasPrefix(rest, "//iam.googleapis.com/") && len(rest) > len("//iam.googleapis.com/"):
 		return caller{s}, nil
-	case isEmail(s) && strings.HasSuffix(s, ".gserviceaccount.com"):
-		return caller{"serviceAccount:" + strings.ToLower(s)}, nil
-	case isEmail(s):
-		return caller{"user:" + strings.ToLower(s)}, nil
 	}
 	return caller{}, fmt.Errorf("caller %q is neither fake.Admin nor a member such as %q, %q or %q", s,
 		"user:dev@example.com", "serviceAccount:bot@my-project.iam.gserviceaccount.com",
@@ -49,14 +45,22 @@ func isEmail(s string) bool {
 const authAdvice = "Expected OAuth 2 access token, login cookie or other valid authentication credential. " +
 	"See https://developers.google.com/identity/sign-in/web/devconsole-project."
 
-// callerOf reads the bearer token of a request.
+// callerOf reads the bearer token of a request: a member string or, as it is
+// typed by hand, a bare email.
 func callerOf(r *http.Request) (caller, error) {
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
 		return caller{}, wire.NewError(http.StatusUnauthorized, "UNAUTHENTICATED",
 			"Request is missing required authentication credential. %s", authAdvice)
 	}
-	who, err := parseCaller(strings.TrimSpace(token))
+	token = strings.TrimSpace(token)
+	switch {
+	case isEmail(token) && strings.HasSuffix(token, ".gserviceaccount.com"):
+		token = "serviceAccount:" + token
+	case isEmail(token):
+		token = "user:" + token
+	}
+	who, err := parseCaller(token)
 	if err != nil {
 		return caller{}, unauthenticated()
 	}

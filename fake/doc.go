@@ -21,6 +21,19 @@
 // that of the host: us-central1-run.googleapis.com. A replacement that names
 // an older resourceVersion is a conflict.
 //
+// The methods of a Backend come in groups:
+//
+//   - seed: AddOrganization, AddFolder, AddProject, AddServiceAccount, AddRole,
+//     AddGroup, AddFederatedIdentity, Grant, GrantIf, SetPolicy, AddDenyPolicy,
+//     SetOrgPolicy, SetService, AddJob, AddService, AddWorkerPool, AddJSON,
+//     AddRecommendation, AddInsight, AddRecommenderJSON. They panic on what a
+//     test has got wrong, and no permission is asked for;
+//   - act as someone: ClientOptions, HTTPClient, ServeHTTP;
+//   - look: Calls, ResetCalls, ObserveCalls, JSON, Policy, Explain;
+//   - trouble: Inject, Use, EnforceEtags, SetCrossProjectText;
+//   - time: SetLatency, SetOperationTime, SetPropagation;
+//   - save: Dump, Load.
+//
 // # Other processes
 //
 // A Backend is an [http.Handler], and examples/emulator serves one on a port;
@@ -79,7 +92,7 @@
 //     other attribute, tags included, is refused.
 //   - Of all constraints only iam.disableCrossProjectServiceAccountUsage has an
 //     effect. What Cloud Run answers when it is enforced is not known, see
-//     [CrossProjectText].
+//     [Backend.SetCrossProjectText].
 //   - Users and domains are taken to exist; groups and accounts have to.
 //   - Whether an API is enabled matters to Cloud Run and Recommender only: the
 //     others ask the project that pays for the call, which the fake does not

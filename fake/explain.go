@@ -18,7 +18,7 @@ func (b *Backend) Explain(member, permission, resource string) string {
 		return "granted: " + Admin + " may do everything"
 	}
 	if who, err := parseCaller(member); err == nil {
-		member = who.member // a bare email names a caller too
+		member = who.member
 	} else if _, err := access.ParseMember(member); err != nil {
 		panic("fake: Explain: " + err.Error())
 	}

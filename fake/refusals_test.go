@@ -326,7 +326,7 @@ func TestTheTextOfTheCrossProjectRefusalCanBeSet(t *testing.T) {
 	t.Parallel()
 	b := situation(t)
 	clearOrgPolicy(t, b, ownProject)
-	fake.CrossProjectText("not %s, since the organization forbids it")(b)
+	b.SetCrossProjectText("not %s, since the organization forbids it")
 	assert.Equal(t, "not "+remote+", since the organization forbids it", googleError(t, attachAs(t, b, remote)).Message)
 }
 

@@ -40,13 +40,13 @@ func (c *call) checkIdentity(st *state, p *project, email string) error {
 	return nil
 }
 
-// CrossProjectText makes the refusal of a service account whose project
+// SetCrossProjectText makes the refusal of a service account whose project
 // enforces iam.disableCrossProjectServiceAccountUsage read otherwise; %s
 // stands for the account. No public source records what Cloud Run answers: the
 // default, status 400 FAILED_PRECONDITION with a google.rpc.PreconditionFailure,
 // is modelled on sibling constraints of IAM and is UNVERIFIED.
-func CrossProjectText(text string) Option {
-	return func(b *Backend) { b.write(time.Now(), func(st *state) { st.crossProjectText = text }) }
+func (b *Backend) SetCrossProjectText(text string) {
+	b.write(time.Now(), func(st *state) { st.crossProjectText = text })
 }
 
 const defaultCrossProjectText = "Constraint constraints/iam.disableCrossProjectServiceAccountUsage violated for service account %s."

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/run/v2"
 
-	"github.com/runidentity/runidentity/fake"
 )
 
 const api = "https://run.googleapis.com/v2/"
@@ -253,11 +252,10 @@ func TestEnforcedEtags(t *testing.T) {
 	for _, enforced := range []bool{false, true} {
 		t.Run(strconv.FormatBool(enforced), func(t *testing.T) {
 			t.Parallel()
-			var opts []fake.Option
+			b, svc := started(t)
 			if enforced {
-				opts = append(opts, fake.EnforceEtags())
+				b.EnforceEtags()
 			}
-			_, svc := started(t, opts...)
 			jobs := svc.Projects.Locations.Jobs
 			j, err := jobs.Get(jobName).Do()
 			require.NoError(t, err)

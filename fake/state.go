@@ -19,9 +19,9 @@ import (
 //   - A method that seeds the cloud calls no other method of the Backend from
 //     within read or write.
 type state struct {
-	// etags says whether Cloud Run enforces them, see [EnforceEtags].
+	// etags says whether Cloud Run enforces them, see [Backend.EnforceEtags].
 	etags bool
-	// crossProjectText is that of [CrossProjectText], or "".
+	// crossProjectText is that of [Backend.SetCrossProjectText], or "".
 	crossProjectText string
 
 	containers   map[string]*container         // by "organizations/1", "folders/2"

@@ -63,9 +63,9 @@ const oddJob = `{
 
 // newCloud is a backend with the job nightly in project web-prod and an
 // account in data-prod.
-func newCloud(t testing.TB, opts ...fake.Option) *fake.Backend {
+func newCloud(t testing.TB) *fake.Backend {
 	t.Helper()
-	b := fake.Start(t, opts...)
+	b := fake.Start(t)
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Name: "projects/123456789012"})
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "data-prod"})
 	b.AddServiceAccount(&iam.ServiceAccount{Email: runnerEmail})

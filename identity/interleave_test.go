@@ -85,7 +85,8 @@ func TestSomeoneElseWritesAJobInBetween(t *testing.T) {
 	t.Run("etags enforced", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			b := newCloud(t, fake.EnforceEtags())
+			b := newCloud(t)
+			b.EnforceEtags()
 			c := meddledClient(t, b, nightly, "", relabel)
 
 			change, err := c.Attach(t.Context(), nightly, runner)
@@ -100,7 +101,8 @@ func TestSomeoneElseWritesAJobInBetween(t *testing.T) {
 	t.Run("etags enforced, the identity itself", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			b := newCloud(t, fake.EnforceEtags())
+			b := newCloud(t)
+			b.EnforceEtags()
 			c := meddledClient(t, b, nightly, "", rerun)
 
 			_, err := c.Attach(t.Context(), nightly, runner)
@@ -129,11 +131,14 @@ func TestSomeoneElseWritesAJobInBetween(t *testing.T) {
 func TestSomeoneElseWritesAServiceInBetween(t *testing.T) {
 	t.Parallel()
 	w := identity.Service("web-prod", "europe-west1", "shop")
-	for name, opts := range map[string][]fake.Option{"etags not enforced": nil, "etags enforced": {fake.EnforceEtags()}} {
+	for name, enforced := range map[string]bool{"etags not enforced": false, "etags enforced": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := newCloud(t, opts...)
+				b := newCloud(t)
+				if enforced {
+					b.EnforceEtags()
+				}
 				b.AddService(&run.GoogleCloudRunV2Service{
 					Name:     w.Name(),
 					Template: &run.GoogleCloudRunV2RevisionTemplate{Containers: []*run.GoogleCloudRunV2Container{{Image: "i"}}},
@@ -143,7 +148,7 @@ func TestSomeoneElseWritesAServiceInBetween(t *testing.T) {
 				change, err := c.Attach(t.Context(), w, runner)
 
 				require.NoError(t, err)
-				assert.Equal(t, len(opts) == 0, change.Interleaved != nil)
+				assert.Equal(t, !enforced, change.Interleaved != nil)
 				if change.Interleaved != nil {
 					require.ErrorContains(t, change.Interleaved, "the rest of their change stands")
 				}

@@ -320,7 +320,8 @@ func patchAs(t *testing.T, b *fake.Backend, w identity.Workload, change func(map
 func TestSomeoneElseSetsTheWantedIdentity(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newCloud(t, fake.EnforceEtags())
+		b := newCloud(t)
+		b.EnforceEtags()
 		c := meddledClient(t, b, nightly, "", func(o map[string]any) {
 			patchAs(t, b, nightly, relabel)
 			delete(o, "etag")
@@ -337,7 +338,8 @@ func TestSomeoneElseSetsTheWantedIdentity(t *testing.T) {
 func TestConflictsKeepTheServersError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newCloud(t, fake.EnforceEtags())
+		b := newCloud(t)
+		b.EnforceEtags()
 		_, err := meddledClient(t, b, nightly, "", rerun).Attach(t.Context(), nightly, runner)
 		require.ErrorIs(t, err, identity.ErrConflict)
 		assert.Equal(t, 409, asError[*googleapi.Error](t, err).Code)

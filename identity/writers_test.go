@@ -119,7 +119,8 @@ func etagOf(t *testing.T, d identity.Document) string {
 func TestManyWritersWithEnforcedEtags(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newCloud(t, fake.EnforceEtags())
+		b := newCloud(t)
+		b.EnforceEtags()
 		all := attachers(t, b, 32, 32)
 
 		job := decoded(t, b.JSON(nightly.Name()))

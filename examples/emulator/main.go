@@ -88,7 +88,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	backend := fake.NewBackend(fake.ObserveCalls(func(c fake.Call) { logCall(log, c) }))
+	backend := fake.NewBackend()
+	backend.ObserveCalls(func(c fake.Call) { logCall(log, c) })
 	defer backend.Close()
 	isDemo, err := load(backend, *state, *save)
 	if err != nil {

@@ -56,8 +56,8 @@ const (
 var job []byte
 
 // NewBackend returns the cloud as it is before an example does anything.
-func NewBackend(opts ...fake.Option) *fake.Backend {
-	b := fake.NewBackend(opts...)
+func NewBackend() *fake.Backend {
+	b := fake.NewBackend()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: Project, Name: "projects/123456789012"})
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: DataProject, Name: "projects/210987654321"})
 	b.AddServiceAccount(&iam.ServiceAccount{
