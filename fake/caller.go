@@ -37,6 +37,17 @@ func parseCaller(s string) (caller, error) {
 		"principal://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/pool/subject/s")
 }
 
+// parseEmail is parseCaller for where callers are named by their email alone, too.
+func parseEmail(s string) (caller, error) {
+	switch {
+	case isEmail(s) && strings.HasSuffix(s, ".gserviceaccount.com"):
+		return caller{"serviceAccount:" + strings.ToLower(s)}, nil
+	case isEmail(s):
+		return caller{"user:" + strings.ToLower(s)}, nil
+	}
+	return parseCaller(s)
+}
+
 func isEmail(s string) bool {
 	name, domain, ok := strings.Cut(s, "@")
 	return ok && name != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, ": /\t\r\n") && !strings.Contains(domain, "@")
@@ -53,14 +64,7 @@ func callerOf(r *http.Request) (caller, error) {
 		return caller{}, wire.NewError(http.StatusUnauthorized, "UNAUTHENTICATED",
 			"Request is missing required authentication credential. %s", authAdvice)
 	}
-	token = strings.TrimSpace(token)
-	switch {
-	case isEmail(token) && strings.HasSuffix(token, ".gserviceaccount.com"):
-		token = "serviceAccount:" + token
-	case isEmail(token):
-		token = "user:" + token
-	}
-	who, err := parseCaller(token)
+	who, err := parseEmail(strings.TrimSpace(token))
 	if err != nil {
 		return caller{}, unauthenticated()
 	}

@@ -98,7 +98,7 @@ func (c *call) inquire(st *state, tuple *accessTuple) (*inquiry, error) {
 			return nil, wire.Invalid("The %s of the access tuple is required.", required.name)
 		}
 	}
-	who, err := parseCaller(tuple.Principal)
+	who, err := parseEmail(tuple.Principal)
 	member := strings.HasPrefix(tuple.Principal, "user:") || strings.HasPrefix(tuple.Principal, "serviceAccount:")
 	if err != nil || member || who.member == Admin || st.groups[strings.ToLower(tuple.Principal)] != nil {
 		return nil, wire.Invalid("Invalid principal %q: it must be the email address of a Google Account or a service account.", tuple.Principal)
