@@ -47,7 +47,7 @@ func (r rerouted) RoundTrip(req *http.Request) (*http.Response, error) {
 func BenchmarkJobsGet(b *testing.B) {
 	backend := newBackend()
 	name := "projects/web-prod/locations/europe-west1/jobs/nightly"
-	backend.AddJSON(name, realisticJob())
+	backend.AddRunJSON(name, realisticJob())
 	server := httptest.NewServer(backend)
 	defer server.Close()
 	to, err := url.Parse(server.URL)
@@ -56,7 +56,7 @@ func BenchmarkJobsGet(b *testing.B) {
 		name   string
 		client *http.Client
 	}{
-		{"instant", &http.Client{Transport: instant(backend.JSON(name))}},
+		{"instant", &http.Client{Transport: instant(backend.RunJSON(name))}},
 		{"fake", backend.HTTPClient(fake.Admin)},
 		{"httptest", &http.Client{Transport: rerouted{to}}},
 	}
@@ -196,7 +196,7 @@ func BenchmarkEnforced(b *testing.B) {
 		name string
 		call func() error
 	}{
-		{"jobs.get/instant", get(&http.Client{Transport: instant(backend.JSON(name))})},
+		{"jobs.get/instant", get(&http.Client{Transport: instant(backend.RunJSON(name))})},
 		{"jobs.get/fake", get(dev)},
 		{"testIamPermissions/instant", test(&http.Client{Transport: instant(`{"permissions":["iam.serviceAccounts.actAs"]}`)})},
 		{"testIamPermissions/fake", test(dev)},

@@ -16,7 +16,7 @@ func ExampleNewBackend() {
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
 	b.Grant("projects/web-prod", "roles/run.viewer", "user:dev@example.com")
 	name := "projects/web-prod/locations/europe-west1/jobs/nightly"
-	b.AddJSON(name, []byte(`{"template": {"template": {"containers": [{"image": "job"}], "maxRetries": 0}}}`))
+	b.AddRunJSON(name, []byte(`{"template": {"template": {"containers": [{"image": "job"}], "maxRetries": 0}}}`))
 
 	svc, err := run.NewService(context.Background(), b.ClientOptions("user:dev@example.com")...)
 	if err != nil {

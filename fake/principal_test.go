@@ -60,7 +60,7 @@ func TestWhoIsMeant(t *testing.T) {
 			b.AddGroup("team@example.com", user, account)
 			b.AddGroup("all@example.com", "group:team@example.com", "user:eve@example.com", "group:all@example.com")
 			b.AddFederatedIdentity(workflow, map[string]string{"attribute.repository": "acme/web"}, "deployers")
-			b.AddJSON(jobName, []byte(`{"template":{"template":{"containers":[{"image":"i"}]}}}`))
+			b.AddRunJSON(jobName, []byte(`{"template":{"template":{"containers":[{"image":"i"}]}}}`))
 			b.Grant(jobName, "roles/run.developer", tt.member) // projects take no allUsers
 			for _, caller := range slices.Concat(tt.yes, tt.no) {
 				b.Grant("projects/web-prod", "roles/iam.serviceAccountUser", caller)

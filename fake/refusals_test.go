@@ -427,7 +427,7 @@ func ExampleBackend_Grant() {
 	defer b.Close()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
 	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
-	b.AddJSON(jobName, []byte(`{"template": {"template": {"containers": [{"image": "job"}]}}}`))
+	b.AddRunJSON(jobName, []byte(`{"template": {"template": {"containers": [{"image": "job"}]}}}`))
 	b.Grant("projects/web-prod", "roles/editor", "user:dev@example.com")
 
 	req := `{"template": {"template": {"serviceAccount": "runner@web-prod.iam.gserviceaccount.com", "containers": [{"image": "job"}]}}}`

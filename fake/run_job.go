@@ -56,15 +56,15 @@ func beginJob(c *call, st *state, r *resource, _, next wire.Object, _ bool) func
 // ("projects/P/locations/L/jobs/J"). AddJob panics if the project or location
 // is not there, or the job is.
 func (b *Backend) AddJob(job *run.GoogleCloudRunV2Job) {
-	b.AddJSON(job.Name, wire.MustEncode(job))
+	b.AddRunJSON(job.Name, wire.MustEncode(job))
 }
 
 // AddService adds a service, see [Backend.AddJob].
 func (b *Backend) AddService(service *run.GoogleCloudRunV2Service) {
-	b.AddJSON(service.Name, wire.MustEncode(service))
+	b.AddRunJSON(service.Name, wire.MustEncode(service))
 }
 
 // AddWorkerPool adds a worker pool, see [Backend.AddJob].
 func (b *Backend) AddWorkerPool(pool *run.GoogleCloudRunV2WorkerPool) {
-	b.AddJSON(pool.Name, wire.MustEncode(pool))
+	b.AddRunJSON(pool.Name, wire.MustEncode(pool))
 }

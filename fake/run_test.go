@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/run/v2"
-
 )
 
 const api = "https://run.googleapis.com/v2/"
@@ -52,7 +51,7 @@ func TestUnknownFieldsAndNumberLiteralsAreKept(t *testing.T) {
 	status, body := call(t, b, http.MethodPost, api+location+"/jobs?jobId=odd", `{"of":{"tomorrow":[1.50,1e3,-0]},
 		"template":{"taskCount":1.0,"template":{"maxRetries":0,"containers":[{"image":"i","env":[{"name":"E","value":""}],"gpu":2.0}]}}}`)
 	require.Equal(t, http.StatusOK, status, body)
-	o := parse(t, b.JSON(location+"/jobs/odd"))
+	o := parse(t, b.RunJSON(location+"/jobs/odd"))
 	assert.Equal(t, []any{json.Number("1.50"), json.Number("1e3"), json.Number("-0")}, field(o, "of.tomorrow"))
 	assert.Equal(t, json.Number("1.0"), field(o, "template.taskCount"))
 	assert.Equal(t, json.Number("0"), field(o, "template.template.maxRetries"))
@@ -72,11 +71,11 @@ func TestPatchReplacesAJob(t *testing.T) {
 		}},
 	}).Do()
 	require.NoError(t, err)
-	assert.Equal(t, json.Number("7"), field(parse(t, b.JSON(jobName)), "template.template.maxRetries"))
+	assert.Equal(t, json.Number("7"), field(parse(t, b.RunJSON(jobName)), "template.template.maxRetries"))
 
 	_, err = svc.Projects.Locations.Jobs.Patch(jobName, &run.GoogleCloudRunV2Job{Template: jobTemplate("image")}).Do()
 	require.NoError(t, err)
-	o := parse(t, b.JSON(jobName))
+	o := parse(t, b.RunJSON(jobName))
 	assert.Nil(t, o["labels"])
 	assert.Equal(t, json.Number("3"), field(o, "template.template.maxRetries"), "what is left out gets the default again")
 	assert.Equal(t, "123456789012-compute@developer.gserviceaccount.com", field(o, "template.template.serviceAccount"))
@@ -85,7 +84,7 @@ func TestPatchReplacesAJob(t *testing.T) {
 	op, err := svc.Projects.Locations.Jobs.Patch(jobName, &run.GoogleCloudRunV2Job{Template: jobTemplate("image")}).Do()
 	require.NoError(t, err)
 	assert.True(t, op.Done)
-	assert.Equal(t, "3", parse(t, b.JSON(jobName))["generation"], "a patch that changes nothing keeps the generation")
+	assert.Equal(t, "3", parse(t, b.RunJSON(jobName))["generation"], "a patch that changes nothing keeps the generation")
 }
 
 func TestMaskedPatch(t *testing.T) {
@@ -107,14 +106,14 @@ func TestMaskedPatch(t *testing.T) {
 		t.Run(test, func(t *testing.T) {
 			t.Parallel()
 			b, _ := started(t)
-			b.AddJSON(name, []byte(`{"description":"d","labels":{"old":"1"},"template":{"maxInstanceRequestConcurrency":5,"containers":[{"image":"i"}]}}`))
+			b.AddRunJSON(name, []byte(`{"description":"d","labels":{"old":"1"},"template":{"maxInstanceRequestConcurrency":5,"containers":[{"image":"i"}]}}`))
 			sent := body
 			if test == "whole object" {
 				sent = strings.Replace(body, `"timeout"`, `"containers":[{"image":"i"}],"timeout"`, 1)
 			}
 			status, answer := call(t, b, http.MethodPatch, api+name+"?updateMask="+tt.mask, sent)
 			require.Equal(t, http.StatusOK, status, answer)
-			o := parse(t, b.JSON(name))
+			o := parse(t, b.RunJSON(name))
 			for path, want := range tt.want {
 				assert.Equal(t, want, field(o, path), path)
 			}
@@ -342,11 +341,11 @@ func TestIngressOfANewServiceIsNotLost(t *testing.T) {
 			Template: &run.GoogleCloudRunV2RevisionTemplate{Containers: []*run.GoogleCloudRunV2Container{{Image: "i"}}},
 		}).ServiceId("shop").Do()
 		require.NoError(t, err)
-		assert.Nil(t, parse(t, b.JSON(name))["ingress"], "not shown yet")
+		assert.Nil(t, parse(t, b.RunJSON(name))["ingress"], "not shown yet")
 		_, err = svc.Projects.Locations.Services.Patch(name, &run.GoogleCloudRunV2Service{Labels: map[string]string{"a": "b"}}).UpdateMask("labels").Do()
 		require.NoError(t, err)
 		time.Sleep(2 * time.Minute)
-		assert.Equal(t, "INGRESS_TRAFFIC_INTERNAL_ONLY", parse(t, b.JSON(name))["ingress"])
+		assert.Equal(t, "INGRESS_TRAFFIC_INTERNAL_ONLY", parse(t, b.RunJSON(name))["ingress"])
 	})
 }
 
@@ -359,7 +358,7 @@ func TestTokensStartExecutions(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, executions.Executions, 1)
 	assert.Equal(t, jobName+"/executions/nightly-first", executions.Executions[0].Name)
-	o := parse(t, b.JSON(jobName))
+	o := parse(t, b.RunJSON(jobName))
 	assert.Equal(t, "nightly-first", field(o, "latestCreatedExecution.name"))
 	assert.Equal(t, json.Number("1"), o["executionCount"])
 
@@ -368,7 +367,7 @@ func TestTokensStartExecutions(t *testing.T) {
 	require.NoError(t, err)
 	_, err = svc.Projects.Locations.Jobs.Patch(jobName, j).Do()
 	require.NoError(t, err)
-	assert.Equal(t, json.Number("2"), parse(t, b.JSON(jobName))["executionCount"])
+	assert.Equal(t, json.Number("2"), parse(t, b.RunJSON(jobName))["executionCount"])
 }
 
 func TestExecutions(t *testing.T) {
@@ -386,7 +385,7 @@ func TestExecutions(t *testing.T) {
 		require.NoError(t, json.Unmarshal(op.Metadata, &started))
 		assert.Equal(t, int64(4), started.RunningCount)
 		assert.Equal(t, "nightly", started.Job)
-		assert.Equal(t, "EXECUTION_RUNNING", field(parse(t, b.JSON(jobName)), "latestCreatedExecution.completionStatus"))
+		assert.Equal(t, "EXECUTION_RUNNING", field(parse(t, b.RunJSON(jobName)), "latestCreatedExecution.completionStatus"))
 
 		time.Sleep(time.Minute)
 		done, err := jobs.Executions.Get(started.Name).Do()
@@ -396,7 +395,7 @@ func TestExecutions(t *testing.T) {
 		assert.Equal(t, "A", done.Template.Containers[0].Env[0].Name)
 		assert.Equal(t, "60s", done.Template.Timeout)
 		assert.NotEmpty(t, done.CompletionTime)
-		assert.Equal(t, "EXECUTION_SUCCEEDED", field(parse(t, b.JSON(jobName)), "latestCreatedExecution.completionStatus"))
+		assert.Equal(t, "EXECUTION_SUCCEEDED", field(parse(t, b.RunJSON(jobName)), "latestCreatedExecution.completionStatus"))
 		_, err = jobs.Executions.Cancel(started.Name, &run.GoogleCloudRunV2CancelExecutionRequest{}).Do()
 		assert.Equal(t, 400, googleError(t, err).Code)
 
@@ -408,7 +407,7 @@ func TestExecutions(t *testing.T) {
 		cancelled, err := jobs.Executions.Get(started.Name).Do()
 		require.NoError(t, err)
 		assert.Equal(t, int64(1), cancelled.CancelledCount)
-		assert.Equal(t, "EXECUTION_CANCELLED", field(parse(t, b.JSON(jobName)), "latestCreatedExecution.completionStatus"))
+		assert.Equal(t, "EXECUTION_CANCELLED", field(parse(t, b.RunJSON(jobName)), "latestCreatedExecution.completionStatus"))
 
 		_, err = jobs.Run(jobName, &run.GoogleCloudRunV2RunJobRequest{ValidateOnly: true}).Do()
 		require.NoError(t, err)
@@ -433,7 +432,7 @@ func TestEnumsAsNumbers(t *testing.T) {
 	assert.Equal(t, json.Number("4"), field(o, "metadata.launchStage"))
 	assert.Equal(t, json.Number("2"), field(o, "metadata.template.template.executionEnvironment"))
 	assert.Equal(t, json.Number("1"), field(o, "metadata.terminalCondition.state"))
-	stored := parse(t, b.JSON(location+"/jobs/enums"))
+	stored := parse(t, b.RunJSON(location+"/jobs/enums"))
 	assert.Equal(t, "GA", stored["launchStage"])
 	_, body = call(t, b, http.MethodGet, api+location+"/jobs?"+asNumbers, "")
 	jobs := parse(t, []byte(body))["jobs"].([]any)
@@ -457,21 +456,21 @@ func TestSeedingRefuses(t *testing.T) {
 		"a template":    {location + "/jobs/j", `{}`, "at least one container"},
 	}
 	for name, tt := range tests {
-		assert.Panics(t, func() { b.AddJSON(tt.name, []byte(tt.raw)) }, name)
+		assert.Panics(t, func() { b.AddRunJSON(tt.name, []byte(tt.raw)) }, name)
 		func() {
 			defer func() { assert.Contains(t, fmt.Sprint(recover()), tt.want, name) }()
-			b.AddJSON(tt.name, []byte(tt.raw))
+			b.AddRunJSON(tt.name, []byte(tt.raw))
 		}()
 	}
-	assert.Nil(t, b.JSON("nothing"))
-	assert.Nil(t, b.JSON(location+"/jobs/none"))
+	assert.Nil(t, b.RunJSON("nothing"))
+	assert.Nil(t, b.RunJSON(location+"/jobs/none"))
 }
 
 func TestSeededOutputFieldsAreKept(t *testing.T) {
 	t.Parallel()
 	b, svc := started(t)
 	name := location + "/services/shop"
-	b.AddJSON(name, []byte(`{"uid":"u-1","createTime":"2024-04-25T01:58:35.886675Z","creator":"ann@example.com","generation":"9","etag":"\"e\"",
+	b.AddRunJSON(name, []byte(`{"uid":"u-1","createTime":"2024-04-25T01:58:35.886675Z","creator":"ann@example.com","generation":"9","etag":"\"e\"",
 		"latestCreatedRevision":"`+name+`/revisions/shop-00009-abc","latestReadyRevision":"`+name+`/revisions/shop-00009-abc",
 		"template":{"containers":[{"image":"i"}]}}`))
 	s, err := svc.Projects.Locations.Services.Get(name).Do()
@@ -483,7 +482,7 @@ func TestSeededOutputFieldsAreKept(t *testing.T) {
 	assert.Empty(t, s.Template.Revision)
 	_, err = svc.Projects.Locations.Services.Revisions.Get(s.LatestReadyRevision).Do()
 	require.NoError(t, err, "the revision that it names is there")
-	b.AddJSON(jobName+"/executions/nightly-old", []byte(`{"taskCount":1,"succeededCount":1}`))
+	b.AddRunJSON(jobName+"/executions/nightly-old", []byte(`{"taskCount":1,"succeededCount":1}`))
 	_, err = svc.Projects.Locations.Jobs.Executions.Get(jobName + "/executions/nightly-old").Do()
 	require.NoError(t, err)
 }
@@ -491,13 +490,13 @@ func TestSeededOutputFieldsAreKept(t *testing.T) {
 func TestAnswersAreCopies(t *testing.T) {
 	t.Parallel()
 	b, _ := started(t)
-	raw := b.JSON(jobName)
+	raw := b.RunJSON(jobName)
 	clear(raw)
-	assert.NotEqual(t, raw, b.JSON(jobName))
+	assert.NotEqual(t, raw, b.RunJSON(jobName))
 	calls := b.Calls()
 	clear(calls)
 	job := &run.GoogleCloudRunV2Job{Name: location + "/jobs/copied", Labels: map[string]string{"a": "1"}, Template: jobTemplate("i")}
 	b.AddJob(job)
 	job.Labels["a"] = "2"
-	assert.Equal(t, "1", field(parse(t, b.JSON(job.Name)), "labels.a"))
+	assert.Equal(t, "1", field(parse(t, b.RunJSON(job.Name)), "labels.a"))
 }

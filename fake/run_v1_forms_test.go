@@ -62,7 +62,7 @@ func TestV1Forms(t *testing.T) {
 			status, body := call(t, b, http.MethodPost, tc.url, tc.v1)
 			require.Equal(t, http.StatusOK, status, body)
 			plural := tc.url[strings.LastIndexByte(tc.url, '/')+1:]
-			stored := parse(t, b.JSON(location+"/"+plural+"/web"))
+			stored := parse(t, b.RunJSON(location+"/"+plural+"/web"))
 			var at any = stored
 			for segment := range strings.SplitSeq(tc.path, ".") {
 				if i, err := strconv.Atoi(segment); err == nil {
@@ -258,7 +258,7 @@ func TestV1LosesNothing(t *testing.T) {
 			}
 
 			name := location + "/" + map[string]string{"Job": "jobs", "Service": "services", "WorkerPool": "workerPools"}[kind.v1] + "/w"
-			stored := parse(t, b.JSON(name))
+			stored := parse(t, b.RunJSON(name))
 			template := stored["template"].(map[string]any)
 			if kind.v1 == "Job" {
 				template = template["template"].(map[string]any)
@@ -273,10 +273,10 @@ func TestV1LosesNothing(t *testing.T) {
 					assert.Equal(t, value, after[path], path)
 				}
 			}
-			before := b.JSON(name)
+			before := b.RunJSON(name)
 			status, answer := call(t, b, http.MethodPut, kind.url+"/w", body)
 			require.Equal(t, http.StatusOK, status, answer)
-			assert.JSONEq(t, string(before), string(b.JSON(name)), "writing back what was read changes nothing")
+			assert.JSONEq(t, string(before), string(b.RunJSON(name)), "writing back what was read changes nothing")
 		})
 	}
 }
@@ -306,14 +306,14 @@ func TestV2LosesNothing(t *testing.T) {
 			}
 			plural := map[string]string{"Job": "jobs", "Service": "services", "WorkerPool": "workerPools"}[kind]
 			name := location + "/" + plural + "/w"
-			b.AddJSON(name, must(json.Marshal(o)))
-			before := string(b.JSON(name))
+			b.AddRunJSON(name, must(json.Marshal(o)))
+			before := string(b.RunJSON(name))
 
 			at := map[string]string{"Job": jobsV1, "Service": servingV1, "WorkerPool": poolsV1}[kind] + "/w"
 			_, body := call(t, b, http.MethodGet, at, "")
 			status, answer := call(t, b, http.MethodPut, at, body)
 			require.Equal(t, http.StatusOK, status, "%s\n%s", answer, body)
-			assert.Equal(t, leaves("", parse(t, []byte(before))), leaves("", parse(t, b.JSON(name))))
+			assert.Equal(t, leaves("", parse(t, []byte(before))), leaves("", parse(t, b.RunJSON(name))))
 		})
 	}
 }
@@ -363,7 +363,7 @@ func TestV1OnlyFields(t *testing.T) {
 func TestV1TemplatesHaveMetadata(t *testing.T) {
 	t.Parallel()
 	b, _ := started(t)
-	b.AddJSON(location+"/services/web", []byte(`{"template":{"containers":[{"image":"i"}]}}`))
+	b.AddRunJSON(location+"/services/web", []byte(`{"template":{"containers":[{"image":"i"}]}}`))
 	_, body := call(t, b, http.MethodGet, servingV1+"/web", "")
 	assert.Equal(t, map[string]any{}, field(parse(t, []byte(body)), "spec.template.metadata"))
 }
@@ -372,15 +372,15 @@ func TestV1TemplatesHaveMetadata(t *testing.T) {
 func TestV1EmptyDatabaseVolume(t *testing.T) {
 	t.Parallel()
 	b, _ := started(t)
-	b.AddJSON(location+"/services/web", []byte(`{"template":{"volumes":[{"name":"v","cloudSqlInstance":{}}],
+	b.AddRunJSON(location+"/services/web", []byte(`{"template":{"volumes":[{"name":"v","cloudSqlInstance":{}}],
 		"containers":[{"image":"i","volumeMounts":[{"name":"v","mountPath":"/v"}]}]}}`))
-	before := b.JSON(location + "/services/web")
+	before := b.RunJSON(location + "/services/web")
 	_, body := call(t, b, http.MethodGet, servingV1+"/web", "")
 	assert.NotContains(t, body, "cloudsql-instances")
 	assert.Contains(t, body, `"/v"`)
 	status, body := call(t, b, http.MethodPut, servingV1+"/web", body)
 	require.Equal(t, http.StatusOK, status, body)
-	assert.JSONEq(t, string(before), string(b.JSON(location+"/services/web")))
+	assert.JSONEq(t, string(before), string(b.RunJSON(location+"/services/web")))
 }
 
 // Whatever version 1 takes can be read, and written back without a change.

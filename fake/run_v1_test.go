@@ -61,13 +61,13 @@ func TestV1Job(t *testing.T) {
 	assert.Equal(t, "True", job.Status.Conditions[0].Status)
 	assert.Equal(t, int64(600), job.Spec.Template.Spec.Template.Spec.TimeoutSeconds)
 	assert.Equal(t, "gen2", job.Spec.Template.Metadata.Annotations["run.googleapis.com/execution-environment"])
-	assert.Equal(t, account, field(parse(t, b.JSON(location+"/jobs/nightly-2")), "template.template.serviceAccount"))
+	assert.Equal(t, account, field(parse(t, b.RunJSON(location+"/jobs/nightly-2")), "template.template.serviceAccount"))
 
 	job.Spec.Template.Spec.TaskCount = 4
 	replaced, err := svc.Namespaces.Jobs.ReplaceJob("namespaces/web-prod/jobs/nightly-2", job).Do()
 	require.NoError(t, err)
 	assert.Equal(t, int64(2), replaced.Metadata.Generation)
-	assert.Equal(t, json.Number("4"), field(parse(t, b.JSON(location+"/jobs/nightly-2")), "template.taskCount"))
+	assert.Equal(t, json.Number("4"), field(parse(t, b.RunJSON(location+"/jobs/nightly-2")), "template.taskCount"))
 
 	t.Run("an older resourceVersion is a conflict", func(t *testing.T) {
 		_, err := svc.Namespaces.Jobs.ReplaceJob("namespaces/web-prod/jobs/nightly-2", job).Do()
@@ -159,7 +159,7 @@ func TestV1Lists(t *testing.T) {
 	t.Parallel()
 	b, svc := startedV1(t)
 	for _, at := range []string{"asia-east1/jobs/a", "europe-west1/jobs/b", "europe-west1/jobs/c"} {
-		b.AddJSON("projects/web-prod/locations/"+at, []byte(`{"labels":{"at":"`+at[:2]+`"},"template":{"template":{"containers":[{"image":"i"}]}}}`))
+		b.AddRunJSON("projects/web-prod/locations/"+at, []byte(`{"labels":{"at":"`+at[:2]+`"},"template":{"template":{"containers":[{"image":"i"}]}}}`))
 	}
 	names := func(list *runv1.ListJobsResponse, err error) (out []string) {
 		t.Helper()
@@ -228,15 +228,15 @@ func TestV1Refusals(t *testing.T) {
 			t.Parallel()
 			b, _ := started(t)
 			b.Grant("projects/web-prod", "roles/run.developer", "user:runner@example.com")
-			before := string(b.JSON(jobName))
+			before := string(b.RunJSON(jobName))
 			status, body := ask(t, b, tc.caller, tc.verb, tc.url, tc.body)
 			assert.Equal(t, tc.status, status)
 			message, _ := field(parse(t, []byte(body)), "error.message").(string)
 			assert.Contains(t, message, tc.says)
 			errors, _ := field(parse(t, []byte(body)), "error.errors").([]any)
 			assert.Len(t, errors, 1, "version 1 still sends errors[]")
-			assert.Equal(t, before, string(b.JSON(jobName)))
-			assert.Nil(t, b.JSON(location+"/jobs/new"))
+			assert.Equal(t, before, string(b.RunJSON(jobName)))
+			assert.Nil(t, b.RunJSON(location+"/jobs/new"))
 		})
 	}
 }
@@ -247,13 +247,13 @@ func TestV1DryRun(t *testing.T) {
 	job, err := svc.Namespaces.Jobs.Create("namespaces/web-prod", manifestV1("new")).DryRun("all").Do()
 	require.NoError(t, err)
 	assert.Equal(t, account, job.Spec.Template.Spec.Template.Spec.ServiceAccountName)
-	assert.Nil(t, b.JSON(location+"/jobs/new"))
-	before := string(b.JSON(jobName))
+	assert.Nil(t, b.RunJSON(location+"/jobs/new"))
+	before := string(b.RunJSON(jobName))
 	_, err = svc.Namespaces.Jobs.ReplaceJob("namespaces/web-prod/jobs/nightly", manifestV1("nightly")).DryRun("all").Do()
 	require.NoError(t, err)
 	_, err = svc.Namespaces.Jobs.Delete("namespaces/web-prod/jobs/nightly").DryRun("all").Do()
 	require.NoError(t, err)
-	assert.Equal(t, before, string(b.JSON(jobName)))
+	assert.Equal(t, before, string(b.RunJSON(jobName)))
 }
 
 // Policies are the same whichever version reads them.

@@ -83,7 +83,7 @@ func richBackend(t *testing.T) *fake.Backend {
 	b.SetOrgPolicy(&orgpolicy.GoogleCloudOrgpolicyV2Policy{
 		Name: "folders/2/policies/run.allowedIngress", DryRunSpec: &orgpolicy.GoogleCloudOrgpolicyV2PolicySpec{Reset: true},
 	})
-	b.AddJSON(location+"/jobs/seeded", []byte(`{"ofTomorrow":1.50,"template":{"template":{"maxRetries":0,"containers":[{"image":"i"}]}}}`))
+	b.AddRunJSON(location+"/jobs/seeded", []byte(`{"ofTomorrow":1.50,"template":{"template":{"maxRetries":0,"containers":[{"image":"i"}]}}}`))
 	b.AddRecommenderJSON("projects/web-prod/locations/global/recommenders/google.iam.policy.Recommender/recommendations/r1", []byte(`{"priority":"P1","x":1.0}`))
 	b.AddRecommenderJSON("projects/web-prod/locations/global/insightTypes/google.iam.policy.Insight/insights/i1", []byte(`{"category":"SECURITY"}`))
 

@@ -36,19 +36,19 @@ func TestWaitThatFailsLeavesTheOutcomeOpen(t *testing.T) {
 	t.Parallel()
 	operations := map[string]func(context.Context, *identity.Client) error{
 		"attach": func(ctx context.Context, c *identity.Client) error {
-			change, err := c.Attach(ctx, nightly, runner)
+			change, err := c.Attach(ctx, nightly, runner, nil)
 			if !change.Written {
 				return errors.New("it was written")
 			}
 			return err
 		},
-		"detach": func(ctx context.Context, c *identity.Client) error { _, err := c.Detach(ctx, nightly); return err },
+		"detach": func(ctx context.Context, c *identity.Client) error { _, err := c.Detach(ctx, nightly, nil); return err },
 		"create job": func(ctx context.Context, c *identity.Client) error {
-			_, err := c.CreateJob(ctx, fresh, runner, newJob())
+			_, err := c.CreateJob(ctx, fresh, runner, newJob(), nil)
 			return err
 		},
 		"execute": func(ctx context.Context, c *identity.Client) error {
-			_, err := c.Execute(ctx, nightly, identity.WaitForCompletion())
+			_, err := c.Execute(ctx, nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 			return err
 		},
 	}
@@ -76,7 +76,7 @@ func TestPollThatFailsLeavesTheOutcomeOpen(t *testing.T) {
 		b := newCloud(t)
 		b.Inject(waitMethod, fake.Fault{Status: 403})
 		b.Inject(getJob, fake.Fault{Skip: 1, Status: 401})
-		change, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 		asError[*identity.UnfinishedError](t, err)
 		assert.True(t, change.Written)
 	})
@@ -95,7 +95,7 @@ func TestOperationErrorIsNoOpenOutcome(t *testing.T) {
 		return res, err
 	})
 	b.Inject(runJob, fake.Fault{Condition: failedTask()})
-	_, err := c.Execute(ctx, nightly, identity.WaitForCompletion())
+	_, err := c.Execute(ctx, nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 	asError[*identity.OperationError](t, err)
 	var open *identity.UnfinishedError
 	assert.NotErrorAs(t, err, &open)
@@ -130,9 +130,9 @@ func TestJobThatIsCreatedLate(t *testing.T) {
 	for _, then := range []int{400, 401, 403} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
-			_, err := late(t, b, http.MethodPost, then).CreateJob(t.Context(), fresh, runner, newJob())
+			_, err := late(t, b, http.MethodPost, then).CreateJob(t.Context(), fresh, runner, newJob(), nil)
 			time.Sleep(time.Minute)
-			require.NotNil(t, b.JSON(fresh.Name()), "it appears")
+			require.NotNil(t, b.RunJSON(fresh.Name()), "it appears")
 			asError[*identity.UnfinishedError](t, err)
 			assert.Equal(t, then, asError[*googleapi.Error](t, err).Code)
 		})
@@ -153,7 +153,7 @@ func TestConflictWhileAWriteIsUnderWay(t *testing.T) {
 			}
 			return next.RoundTrip(r)
 		})
-		_, err := c.Attach(t.Context(), nightly, runner)
+		_, err := c.Attach(t.Context(), nightly, runner, nil)
 		require.ErrorIs(t, err, identity.ErrConflict)
 		asError[*identity.UnfinishedError](t, err)
 	})
@@ -161,7 +161,7 @@ func TestConflictWhileAWriteIsUnderWay(t *testing.T) {
 
 func TestAccountWhoseCreationIsNotAnswered(t *testing.T) {
 	t.Parallel()
-	spec := identity.AccountSpec{ServiceAccount: newAccount, DisplayName: "Nightly"}
+	opts := &identity.EnsureServiceAccountOptions{DisplayName: "Nightly"}
 	tests := map[string]struct {
 		first fake.Fault
 		hangs bool
@@ -177,7 +177,7 @@ func TestAccountWhoseCreationIsNotAnswered(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newCloud(t)
 				b.Inject(createAccount, tt.first)
-				a, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), spec)
+				a, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), newAccount, opts)
 				if tt.hangs {
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 					asError[*identity.UnfinishedError](t, err)
@@ -196,7 +196,7 @@ func TestAccountWhoseCreationIsNotAnswered(t *testing.T) {
 				b.Inject(createAccount, tt.first)
 				b.Inject(createAccount, fake.Fault{Status: 401})
 				b.Inject(getAccount, fake.Fault{Skip: 1, Status: 401})
-				_, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), spec)
+				_, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), newAccount, opts)
 				asError[*identity.UnfinishedError](t, err)
 			})
 		})
@@ -205,7 +205,7 @@ func TestAccountWhoseCreationIsNotAnswered(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
-			_, err := late(t, b, http.MethodPost, 401).EnsureServiceAccount(t.Context(), spec)
+			_, err := late(t, b, http.MethodPost, 401).EnsureServiceAccount(t.Context(), newAccount, opts)
 			time.Sleep(time.Minute)
 			asError[*identity.UnfinishedError](t, err)
 		})
@@ -218,13 +218,13 @@ func TestAccountWhoseCreationIsNotAnswered(t *testing.T) {
 			c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 				if r.Method == http.MethodPost && lost {
 					lost = false
-					_, err := newClient(t, b).EnsureServiceAccount(t.Context(), identity.AccountSpec{ServiceAccount: newAccount, DisplayName: "Theirs"})
+					_, err := newClient(t, b).EnsureServiceAccount(t.Context(), newAccount, &identity.EnsureServiceAccountOptions{DisplayName: "Theirs"})
 					require.NoError(t, err)
 					return answering(http.StatusBadGateway, http.Header{}), nil
 				}
 				return next.RoundTrip(r)
 			})
-			a, err := c.EnsureServiceAccount(t.Context(), spec)
+			a, err := c.EnsureServiceAccount(t.Context(), newAccount, opts)
 			require.NoError(t, err)
 			assert.False(t, a.Created)
 		})
@@ -234,7 +234,7 @@ func TestAccountWhoseCreationIsNotAnswered(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(createAccount, fake.Fault{Status: 409, Body: `{"error":{"code":409,"status":"ABORTED","message":"try later"}}`})
-			_, err := newClient(t, b).EnsureServiceAccount(t.Context(), spec)
+			_, err := newClient(t, b).EnsureServiceAccount(t.Context(), newAccount, opts)
 			require.ErrorContains(t, err, "try later")
 			var open *identity.UnfinishedError
 			assert.NotErrorAs(t, err, &open, "it was refused")
@@ -245,7 +245,7 @@ func TestAccountWhoseCreationIsNotAnswered(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(getAccount, fake.Fault{Skip: 1, Status: 401})
-			a, err := newClient(t, b).EnsureServiceAccount(t.Context(), spec)
+			a, err := newClient(t, b).EnsureServiceAccount(t.Context(), newAccount, opts)
 			asError[*identity.UnfinishedError](t, err)
 			assert.True(t, a.Created)
 		})
@@ -263,13 +263,13 @@ func TestStatusDecidesOverTheBody(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(runJob, fake.Fault{Status: 503, Body: body})
-			_, err := newClient(t, b).Execute(t.Context(), nightly)
+			_, err := newClient(t, b).Execute(t.Context(), nightly, nil)
 			require.ErrorIs(t, err, identity.ErrMayHaveStarted)
 			assert.Equal(t, 503, asError[*googleapi.Error](t, err).Code)
 			assert.Equal(t, 1, countCalls(b, runJob))
 
 			b.Inject(getAccount, fake.Fault{Status: 503, Times: 1, Body: body})
-			a, err := newClient(t, b).EnsureServiceAccount(t.Context(), identity.AccountSpec{ServiceAccount: runner})
+			a, err := newClient(t, b).EnsureServiceAccount(t.Context(), runner, nil)
 			require.NoError(t, err, "it is read again")
 			assert.False(t, a.Created)
 		})

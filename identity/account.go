@@ -16,20 +16,6 @@ import (
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
-// An AccountSpec says which service account [Client.EnsureServiceAccount]
-// shall find or create.
-type AccountSpec struct {
-	// ServiceAccount is a user-managed account; its address says the account
-	// id and the project.
-	ServiceAccount ServiceAccount
-	// DisplayName (at most 100 bytes of UTF-8) and Description (at most 256)
-	// are set when the account is created, and not compared if it exists.
-	DisplayName, Description string
-	// Wait is how long a new account may take to become visible, 2 minutes if
-	// zero.
-	Wait time.Duration
-}
-
 // An Account is a service account as IAM knows it.
 type Account struct {
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
@@ -59,16 +45,18 @@ const goodReads = 3
 // [ErrAccountDisabled]. Creating an account under the address of a deleted one
 // makes a new account, to which what was granted to the old one does not
 // apply: https://cloud.google.com/iam/docs/service-accounts-delete-undelete
-func (c *Client) EnsureServiceAccount(ctx context.Context, spec AccountSpec) (Account, error) {
-	a, err := c.ensure(ctx, spec)
+func (c *Client) EnsureServiceAccount(ctx context.Context, sa ServiceAccount, opts *EnsureServiceAccountOptions) (Account, error) {
+	if opts == nil {
+		opts = new(EnsureServiceAccountOptions)
+	}
+	a, err := c.ensure(ctx, sa, opts)
 	if err != nil {
-		return a, fmt.Errorf("ensure service account %q: %w", spec.ServiceAccount, err)
+		return a, fmt.Errorf("ensure service account %q: %w", sa, err)
 	}
 	return a, nil
 }
 
-func (c *Client) ensure(ctx context.Context, spec AccountSpec) (Account, error) {
-	sa := spec.ServiceAccount
+func (c *Client) ensure(ctx context.Context, sa ServiceAccount, opts *EnsureServiceAccountOptions) (Account, error) {
 	if err := sa.validate(); err != nil {
 		return Account{}, err
 	}
@@ -85,7 +73,7 @@ func (c *Client) ensure(ctx context.Context, spec AccountSpec) (Account, error) 
 	if err == nil {
 		// It may have been made a moment ago, by someone else or by a run of
 		// this program that was cut short.
-		if err := c.awaitAccount(ctx, sa, project, spec.Wait, goodReads-1); err != nil {
+		if err := c.awaitAccount(ctx, sa, project, opts.Wait, goodReads-1); err != nil {
 			return Account{}, err
 		}
 		return describe(sa, found, false)
@@ -93,37 +81,37 @@ func (c *Client) ensure(ctx context.Context, spec AccountSpec) (Account, error) 
 	if !hasCode(err, http.StatusNotFound) {
 		return Account{}, err
 	}
-	created, lost, err := c.createAccount(ctx, project, id, spec)
+	created, lost, err := c.createAccount(ctx, project, id, sa, opts)
 	if err == nil {
 		a, flaw := describe(sa, created, true)
-		return a, errors.Join(flaw, unfinished("", c.awaitAccount(ctx, sa, project, spec.Wait, goodReads)))
+		return a, errors.Join(flaw, unfinished("", c.awaitAccount(ctx, sa, project, opts.Wait, goodReads)))
 	}
 	exists := errors.Is(refusal.Wrap(err), refusal.ErrAlreadyExists)
 	if !lost && !exists {
 		return Account{}, err
 	}
-	found, readErr := c.taken(ctx, spec, project, exists)
+	found, readErr := c.taken(ctx, sa, project, opts.Wait, exists)
 	switch {
 	case readErr != nil && lost:
 		return Account{}, &UnfinishedError{Err: errors.Join(err, readErr)}
 	case readErr != nil:
 		return Account{}, readErr
 	}
-	return describe(sa, found, lost && found.DisplayName == spec.DisplayName && found.Description == spec.Description)
+	return describe(sa, found, lost && found.DisplayName == opts.DisplayName && found.Description == opts.Description)
 }
 
 // taken reads the account that a creation found there, or left there if its answer
 // got lost. Unless it is known to exist it is not waited for.
-func (c *Client) taken(ctx context.Context, spec AccountSpec, project string, exists bool) (*iam.ServiceAccount, error) {
+func (c *Client) taken(ctx context.Context, sa ServiceAccount, project string, wait time.Duration, exists bool) (*iam.ServiceAccount, error) {
 	if !exists {
-		if _, err := c.account(ctx, spec.ServiceAccount, project); err != nil {
+		if _, err := c.account(ctx, sa, project); err != nil {
 			return nil, err
 		}
 	}
-	if err := c.awaitAccount(ctx, spec.ServiceAccount, project, spec.Wait, goodReads); err != nil {
+	if err := c.awaitAccount(ctx, sa, project, wait, goodReads); err != nil {
 		return nil, err
 	}
-	return c.account(ctx, spec.ServiceAccount, project)
+	return c.account(ctx, sa, project)
 }
 
 func describe(sa ServiceAccount, a *iam.ServiceAccount, created bool) (Account, error) {
@@ -147,15 +135,15 @@ func (c *Client) account(ctx context.Context, sa ServiceAccount, project string)
 // createAccount creates the account. A creation whose answer got lost is made
 // again: if it had succeeded, the second one conflicts. lost says that one that
 // is told to have failed may have succeeded.
-func (c *Client) createAccount(ctx context.Context, project, id string, spec AccountSpec) (created *iam.ServiceAccount, lost bool, err error) {
+func (c *Client) createAccount(ctx context.Context, project, id string, sa ServiceAccount, opts *EnsureServiceAccountOptions) (created *iam.ServiceAccount, lost bool, err error) {
 	var backoff retry.Backoff
 	for {
 		a, err := c.iam.Projects.ServiceAccounts.Create("projects/"+project, &iam.CreateServiceAccountRequest{
 			AccountId:      id,
-			ServiceAccount: &iam.ServiceAccount{DisplayName: spec.DisplayName, Description: spec.Description},
+			ServiceAccount: &iam.ServiceAccount{DisplayName: opts.DisplayName, Description: opts.Description},
 		}).Context(ctx).Do()
 		if err == nil {
-			err = checkAccount(a, spec.ServiceAccount)
+			err = checkAccount(a, sa)
 		}
 		if err == nil {
 			return a, false, nil

@@ -80,9 +80,7 @@ func TestEnsureServiceAccount(t *testing.T) {
 				b := newCloud(t)
 				tt.cloud(b)
 
-				a, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), identity.AccountSpec{
-					ServiceAccount: newAccount, DisplayName: "Nightly", Description: "Runs the nightly job",
-				})
+				a, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), newAccount, &identity.EnsureServiceAccountOptions{DisplayName: "Nightly", Description: "Runs the nightly job"})
 
 				require.NoError(t, err)
 				assert.Equal(t, tt.calls, methods(b))
@@ -100,12 +98,11 @@ func TestEnsureServiceAccount(t *testing.T) {
 
 func TestEnsureServiceAccountRefusals(t *testing.T) {
 	t.Parallel()
-	spec := identity.AccountSpec{ServiceAccount: newAccount}
 	t.Run("disabled", func(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
 		b.AddServiceAccount(&iam.ServiceAccount{Email: newAccount.Email(), Disabled: true})
-		_, err := newClient(t, b).EnsureServiceAccount(t.Context(), spec)
+		_, err := newClient(t, b).EnsureServiceAccount(t.Context(), newAccount, nil)
 		require.ErrorIs(t, err, identity.ErrAccountDisabled)
 		for _, c := range b.Calls() {
 			assert.Equal(t, getAccount, c.Method, "it is not touched")
@@ -119,7 +116,7 @@ func TestEnsureServiceAccountRefusals(t *testing.T) {
 			forever.Times = 0
 			b.Inject(getAccount, forever)
 			began := time.Now()
-			_, err := newClient(t, b).EnsureServiceAccount(t.Context(), spec)
+			_, err := newClient(t, b).EnsureServiceAccount(t.Context(), newAccount, nil)
 			require.ErrorContains(t, err, "not reliably visible after ")
 			assert.LessOrEqual(t, time.Since(began), 2*time.Minute)
 		})
@@ -128,7 +125,7 @@ func TestEnsureServiceAccountRefusals(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
 		b.Inject(getAccount, fake.Fault{Status: 403})
-		_, err := newClient(t, b).EnsureServiceAccount(t.Context(), spec)
+		_, err := newClient(t, b).EnsureServiceAccount(t.Context(), newAccount, nil)
 		require.ErrorContains(t, err, "Error 403")
 		assert.Equal(t, []string{"get"}, methods(b), "nothing is created where nothing is known")
 	})

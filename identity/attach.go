@@ -16,7 +16,7 @@ type Change struct {
 	Old ServiceAccount `json:"old"`
 	New ServiceAccount `json:"new"`
 	// Written says whether Cloud Run accepted a write. It is false if the
-	// identity was the wanted one already, with [ValidateOnly], and beside an
+	// identity was the wanted one already, with ValidateOnly, and beside an
 	// [*UnfinishedError] if that is not known.
 	Written bool `json:"written"`
 	// Done says whether the workload is known to have settled with the wanted
@@ -35,7 +35,7 @@ type Change struct {
 	ClearedRevision string `json:"clearedRevision,omitempty"`
 	// ReceivesTraffic says whether the new revision of a service or worker
 	// pool receives traffic; if all of it is pinned to older ones, they go on
-	// running as the old identity. It is Unknown with [NoWait] unless the
+	// running as the old identity. It is Unknown with NoWait unless the
 	// traffic is pinned, and where the API tells nothing of traffic. Of a job,
 	// each later execution runs as New: Yes.
 	ReceivesTraffic Tristate `json:"receivesTraffic"`
@@ -61,8 +61,7 @@ func (d Document) GoString() string { return d.String() }
 
 // Attach makes a workload run as a service account and changes nothing else.
 // It reads the workload and, if its identity is another one, writes it back
-// with that one field changed, then waits until the change is in effect. It
-// applies [ValidateOnly], [NoWait] and [WaitForAccount].
+// with that one field changed, then waits until the change is in effect.
 //
 // Of a service or worker pool only the identity is sent, under an update mask.
 // The API has no mask for jobs: the whole job is sent back as the JSON in
@@ -81,7 +80,7 @@ func (d Document) GoString() string { return d.String() }
 // [ErrConflict] or [ErrAgentIdentity], or is an [*OperationError] or
 // [*UnfinishedError], where it is one of these. An Attach that failed may be
 // repeated: what is written already is not written again.
-func (c *Client) Attach(ctx context.Context, w Workload, sa ServiceAccount, opts ...Option) (Change, error) {
+func (c *Client) Attach(ctx context.Context, w Workload, sa ServiceAccount, opts *AttachOptions) (Change, error) {
 	change, err := c.attach(ctx, w, sa, opts)
 	if err != nil {
 		return change, fmt.Errorf("attach %s%s: %w", w, as(sa), err)
@@ -97,26 +96,20 @@ func as(sa ServiceAccount) string {
 	return " as " + sa.Email()
 }
 
-func (c *Client) attach(ctx context.Context, w Workload, sa ServiceAccount, opts []Option) (Change, error) {
+func (c *Client) attach(ctx context.Context, w Workload, sa ServiceAccount, opts *AttachOptions) (Change, error) {
 	if err := w.Validate(); err != nil {
 		return Change{}, err
 	}
 	if err := sa.validate(); err != nil {
 		return Change{}, err
 	}
-	o, err := collect("Attach", opts)
-	if err != nil {
-		return Change{}, err
-	}
-	return c.change(ctx, w, o, &target{account: sa})
+	return c.change(ctx, w, opts.options(), &target{account: sa})
 }
 
 // Detach gives a workload back its project's default identity, the Compute
-// Engine default service account, by clearing the field. It applies
-// [ValidateOnly], [NoWait] and [ProjectNumber], without which a workload that
-// runs as the default account of an unknown project number is written for
-// certainty. Everything else is as with [Client.Attach].
-func (c *Client) Detach(ctx context.Context, w Workload, opts ...Option) (Change, error) {
+// Engine default service account, by clearing the field. Everything else is as
+// with [Client.Attach].
+func (c *Client) Detach(ctx context.Context, w Workload, opts *DetachOptions) (Change, error) {
 	change, err := c.detach(ctx, w, opts)
 	if err != nil {
 		return change, fmt.Errorf("detach the identity of %s: %w", w, err)
@@ -124,15 +117,15 @@ func (c *Client) Detach(ctx context.Context, w Workload, opts ...Option) (Change
 	return change, nil
 }
 
-func (c *Client) detach(ctx context.Context, w Workload, opts []Option) (Change, error) {
+func (c *Client) detach(ctx context.Context, w Workload, opts *DetachOptions) (Change, error) {
 	if err := w.Validate(); err != nil {
 		return Change{}, err
 	}
-	o, err := collect("Detach", opts)
-	if err != nil {
-		return Change{}, err
+	if opts == nil {
+		opts = new(DetachOptions)
 	}
-	return c.change(ctx, w, o, &target{number: o.projectNumber})
+	o := options{validateOnly: opts.ValidateOnly, noWait: opts.NoWait}
+	return c.change(ctx, w, o, &target{number: opts.ProjectNumber})
 }
 
 // target is the wanted identity: an account, or, if that is zero, the

@@ -70,7 +70,7 @@ func newCloud(t testing.TB) *fake.Backend {
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "data-prod"})
 	b.AddServiceAccount(&iam.ServiceAccount{Email: runnerEmail})
 	b.AddServiceAccount(&iam.ServiceAccount{Email: other.Email()})
-	b.AddJSON(nightly.Name(), []byte(oddJob))
+	b.AddRunJSON(nightly.Name(), []byte(oddJob))
 	// The developer owns the job's project and may act as the account of the
 	// other one, which the job's service agent may use too.
 	b.Grant("projects/web-prod", "roles/owner", "user:dev@example.com")
@@ -119,13 +119,13 @@ func setTaskAccount(o map[string]any, email string) {
 func TestAttachChangesTheIdentityOfAJobAndNothingElse(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
-	before := without(t, b.JSON(nightly.Name()))
+	before := without(t, b.RunJSON(nightly.Name()))
 
-	change, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+	change, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 
 	require.NoError(t, err)
 	setTaskAccount(before, runnerEmail)
-	assert.Equal(t, before, without(t, b.JSON(nightly.Name())))
+	assert.Equal(t, before, without(t, b.RunJSON(nightly.Name())))
 	assert.Equal(t, []string{"get", "patch", "wait"}, methods(b))
 	assert.Regexp(t, "^projects/web-prod/locations/europe-west1/operations/[0-9a-f-]{36}$", change.Operation)
 	change.Operation, change.Before, change.After = "", nil, nil
@@ -156,7 +156,7 @@ func TestAttachOverAPlainServerSendsTheJobAsItCame(t *testing.T) {
 	client, err := identity.NewClient(t.Context(), option.WithEndpoint(server.URL), option.WithoutAuthentication())
 	require.NoError(t, err)
 
-	change, err := client.Attach(t.Context(), nightly, runner)
+	change, err := client.Attach(t.Context(), nightly, runner, nil)
 
 	require.NoError(t, err)
 	assert.Equal(t, runner, change.New)
@@ -180,7 +180,7 @@ func TestAttachWritesNothingWhenNothingChanges(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 
-	change, err := newClient(t, b).Attach(t.Context(), nightly, other)
+	change, err := newClient(t, b).Attach(t.Context(), nightly, other, nil)
 
 	require.NoError(t, err)
 	assert.Equal(t, []string{"get"}, methods(b))
@@ -196,12 +196,12 @@ func TestAttachOptions(t *testing.T) {
 	t.Run("validate only", func(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
-		before := string(b.JSON(nightly.Name()))
-		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.ValidateOnly())
+		before := string(b.RunJSON(nightly.Name()))
+		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, &identity.AttachOptions{ValidateOnly: true})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"get", "patch"}, methods(b))
 		assert.Contains(t, b.Calls()[1].Query, "validateOnly=true")
-		assert.Equal(t, before, string(b.JSON(nightly.Name())))
+		assert.Equal(t, before, string(b.RunJSON(nightly.Name())))
 		assert.False(t, change.Written)
 		assert.False(t, change.Done)
 		assert.Equal(t, runner, change.New)
@@ -209,21 +209,13 @@ func TestAttachOptions(t *testing.T) {
 	t.Run("no wait", func(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
-		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.NoWait())
+		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, &identity.AttachOptions{NoWait: true})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"get", "patch"}, methods(b))
 		assert.True(t, change.Written)
 		assert.False(t, change.Done)
 		assert.Equal(t, runner, change.New)
 		assert.NotEmpty(t, change.Operation)
-	})
-	t.Run("one that does not apply", func(t *testing.T) {
-		t.Parallel()
-		b := newCloud(t)
-		_, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.WaitForCompletion())
-		require.EqualError(t, err, "attach "+nightly.Name()+" as runner@data-prod.iam.gserviceaccount.com"+
-			": option WaitForCompletion does not apply to Attach, only to Execute")
-		assert.Empty(t, b.Calls())
 	})
 }
 
@@ -233,22 +225,23 @@ func TestBadInputIsRefusedBeforeAnyCall(t *testing.T) {
 	c := newClient(t, b)
 	ctx := t.Context()
 	calls := map[string]func() error{
-		"attach zero workload":    func() error { _, err := c.Attach(ctx, identity.Workload{}, runner); return err },
-		"attach bad workload":     func() error { _, err := c.Attach(ctx, identity.Job("Web", "europe-west1", "n"), runner); return err },
-		"attach zero account":     func() error { _, err := c.Attach(ctx, nightly, identity.ServiceAccount{}); return err },
-		"detach zero workload":    func() error { _, err := c.Detach(ctx, identity.Workload{}); return err },
-		"get zero workload":       func() error { _, err := c.Get(ctx, identity.Workload{}); return err },
-		"execute a service":       func() error { _, err := c.Execute(ctx, identity.Service("p", "l", "s")); return err },
-		"create without template": func() error { _, err := c.CreateJob(ctx, nightly, runner, nil); return err },
-		"ensure zero account":     func() error { _, err := c.EnsureServiceAccount(ctx, identity.AccountSpec{}); return err },
+		"attach zero workload": func() error { _, err := c.Attach(ctx, identity.Workload{}, runner, nil); return err },
+		"attach bad workload": func() error {
+			_, err := c.Attach(ctx, identity.Job("Web", "europe-west1", "n"), runner, nil)
+			return err
+		},
+		"attach zero account":     func() error { _, err := c.Attach(ctx, nightly, identity.ServiceAccount{}, nil); return err },
+		"detach zero workload":    func() error { _, err := c.Detach(ctx, identity.Workload{}, nil); return err },
+		"get zero workload":       func() error { _, err := c.Get(ctx, identity.Workload{}, nil); return err },
+		"execute a service":       func() error { _, err := c.Execute(ctx, identity.Service("p", "l", "s"), nil); return err },
+		"create without template": func() error { _, err := c.CreateJob(ctx, nightly, runner, nil, nil); return err },
+		"ensure zero account":     func() error { _, err := c.EnsureServiceAccount(ctx, identity.ServiceAccount{}, nil); return err },
 		"ensure an agent": func() error {
-			_, err := c.EnsureServiceAccount(ctx, identity.AccountSpec{ServiceAccount: identity.RunServiceAgent(1)})
+			_, err := c.EnsureServiceAccount(ctx, identity.RunServiceAgent(1), nil)
 			return err
 		},
 		"ensure a short account id": func() error {
-			_, err := c.EnsureServiceAccount(ctx, identity.AccountSpec{
-				ServiceAccount: identity.MustParseServiceAccount("run@web-prod.iam.gserviceaccount.com"),
-			})
+			_, err := c.EnsureServiceAccount(ctx, identity.MustParseServiceAccount("run@web-prod.iam.gserviceaccount.com"), nil)
 			return err
 		},
 	}
@@ -281,19 +274,19 @@ func TestDetach(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 
-	change, err := c.Detach(t.Context(), nightly)
+	change, err := c.Detach(t.Context(), nightly, nil)
 	require.NoError(t, err)
 	assert.Equal(t, defaultEmail, change.New.Email())
 	assert.True(t, change.Written)
 
 	b.ResetCalls()
-	change, err = c.Detach(t.Context(), nightly, identity.ProjectNumber(123456789012))
+	change, err = c.Detach(t.Context(), nightly, &identity.DetachOptions{ProjectNumber: 123456789012})
 	require.NoError(t, err)
 	assert.False(t, change.Written, "with the number, the default identity is recognised")
 	assert.Equal(t, []string{"get"}, methods(b))
 
 	b.ResetCalls()
-	change, err = c.Detach(t.Context(), nightly)
+	change, err = c.Detach(t.Context(), nightly, nil)
 	require.NoError(t, err)
 	assert.True(t, change.Written, "without it, only a write is certain")
 	assert.Equal(t, change.OldGeneration, change.NewGeneration, "and changes nothing")
@@ -303,24 +296,24 @@ func TestAttachUndone(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	c := newClient(t, b)
-	before := without(t, b.JSON(nightly.Name()))
-	change, err := c.Attach(t.Context(), nightly, runner)
+	before := without(t, b.RunJSON(nightly.Name()))
+	change, err := c.Attach(t.Context(), nightly, runner, nil)
 	require.NoError(t, err)
-	_, err = c.Attach(t.Context(), change.Workload, change.Old)
+	_, err = c.Attach(t.Context(), change.Workload, change.Old, nil)
 	require.NoError(t, err)
-	assert.Equal(t, before, without(t, b.JSON(nightly.Name())))
+	assert.Equal(t, before, without(t, b.RunJSON(nightly.Name())))
 }
 
 func TestTokensAreNotSentBack(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	w := identity.Job("web-prod", "europe-west1", "tokens")
-	b.AddJSON(w.Name(), []byte(`{"startExecutionToken":"first","template":{"template":{"containers":[{"image":"i"}]}}}`))
+	b.AddRunJSON(w.Name(), []byte(`{"startExecutionToken":"first","template":{"template":{"containers":[{"image":"i"}]}}}`))
 
-	_, err := newClient(t, b).Attach(t.Context(), w, runner)
+	_, err := newClient(t, b).Attach(t.Context(), w, runner, nil)
 
 	require.NoError(t, err)
-	assert.Equal(t, "{}", string(must(json.Marshal(decoded(t, b.JSON(w.Name()))["latestCreatedExecution"]))))
+	assert.Equal(t, "{}", string(must(json.Marshal(decoded(t, b.RunJSON(w.Name()))["latestCreatedExecution"]))))
 }
 
 func must[T any](v T, err error) T {
@@ -334,15 +327,15 @@ func TestAgentIdentityIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	w := identity.Job("web-prod", "europe-west1", "agent")
-	b.AddJSON(w.Name(), []byte(`{"template":{"template":{"containers":[{"image":"i"}],
+	b.AddRunJSON(w.Name(), []byte(`{"template":{"template":{"containers":[{"image":"i"}],
 		"workloadIdentityConfig":{"identityType":"IDENTITY_TYPE_AGENT_IDENTITY"}}}}`))
 	c := newClient(t, b)
 
-	_, err := c.Attach(t.Context(), w, runner)
+	_, err := c.Attach(t.Context(), w, runner, nil)
 
 	require.ErrorIs(t, err, identity.ErrAgentIdentity)
 	assert.Equal(t, []string{"get"}, methods(b))
-	a, err := c.Get(t.Context(), w)
+	a, err := c.Get(t.Context(), w, nil)
 	require.NoError(t, err)
 	require.NotNil(t, a.WorkloadIdentity)
 	assert.Equal(t, "IDENTITY_TYPE_AGENT_IDENTITY", a.WorkloadIdentity.IdentityType)
@@ -352,7 +345,7 @@ func TestNotFound(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	w := identity.Job("web-prod", "europe-west1", "gone")
-	_, err := newClient(t, b).Attach(t.Context(), w, runner)
+	_, err := newClient(t, b).Attach(t.Context(), w, runner, nil)
 	require.ErrorIs(t, err, identity.ErrNotFound)
 	assert.EqualError(t, err, "attach projects/web-prod/locations/europe-west1/jobs/gone as runner@data-prod.iam.gserviceaccount.com: "+
 		"not found: googleapi: Error 404: Resource 'gone' of kind 'JOB' in region 'europe-west1' in project 'web-prod' does not exist.")

@@ -45,9 +45,9 @@
 // run.workerpools.… alike), iam.serviceAccounts.actAs on the account and, to
 // wait, run.operations.get on the project: without that one it looks at the job
 // itself until it has settled. Detach needs the same, actAs on the project's
-// default identity. Get needs run.jobs.get, with [ReadRevisions] also
+// default identity. Get needs run.jobs.get, with ReadRevisions also
 // run.revisions.get; CreateJob run.jobs.create on the project, run.jobs.get and
-// actAs; Execute run.jobs.run, with [Overrides] run.jobs.runWithOverrides, and
+// actAs; Execute run.jobs.run, with Overrides run.jobs.runWithOverrides, and
 // to wait without run.operations.get, run.executions.get; EnsureServiceAccount
 // iam.serviceAccounts.get and, if it is missing, iam.serviceAccounts.create on
 // the account's project.

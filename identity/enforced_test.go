@@ -47,13 +47,13 @@ func TestRefusalsOfAnEnforcingCloud(t *testing.T) {
 			t.Parallel()
 			b := newCloud(t)
 			tt.breaks(b)
-			before := b.JSON(nightly.Name())
-			_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+			before := b.RunJSON(nightly.Name())
+			_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 			assert.Equal(t, 403, asError[*googleapi.Error](t, err).Code)
 			for _, sentinel := range []error{identity.ErrActAsDenied, identity.ErrAgentTokenDenied} {
 				assert.Equal(t, errors.Is(tt.want, sentinel), errors.Is(err, sentinel), "%v", err)
 			}
-			assert.Equal(t, before, b.JSON(nightly.Name()))
+			assert.Equal(t, before, b.RunJSON(nightly.Name()))
 		})
 	}
 }
@@ -67,7 +67,7 @@ func TestAttachWithoutTheRightToReadOperations(t *testing.T) {
 		b.SetPolicy("projects/web-prod", &iam.Policy{})
 		b.Grant(nightly.Name(), "roles/run.developer", "user:dev@example.com")
 		b.SetOperationTime(10 * time.Second)
-		change, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 		require.NoError(t, err)
 		assert.True(t, change.Done)
 		assert.Equal(t, 1, countCalls(b, waitMethod))
@@ -82,7 +82,7 @@ func TestEnsureThenAttach(t *testing.T) {
 		b := newCloud(t)
 		b.SetPropagation(30*time.Second, time.Minute)
 		c := newClient(t, b)
-		account, err := c.EnsureServiceAccount(t.Context(), identity.AccountSpec{ServiceAccount: newAccount})
+		account, err := c.EnsureServiceAccount(t.Context(), newAccount, nil)
 		require.NoError(t, err)
 		assert.True(t, account.Created)
 		svc, err := iam.NewService(t.Context(), b.ClientOptions(fake.Admin)...)
@@ -96,9 +96,9 @@ func TestEnsureThenAttach(t *testing.T) {
 		}).Do()
 		require.NoError(t, err)
 
-		_, err = c.Attach(t.Context(), nightly, newAccount)
+		_, err = c.Attach(t.Context(), nightly, newAccount, nil)
 		require.ErrorIs(t, err, identity.ErrActAsDenied)
-		change, err := c.Attach(t.Context(), nightly, newAccount, identity.WaitForAccount(5*time.Minute))
+		change, err := c.Attach(t.Context(), nightly, newAccount, &identity.AttachOptions{WaitForAccount: 5 * time.Minute})
 		require.NoError(t, err)
 		assert.Equal(t, newAccount, change.New)
 	})

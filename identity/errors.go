@@ -19,7 +19,7 @@ var (
 
 	// ErrActAsDenied: the caller lacks iam.serviceAccounts.actAs on the service
 	// account. Cloud Run answers the same when the account does not exist, is
-	// disabled, or is too new to be seen, see [WaitForAccount].
+	// disabled, or is too new to be seen, see [AttachOptions].WaitForAccount.
 	// https://cloud.google.com/run/docs/configuring/jobs/service-identity
 	ErrActAsDenied = refusal.ErrActAsDenied
 

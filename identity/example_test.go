@@ -50,7 +50,7 @@ func ExampleNewClient() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = client.Get(context.Background(), identity.Job("web-prod", "europe-west1", "nightly"))
+	_, err = client.Get(context.Background(), identity.Job("web-prod", "europe-west1", "nightly"), nil)
 	fmt.Println(err)
 	// Output: <nil>
 }
@@ -58,7 +58,7 @@ func ExampleNewClient() {
 func ExampleClient_Get() {
 	client := exampleClient()
 	a, err := client.Get(context.Background(), identity.Job("web-prod", "europe-west1", "nightly"),
-		identity.ProjectNumber(123456789012))
+		&identity.GetOptions{ProjectNumber: 123456789012})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -74,13 +74,13 @@ func ExampleClient_Attach() {
 	w := identity.Job("web-prod", "europe-west1", "nightly")
 	sa := identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
 
-	change, err := client.Attach(context.Background(), w, sa)
+	change, err := client.Attach(context.Background(), w, sa, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(change.Old, "->", change.New)
 
-	again, err := client.Attach(context.Background(), w, sa)
+	again, err := client.Attach(context.Background(), w, sa, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -95,16 +95,16 @@ func ExampleClient_Attach_undo() {
 	client := exampleClient()
 	ctx := context.Background()
 	w := identity.Job("web-prod", "europe-west1", "nightly")
-	change, err := client.Attach(ctx, w, identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com"))
+	change, err := client.Attach(ctx, w, identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com"), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 
 	undo := func() (identity.Change, error) {
 		if change.Old.IsZero() { // the template named none
-			return client.Detach(ctx, change.Workload)
+			return client.Detach(ctx, change.Workload, nil)
 		}
-		return client.Attach(ctx, change.Workload, change.Old)
+		return client.Attach(ctx, change.Workload, change.Old, nil)
 	}
 	undone, err := undo()
 	if err != nil {
@@ -125,7 +125,7 @@ func ExampleClient_Attach_errors() {
 	}
 
 	_, err = client.Attach(context.Background(), identity.Job("web-prod", "europe-west1", "nightly"),
-		identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com"))
+		identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com"), nil)
 	var lost *identity.InterleavedError
 	var pending *identity.UnfinishedError
 	switch {
@@ -143,10 +143,10 @@ func ExampleClient_Detach() {
 	client := exampleClient()
 	ctx := context.Background()
 	w := identity.Job("web-prod", "europe-west1", "nightly")
-	if _, err := client.Attach(ctx, w, identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")); err != nil {
+	if _, err := client.Attach(ctx, w, identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com"), nil); err != nil {
 		log.Fatal(err)
 	}
-	change, err := client.Detach(ctx, w)
+	change, err := client.Detach(ctx, w, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func ExampleClient_CreateJob() {
 		&run.GoogleCloudRunV2Job{Template: &run.GoogleCloudRunV2ExecutionTemplate{Template: &run.GoogleCloudRunV2TaskTemplate{
 			Containers:      []*run.GoogleCloudRunV2Container{{Image: "us-docker.pkg.dev/cloudrun/container/job"}},
 			ForceSendFields: []string{"MaxRetries"}, // 0, where the default is 3
-		}}})
+		}}}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -173,8 +173,7 @@ func ExampleClient_CreateJob() {
 func ExampleClient_Execute() {
 	client := exampleClient()
 	execution, err := client.Execute(context.Background(), identity.Job("web-prod", "europe-west1", "nightly"),
-		identity.WaitForCompletion(),
-		identity.Overrides(&run.GoogleCloudRunV2Overrides{TaskCount: 3}))
+		&identity.ExecuteOptions{WaitForCompletion: true, Overrides: &run.GoogleCloudRunV2Overrides{TaskCount: 3}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -187,10 +186,7 @@ func ExampleClient_Execute() {
 
 func ExampleClient_EnsureServiceAccount() {
 	client := exampleClient()
-	account, err := client.EnsureServiceAccount(context.Background(), identity.AccountSpec{
-		ServiceAccount: identity.MustParseServiceAccount("nightly-runner@web-prod.iam.gserviceaccount.com"),
-		DisplayName:    "Runs the nightly job",
-	})
+	account, err := client.EnsureServiceAccount(context.Background(), identity.MustParseServiceAccount("nightly-runner@web-prod.iam.gserviceaccount.com"), &identity.EnsureServiceAccountOptions{DisplayName: "Runs the nightly job"})
 	if err != nil {
 		log.Fatal(err)
 	}

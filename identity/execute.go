@@ -39,12 +39,12 @@ type Execution struct {
 }
 
 // Execute starts an execution of a job (jobs.run), and with
-// [WaitForCompletion] waits until it has ended; an execution that failed is
-// then an [*OperationError] beside the Execution. It also applies [Overrides].
+// [ExecuteOptions].WaitForCompletion waits until it has ended; an execution that
+// failed is then an [*OperationError] beside the Execution.
 //
 // The request is made again only if Cloud Run certainly did not take it. If
 // its answer got lost, the error wraps [ErrMayHaveStarted].
-func (c *Client) Execute(ctx context.Context, w Workload, opts ...Option) (Execution, error) {
+func (c *Client) Execute(ctx context.Context, w Workload, opts *ExecuteOptions) (Execution, error) {
 	e, err := c.execute(ctx, w, opts)
 	if err != nil {
 		return e, fmt.Errorf("execute %s: %w", w, err)
@@ -52,15 +52,14 @@ func (c *Client) Execute(ctx context.Context, w Workload, opts ...Option) (Execu
 	return e, nil
 }
 
-func (c *Client) execute(ctx context.Context, w Workload, opts []Option) (Execution, error) {
+func (c *Client) execute(ctx context.Context, w Workload, opts *ExecuteOptions) (Execution, error) {
 	if err := validateJob(w); err != nil {
 		return Execution{}, err
 	}
-	o, err := collect("Execute", opts)
-	if err != nil {
-		return Execution{}, err
+	if opts == nil {
+		opts = new(ExecuteOptions)
 	}
-	body, err := encode(&run.GoogleCloudRunV2RunJobRequest{Overrides: o.overrides})
+	body, err := encode(&run.GoogleCloudRunV2RunJobRequest{Overrides: opts.Overrides})
 	if err != nil {
 		return Execution{}, err
 	}
@@ -82,7 +81,7 @@ func (c *Client) execute(ctx context.Context, w Workload, opts []Option) (Execut
 	if err := e.record(op.Metadata); err != nil {
 		return e, fmt.Errorf("%w: %w", ErrMayHaveStarted, err)
 	}
-	if !o.waitExecution {
+	if !opts.WaitForCompletion {
 		return e, nil
 	}
 	err = c.awaitExecution(ctx, op, &e)

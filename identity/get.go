@@ -20,7 +20,7 @@ type Attachment struct {
 	// Default says whether ServiceAccount is the project's default identity,
 	// the Compute Engine default service account. It is Unknown if the address
 	// is of that form and the project's number is neither in Workload nor
-	// given by [ProjectNumber].
+	// given by [GetOptions].ProjectNumber.
 	Default Tristate `json:"default"`
 	// WorkloadIdentity is the template's workloadIdentityConfig, nil if it has
 	// none.
@@ -29,7 +29,8 @@ type Attachment struct {
 	Generation int64 `json:"generation"`
 	// Serving are the revisions of a service or worker pool that receive
 	// traffic, and ServingOther says whether one of them runs as another
-	// identity than ServiceAccount. Both are filled in with [ReadRevisions].
+	// identity than ServiceAccount. Both are filled in with
+	// [GetOptions].ReadRevisions.
 	Serving      []ServingRevision `json:"serving,omitempty"`
 	ServingOther Tristate          `json:"servingOther"`
 }
@@ -42,10 +43,9 @@ type ServingRevision struct {
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
 }
 
-// Get reads the identity that a workload has, in one call. It applies
-// [ProjectNumber] and [ReadRevisions]. The error wraps [ErrNotFound] if there
-// is no such workload.
-func (c *Client) Get(ctx context.Context, w Workload, opts ...Option) (Attachment, error) {
+// Get reads the identity that a workload has, in one call. The error wraps
+// [ErrNotFound] if there is no such workload.
+func (c *Client) Get(ctx context.Context, w Workload, opts *GetOptions) (Attachment, error) {
 	a, err := c.attachment(ctx, w, opts)
 	if err != nil {
 		return Attachment{}, fmt.Errorf("get the identity of %s: %w", w, err)
@@ -53,13 +53,12 @@ func (c *Client) Get(ctx context.Context, w Workload, opts ...Option) (Attachmen
 	return a, nil
 }
 
-func (c *Client) attachment(ctx context.Context, w Workload, opts []Option) (Attachment, error) {
+func (c *Client) attachment(ctx context.Context, w Workload, opts *GetOptions) (Attachment, error) {
 	if err := w.Validate(); err != nil {
 		return Attachment{}, err
 	}
-	o, err := collect("Get", opts)
-	if err != nil {
-		return Attachment{}, err
+	if opts == nil {
+		opts = new(GetOptions)
 	}
 	d, err := c.read(ctx, w)
 	if err != nil {
@@ -70,7 +69,7 @@ func (c *Client) attachment(ctx context.Context, w Workload, opts []Option) (Att
 		return Attachment{}, err
 	}
 	a := Attachment{
-		Workload: w, ServiceAccount: sa, Default: isDefault(w, sa, o.projectNumber),
+		Workload: w, ServiceAccount: sa, Default: isDefault(w, sa, opts.ProjectNumber),
 		WorkloadIdentity: d.template(w.Kind).Identity, Generation: int64(d.Generation),
 	}
 	if w.Kind == KindJob {
@@ -78,11 +77,11 @@ func (c *Client) attachment(ctx context.Context, w Workload, opts []Option) (Att
 		// traffic.
 		a.ServingOther = No
 	}
-	if o.revisions && w.Kind != KindJob {
+	if opts.ReadRevisions && w.Kind != KindJob {
 		if a.Serving, err = c.serving(ctx, w, d); err != nil {
 			return Attachment{}, err
 		}
-		a.ServingOther = servesOther(a, o.projectNumber)
+		a.ServingOther = servesOther(a, opts.ProjectNumber)
 	}
 	return a, nil
 }

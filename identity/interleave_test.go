@@ -40,7 +40,7 @@ func meddledClient(t *testing.T, b *fake.Backend, w identity.Workload, query str
 		RoundTripper: b.HTTPClient("user:dev@example.com").Transport,
 		meddle: func() {
 			var o map[string]any
-			require.NoError(t, json.Unmarshal(b.JSON(w.Name()), &o))
+			require.NoError(t, json.Unmarshal(b.RunJSON(w.Name()), &o))
 			change(o)
 			body, err := json.Marshal(o)
 			require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestSomeoneElseWritesAJobInBetween(t *testing.T) {
 		b := newCloud(t)
 		c := meddledClient(t, b, nightly, "", relabel)
 
-		change, err := c.Attach(t.Context(), nightly, runner)
+		change, err := c.Attach(t.Context(), nightly, runner, nil)
 
 		lost := asError[*identity.InterleavedError](t, err)
 		assert.Equal(t, change.Interleaved, lost)
@@ -77,7 +77,7 @@ func TestSomeoneElseWritesAJobInBetween(t *testing.T) {
 		assert.Contains(t, string(change.After), runnerEmail)
 		require.ErrorContains(t, err, "what they wrote is lost and can't be recovered")
 		assert.True(t, change.Done)
-		assert.NotContains(t, string(b.JSON(nightly.Name())), "in between")
+		assert.NotContains(t, string(b.RunJSON(nightly.Name())), "in between")
 		logged, err := json.Marshal(change)
 		require.NoError(t, err)
 		assert.NotContains(t, string(logged), "sidecar", "a logged change holds no template")
@@ -89,12 +89,12 @@ func TestSomeoneElseWritesAJobInBetween(t *testing.T) {
 			b.EnforceEtags()
 			c := meddledClient(t, b, nightly, "", relabel)
 
-			change, err := c.Attach(t.Context(), nightly, runner)
+			change, err := c.Attach(t.Context(), nightly, runner, nil)
 
 			require.NoError(t, err)
 			assert.Nil(t, change.Interleaved)
 			assert.Equal(t, 3, countCalls(b, patchJob), "theirs, the one refused, and the next")
-			assert.Contains(t, string(b.JSON(nightly.Name())), "in between", "nothing is lost")
+			assert.Contains(t, string(b.RunJSON(nightly.Name())), "in between", "nothing is lost")
 			assert.Equal(t, [2]int64{2, 3}, [2]int64{change.OldGeneration, change.NewGeneration})
 		})
 	})
@@ -105,7 +105,7 @@ func TestSomeoneElseWritesAJobInBetween(t *testing.T) {
 			b.EnforceEtags()
 			c := meddledClient(t, b, nightly, "", rerun)
 
-			_, err := c.Attach(t.Context(), nightly, runner)
+			_, err := c.Attach(t.Context(), nightly, runner, nil)
 
 			require.ErrorIs(t, err, identity.ErrConflict)
 			require.ErrorContains(t, err, "it ran as "+other.Email()+", and runs as "+defaultEmail+" now")
@@ -119,7 +119,7 @@ func TestSomeoneElseWritesAJobInBetween(t *testing.T) {
 			c := meddledClient(t, b, nightly, "", relabel)
 			b.Inject(patchJob, fake.Fault{Skip: 1, Times: 1, DropAfter: true})
 
-			change, err := c.Attach(t.Context(), nightly, runner)
+			change, err := c.Attach(t.Context(), nightly, runner, nil)
 
 			lost := asError[*identity.InterleavedError](t, err)
 			assert.Equal(t, [2]int64{1, 3}, [2]int64{lost.Read, lost.Answered})
@@ -145,15 +145,15 @@ func TestSomeoneElseWritesAServiceInBetween(t *testing.T) {
 				})
 				c := meddledClient(t, b, w, "?updateMask=labels", relabel)
 
-				change, err := c.Attach(t.Context(), w, runner)
+				change, err := c.Attach(t.Context(), w, runner, nil)
 
 				require.NoError(t, err)
 				assert.Equal(t, !enforced, change.Interleaved != nil)
 				if change.Interleaved != nil {
 					require.ErrorContains(t, change.Interleaved, "the rest of their change stands")
 				}
-				assert.Contains(t, string(b.JSON(w.Name())), "in between", "only the identity was written")
-				assert.Contains(t, string(b.JSON(w.Name())), runnerEmail)
+				assert.Contains(t, string(b.RunJSON(w.Name())), "in between", "only the identity was written")
+				assert.Contains(t, string(b.RunJSON(w.Name())), runnerEmail)
 			})
 		})
 	}
@@ -165,13 +165,13 @@ func TestSomeoneElseWritesAfterwards(t *testing.T) {
 	b.Inject(waitMethod, fake.Fault{Status: 501})
 	c, err := identity.NewClient(t.Context(), option.WithHTTPClient(&http.Client{Transport: afterwards{
 		b.HTTPClient("user:dev@example.com").Transport, func() {
-			_, err := newClient(t, b).Attach(t.Context(), nightly, other, identity.NoWait())
+			_, err := newClient(t, b).Attach(t.Context(), nightly, other, &identity.AttachOptions{NoWait: true})
 			require.NoError(t, err)
 		},
 	}}))
 	require.NoError(t, err)
 
-	change, err := c.Attach(t.Context(), nightly, runner)
+	change, err := c.Attach(t.Context(), nightly, runner, nil)
 
 	require.ErrorIs(t, err, identity.ErrConflict)
 	require.ErrorContains(t, err, "it runs as "+other.Email()+" now")

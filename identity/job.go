@@ -18,10 +18,9 @@ import (
 
 // CreateJob creates a job that runs as a service account from the first
 // execution on, and waits until it is ready. job is not changed; what it says
-// of its name and identity gives way to w and sa. It applies [ValidateOnly],
-// [NoWait] and [WaitForAccount]. The errors are those of [Client.Attach], and
-// [ErrAlreadyExists].
-func (c *Client) CreateJob(ctx context.Context, w Workload, sa ServiceAccount, job *run.GoogleCloudRunV2Job, opts ...Option) (Change, error) {
+// of its name and identity gives way to w and sa. The errors are those of
+// [Client.Attach], and [ErrAlreadyExists].
+func (c *Client) CreateJob(ctx context.Context, w Workload, sa ServiceAccount, job *run.GoogleCloudRunV2Job, opts *CreateJobOptions) (Change, error) {
 	change, err := c.createJob(ctx, w, sa, job, opts)
 	if err != nil {
 		return change, fmt.Errorf("create %s%s: %w", w, as(sa), err)
@@ -29,14 +28,11 @@ func (c *Client) CreateJob(ctx context.Context, w Workload, sa ServiceAccount, j
 	return change, nil
 }
 
-func (c *Client) createJob(ctx context.Context, w Workload, sa ServiceAccount, job *run.GoogleCloudRunV2Job, opts []Option) (Change, error) {
+func (c *Client) createJob(ctx context.Context, w Workload, sa ServiceAccount, job *run.GoogleCloudRunV2Job, opts *CreateJobOptions) (Change, error) {
 	if err := validateJob(w); err != nil {
 		return Change{}, err
 	}
-	o, err := collect("CreateJob", opts)
-	if err != nil {
-		return Change{}, err
-	}
+	o := opts.options()
 	body, err := newJobBody(job, sa)
 	if err != nil {
 		return Change{}, err

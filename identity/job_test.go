@@ -41,7 +41,7 @@ func TestCreateJob(t *testing.T) {
 	b := newCloud(t)
 	job := newJob()
 
-	change, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, job)
+	change, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, job, nil)
 
 	require.NoError(t, err)
 	assert.Equal(t, newJob(), job, "the caller's job is not changed")
@@ -52,7 +52,7 @@ func TestCreateJob(t *testing.T) {
 	}, change)
 	assert.JSONEq(t, `{"labels":{"team":"web"},"template":{"template":{"containers":[{"image":"us-docker.pkg.dev/cloudrun/container/job"}],
 		"maxRetries":0,"serviceAccount":"runner@data-prod.iam.gserviceaccount.com"}}}`, string(b.Calls()[0].Body))
-	a, err := newClient(t, b).Get(t.Context(), fresh)
+	a, err := newClient(t, b).Get(t.Context(), fresh, nil)
 	require.NoError(t, err)
 	assert.Equal(t, runner, a.ServiceAccount)
 }
@@ -61,7 +61,7 @@ func TestCreateJobThroughBadWeather(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		weather func(*fake.Backend)
-		opts    []identity.Option
+		opts    *identity.CreateJobOptions
 		calls   []string
 		want    error
 	}{
@@ -93,14 +93,14 @@ func TestCreateJobThroughBadWeather(t *testing.T) {
 		},
 		"someone else's job of that name": {
 			weather: func(b *fake.Backend) {
-				b.AddJSON(fresh.Name(), []byte(`{"template":{"template":{"containers":[{"image":"theirs"}]}}}`))
+				b.AddRunJSON(fresh.Name(), []byte(`{"template":{"template":{"containers":[{"image":"theirs"}]}}}`))
 			},
 			calls: []string{"create"},
 			want:  identity.ErrAlreadyExists,
 		},
 		"the same, and the first answer got lost": {
 			weather: func(b *fake.Backend) {
-				b.AddJSON(fresh.Name(), []byte(`{"template":{"template":{"containers":[{"image":"theirs"}]}}}`))
+				b.AddRunJSON(fresh.Name(), []byte(`{"template":{"template":{"containers":[{"image":"theirs"}]}}}`))
 				b.Inject(createJob, fake.Fault{DropBefore: true, Times: 1})
 			},
 			calls: []string{"create", "get"},
@@ -108,7 +108,7 @@ func TestCreateJobThroughBadWeather(t *testing.T) {
 		},
 		"the account becomes visible": {
 			weather: func(b *fake.Backend) { b.Inject(createJob, fake.Fault{Status: 403, Body: actAsBody, Times: 2}) },
-			opts:    []identity.Option{identity.WaitForAccount(time.Minute)},
+			opts:    &identity.CreateJobOptions{WaitForAccount: time.Minute},
 			calls:   []string{"create", "create", "create", "wait"},
 		},
 		"may not act as": {
@@ -118,12 +118,12 @@ func TestCreateJobThroughBadWeather(t *testing.T) {
 		},
 		"validate only": {
 			weather: func(*fake.Backend) {},
-			opts:    []identity.Option{identity.ValidateOnly()},
+			opts:    &identity.CreateJobOptions{ValidateOnly: true},
 			calls:   []string{"create"},
 		},
 		"no wait": {
 			weather: func(*fake.Backend) {},
-			opts:    []identity.Option{identity.NoWait()},
+			opts:    &identity.CreateJobOptions{NoWait: true},
 			calls:   []string{"create"},
 		},
 	}
@@ -133,7 +133,7 @@ func TestCreateJobThroughBadWeather(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newCloud(t)
 				tt.weather(b)
-				change, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), tt.opts...)
+				change, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), tt.opts)
 				assert.Equal(t, tt.calls, methods(b))
 				if tt.want != nil {
 					require.ErrorIs(t, err, tt.want)
@@ -153,7 +153,7 @@ func TestExecute(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
 		b.SetOperationTime(time.Hour, runJob)
-		e, err := newClient(t, b).Execute(t.Context(), nightly)
+		e, err := newClient(t, b).Execute(t.Context(), nightly, nil)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"run"}, methods(b))
 		assert.Equal(t, other, e.ServiceAccount)
@@ -165,13 +165,13 @@ func TestExecute(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			c := newClient(t, b)
-			_, err := c.Attach(t.Context(), nightly, runner)
+			_, err := c.Attach(t.Context(), nightly, runner, nil)
 			require.NoError(t, err)
 			b.ResetCalls()
 			b.SetOperationTime(45*time.Second, runJob)
 			began := time.Now()
 
-			e, err := c.Execute(t.Context(), nightly, identity.WaitForCompletion(), identity.Overrides(&run.GoogleCloudRunV2Overrides{TaskCount: 5}))
+			e, err := c.Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true, Overrides: &run.GoogleCloudRunV2Overrides{TaskCount: 5}})
 
 			require.NoError(t, err)
 			assert.Equal(t, 45*time.Second, time.Since(began))
@@ -187,7 +187,7 @@ func TestExecute(t *testing.T) {
 		b.Inject(runJob, fake.Fault{Condition: &run.GoogleCloudRunV2Condition{
 			State: "CONDITION_FAILED", ExecutionReason: "NON_ZERO_EXIT_CODE", Message: "Task nightly-x-task0 failed with exit code: 1.",
 		}})
-		e, err := newClient(t, b).Execute(t.Context(), nightly, identity.WaitForCompletion())
+		e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 		failed := asError[*identity.OperationError](t, err)
 		assert.Equal(t, "NON_ZERO_EXIT_CODE", failed.Reason)
 		assert.Equal(t, e.Operation, failed.Operation)
@@ -200,7 +200,7 @@ func TestExecute(t *testing.T) {
 			b := newCloud(t)
 			b.SetOperationTime(5*time.Minute, runJob)
 			b.Inject(waitMethod, fake.Fault{Status: http.StatusForbidden})
-			e, err := newClient(t, b).Execute(t.Context(), nightly, identity.WaitForCompletion())
+			e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 			require.NoError(t, err)
 			assert.True(t, e.Done)
 			assert.Equal(t, int64(1), e.Succeeded)
@@ -213,7 +213,7 @@ func TestExecute(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			b.SetOperationTime(time.Hour, runJob)
-			e, err := newClient(t, b).Execute(bounded(t, time.Minute), nightly, identity.WaitForCompletion())
+			e, err := newClient(t, b).Execute(bounded(t, time.Minute), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 			unfinished := asError[*identity.UnfinishedError](t, err)
 			assert.Equal(t, e.Operation, unfinished.Operation)
 			assert.NotEmpty(t, e.Name)
@@ -222,7 +222,7 @@ func TestExecute(t *testing.T) {
 	})
 	t.Run("no such job", func(t *testing.T) {
 		t.Parallel()
-		_, err := newClient(t, newCloud(t)).Execute(t.Context(), fresh)
+		_, err := newClient(t, newCloud(t)).Execute(t.Context(), fresh, nil)
 		require.ErrorIs(t, err, identity.ErrNotFound)
 	})
 }
@@ -250,10 +250,10 @@ func TestExecuteIsNotRepeatedUnlessItCertainlyDidNotStart(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newCloud(t)
 				b.Inject(runJob, tt.fault)
-				_, err := newClient(t, b).Execute(bounded(t, time.Hour), nightly)
+				_, err := newClient(t, b).Execute(bounded(t, time.Hour), nightly, nil)
 				assert.Equal(t, tt.mayHave, errors.Is(err, identity.ErrMayHaveStarted), "%v", err)
 				assert.Equal(t, tt.runs, countCalls(b, runJob))
-				count, _ := decoded(t, b.JSON(nightly.Name()))["executionCount"].(float64)
+				count, _ := decoded(t, b.RunJSON(nightly.Name()))["executionCount"].(float64)
 				assert.InDelta(t, tt.executed, count, 0)
 			})
 		})

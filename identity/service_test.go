@@ -48,10 +48,10 @@ func TestAttachToServicesAndWorkerPools(t *testing.T) {
 			t.Run(w.Kind.String()+" "+revision, func(t *testing.T) {
 				b.ResetCalls()
 				outputs := []string{"conditions", "latestCreatedRevision", "latestReadyRevision", "terminalCondition"}
-				before := without(t, b.JSON(w.Name()), outputs...)
-				created := decoded(t, b.JSON(w.Name()))["latestCreatedRevision"]
+				before := without(t, b.RunJSON(w.Name()), outputs...)
+				created := decoded(t, b.RunJSON(w.Name()))["latestCreatedRevision"]
 
-				change, err := newClient(t, b).Attach(t.Context(), w, runner)
+				change, err := newClient(t, b).Attach(t.Context(), w, runner, nil)
 
 				require.NoError(t, err)
 				template := before["template"].(map[string]any)
@@ -61,7 +61,7 @@ func TestAttachToServicesAndWorkerPools(t *testing.T) {
 					mask += "%2Ctemplate.revision"
 					delete(template, "revision")
 				}
-				assert.Equal(t, before, without(t, b.JSON(w.Name()), outputs...))
+				assert.Equal(t, before, without(t, b.RunJSON(w.Name()), outputs...))
 				assert.Equal(t, []string{"get", "patch", "wait"}, methods(b))
 				assert.Equal(t, "alt=json&prettyPrint=false&updateMask="+mask, b.Calls()[1].Query)
 				body := decoded(t, b.Calls()[1].Body)
@@ -71,7 +71,7 @@ func TestAttachToServicesAndWorkerPools(t *testing.T) {
 				assert.Equal(t, name(w.ID+"-", revision), change.ClearedRevision)
 				assert.Equal(t, identity.Yes, change.ReceivesTraffic)
 				assert.Equal(t, other, change.Old)
-				assert.NotEqual(t, created, decoded(t, b.JSON(w.Name()))["latestCreatedRevision"], "a new revision")
+				assert.NotEqual(t, created, decoded(t, b.RunJSON(w.Name()))["latestCreatedRevision"], "a new revision")
 			})
 		}
 	}
@@ -81,7 +81,7 @@ func TestDetachServicesAndWorkerPools(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	for _, w := range revisioned(b, "") {
-		change, err := newClient(t, b).Detach(t.Context(), w)
+		change, err := newClient(t, b).Detach(t.Context(), w, nil)
 		require.NoError(t, err)
 		assert.Equal(t, defaultEmail, change.New.Email())
 	}
@@ -91,7 +91,7 @@ func TestDetachServicesAndWorkerPools(t *testing.T) {
 func pinTraffic(t testing.TB, b *fake.Backend, w identity.Workload) (revision string) {
 	t.Helper()
 	var s run.GoogleCloudRunV2Service
-	require.NoError(t, json.Unmarshal(b.JSON(w.Name()), &s))
+	require.NoError(t, json.Unmarshal(b.RunJSON(w.Name()), &s))
 	svc, err := run.NewService(t.Context(), b.ClientOptions(fake.Admin)...)
 	require.NoError(t, err)
 	short := s.LatestReadyRevision[len(w.Name()+"/revisions/"):]
@@ -116,17 +116,17 @@ func TestTrafficPinnedToAnOldRevision(t *testing.T) {
 		t.Run(w.Kind.String(), func(t *testing.T) {
 			old := pinTraffic(t, b, w)
 
-			change, err := c.Attach(t.Context(), w, runner)
+			change, err := c.Attach(t.Context(), w, runner, nil)
 			require.NoError(t, err)
 			assert.Equal(t, identity.No, change.ReceivesTraffic)
 
-			a, err := c.Get(t.Context(), w, identity.ReadRevisions())
+			a, err := c.Get(t.Context(), w, &identity.GetOptions{ReadRevisions: true})
 			require.NoError(t, err)
 			assert.Equal(t, runner, a.ServiceAccount)
 			assert.Equal(t, []identity.ServingRevision{{Name: old, Percent: 100, ServiceAccount: other}}, a.Serving)
 			assert.Equal(t, identity.Yes, a.ServingOther)
 
-			again, err := c.Attach(t.Context(), w, other, identity.NoWait())
+			again, err := c.Attach(t.Context(), w, other, &identity.AttachOptions{NoWait: true})
 			require.NoError(t, err)
 			assert.Equal(t, identity.No, again.ReceivesTraffic, "pinned traffic tells without waiting")
 		})
@@ -141,10 +141,10 @@ func TestNewRevisionThatDoesNotBecomeReady(t *testing.T) {
 	b.Inject("run.projects.locations.services.patch", fake.Fault{Condition: &run.GoogleCloudRunV2Condition{
 		State: "CONDITION_FAILED", RevisionReason: "HEALTH_CHECK_CONTAINER_ERROR", Message: "The user-provided container failed to start.",
 	}})
-	_, err := c.Attach(t.Context(), w, runner)
+	_, err := c.Attach(t.Context(), w, runner, nil)
 	require.ErrorContains(t, err, "failed with HEALTH_CHECK_CONTAINER_ERROR: The user-provided container failed to start.")
 
-	a, err := c.Get(t.Context(), w, identity.ReadRevisions())
+	a, err := c.Get(t.Context(), w, &identity.GetOptions{ReadRevisions: true})
 	require.NoError(t, err)
 	assert.Equal(t, runner, a.ServiceAccount)
 	assert.Equal(t, identity.Yes, a.ServingOther, "the last ready revision still serves, as the old identity")
@@ -155,24 +155,24 @@ func TestGet(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 	def := identity.DefaultServiceAccount(123456789012)
-	b.AddJSON("projects/web-prod/locations/europe-west1/jobs/plain", []byte(`{"template":{"template":{"containers":[{"image":"i"}]}}}`))
+	b.AddRunJSON("projects/web-prod/locations/europe-west1/jobs/plain", []byte(`{"template":{"template":{"containers":[{"image":"i"}]}}}`))
 	byID, byNumber := identity.Job("web-prod", "europe-west1", "plain"), identity.Job("123456789012", "europe-west1", "plain")
 	tests := map[string]struct {
 		workload identity.Workload
-		opts     []identity.Option
+		opts     *identity.GetOptions
 		account  identity.ServiceAccount
 		isIt     identity.Tristate
 	}{
 		"a user-managed account is not the default": {nightly, nil, other, identity.No},
 		"the form of the default, number not known": {byID, nil, def, identity.Unknown},
 		"the number is in the workload":             {byNumber, nil, def, identity.Yes},
-		"the number is given":                       {byID, []identity.Option{identity.ProjectNumber(123456789012)}, def, identity.Yes},
-		"the default account of another project":    {byID, []identity.Option{identity.ProjectNumber(99)}, def, identity.No},
+		"the number is given":                       {byID, &identity.GetOptions{ProjectNumber: 123456789012}, def, identity.Yes},
+		"the default account of another project":    {byID, &identity.GetOptions{ProjectNumber: 99}, def, identity.No},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, err := c.Get(t.Context(), tt.workload, tt.opts...)
+			a, err := c.Get(t.Context(), tt.workload, tt.opts)
 			require.NoError(t, err)
 			assert.Equal(t, tt.account, a.ServiceAccount)
 			assert.Equal(t, tt.isIt, a.Default)
@@ -184,12 +184,12 @@ func TestGet(t *testing.T) {
 		b := newCloud(t)
 		c := newClient(t, b)
 		w := revisioned(b, "")[0]
-		a, err := c.Get(t.Context(), w)
+		a, err := c.Get(t.Context(), w, nil)
 		require.NoError(t, err)
 		assert.Equal(t, identity.Unknown, a.ServingOther)
 		assert.Equal(t, []string{"get"}, methods(b))
 		b.ResetCalls()
-		a, err = c.Get(t.Context(), w, identity.ReadRevisions())
+		a, err = c.Get(t.Context(), w, &identity.GetOptions{ReadRevisions: true})
 		require.NoError(t, err)
 		assert.Equal(t, identity.No, a.ServingOther)
 		assert.Len(t, a.Serving, 1)

@@ -43,7 +43,7 @@ func attachers(t *testing.T, b *fake.Backend, attachers, labellers int) []attach
 		c := newClient(t, b)
 		running.Go(func() {
 			time.Sleep(time.Duration(i*7%64) * time.Millisecond)
-			change, err := c.Attach(t.Context(), nightly, sa)
+			change, err := c.Attach(t.Context(), nightly, sa, nil)
 			all[i] = attached{sa, change, err}
 		})
 	}
@@ -123,7 +123,7 @@ func TestManyWritersWithEnforcedEtags(t *testing.T) {
 		b.EnforceEtags()
 		all := attachers(t, b, 32, 32)
 
-		job := decoded(t, b.JSON(nightly.Name()))
+		job := decoded(t, b.RunJSON(nightly.Name()))
 		labels, _ := job["labels"].(map[string]any)
 		for i := range 32 {
 			assert.Equal(t, "there", labels[fmt.Sprintf("writer-%02d", i)], "the label of writer %d is lost", i)
@@ -153,7 +153,7 @@ func TestManyWritersWithoutEtags(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newCloud(t)
-		before := etagOf(t, b.JSON(nightly.Name()))
+		before := etagOf(t, b.RunJSON(nightly.Name()))
 		all := attachers(t, b, 64, 0)
 
 		// The state that each generation left, by who wrote it: an etag is of one

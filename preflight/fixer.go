@@ -257,7 +257,7 @@ func (f *Fixer) attempt(ctx context.Context, fix Fix) (changed bool, err error) 
 	case CreateAgent:
 		return f.settle(ctx, f.createAgent(fix))
 	case CreateAccount:
-		a, err := f.accounts.EnsureServiceAccount(ctx, identity.AccountSpec{ServiceAccount: fix.Account, Wait: f.patience()})
+		a, err := f.accounts.EnsureServiceAccount(ctx, fix.Account, &identity.EnsureServiceAccountOptions{Wait: f.patience()})
 		return a.Created, err
 	case EnableAccount:
 		return f.settle(ctx, f.enableAccount(fix))

@@ -232,7 +232,7 @@ func TestDryRun(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	target := preflight.Target{Workload: job, Identity: account(t, remote)}
-	before := b.JSON(jobName)
+	before := b.RunJSON(jobName)
 	report := check(t, newChecker(t, b, dev), target, preflight.DryRun())
 	f := finding(t, report, preflight.CheckDryRun)
 	assert.Equal(t, preflight.Pass, f.Verdict)
@@ -244,7 +244,7 @@ func TestDryRun(t *testing.T) {
 	assert.Contains(t, f.Message, "Google Cloud Run Service Agent does not have permission to get access tokens")
 	require.ErrorContains(t, report.Err(), "Service Agent")
 	assertNoWrites(t, b)
-	assert.JSONEq(t, string(before), string(b.JSON(jobName)))
+	assert.JSONEq(t, string(before), string(b.RunJSON(jobName)))
 }
 
 func TestAdvice(t *testing.T) {
@@ -252,7 +252,7 @@ func TestAdvice(t *testing.T) {
 	b := newCloud(t)
 	grantAuditor(b)
 	const compute = "123456789012-compute@developer.gserviceaccount.com"
-	b.AddJSON("projects/web-prod/locations/europe-west1/jobs/other", []byte(`{"template": {"template": {"containers": [{"image": "i"}]}}}`))
+	b.AddRunJSON("projects/web-prod/locations/europe-west1/jobs/other", []byte(`{"template": {"template": {"containers": [{"image": "i"}]}}}`))
 	b.Grant(runProject, "roles/editor", "serviceAccount:"+compute)
 	b.Grant(ownProject, "roles/owner", "serviceAccount:"+compute)
 	b.Grant("folders/2", "roles/iam.serviceAccountUser", dev)
@@ -366,7 +366,7 @@ func TestKinds(t *testing.T) {
 			if w.Kind == identity.KindJob {
 				template = `{"template": ` + template + `}`
 			}
-			b.AddJSON(w.Name(), []byte(template))
+			b.AddRunJSON(w.Name(), []byte(template))
 			report := check(t, newChecker(t, b, auditor), target)
 			assert.Equal(t, preflight.Fail, report.Verdict())
 			_, _, err = newFixer(t, b).Repair(t.Context(), newChecker(t, b, auditor), report)

@@ -21,7 +21,7 @@ var ErrNotEffective = errors.New("applied, but not in effect yet")
 //
 // What remains a failure in the report has no fix, or one that was left out.
 // Where the deployer isn't the caller, a check sees a grant in the policy at once
-// and Cloud Run may take a minute longer: attach with [identity.WaitForAccount].
+// and Cloud Run may take a minute longer: attach with identity.AttachOptions.WaitForAccount.
 func (f *Fixer) Repair(ctx context.Context, c *Checker, report Report, opts ...Option) (Report, []Step, error) {
 	w := report.Target.Workload.Name()
 	last := time.Now().Add(f.patience())

@@ -7,12 +7,9 @@ import (
 	"time"
 )
 
-// An Order says how a plan is applied.
-type Order struct {
-	// Owner is who applies it, such as "deploy-bot/nightly": letters, digits and
-	// '_', '.', '/', '-'. It is kept with the recommendation's state, and only
-	// the same owner goes on with what was cut short.
-	Owner string
+// ApplyOptions change how [Client.Apply] and [Client.TakeOver] work. Nil means the
+// zero value.
+type ApplyOptions struct {
 	// DryRun finds out what there is to do, and does nothing.
 	DryRun bool
 	// Settle is how long to wait after a grant before anything depends on it: 2
@@ -75,6 +72,10 @@ func (e *OwnedError) Error() string {
 // step looks first, so that nothing is done twice. What it promises whatever
 // breaks when is in the package's documentation.
 //
+// The owner is who applies it, such as "deploy-bot/nightly": letters, digits and
+// '_', '.', '/', '-'. It is kept with the recommendation's state, and only the same
+// owner goes on with what was cut short.
+//
 // How it ended is in the state of [Result.Recommendation]:
 //
 //   - SUCCEEDED: every step is so. The error is nil, unless attaching an account
@@ -91,29 +92,32 @@ func (e *OwnedError) Error() string {
 // The error is an [*OwnedError] if another owner or another run has claimed the
 // recommendation, wraps [ErrConflict] if it changed since the plan was made, and
 // [ErrBlocked] if the plan must not be applied.
-func (c *Client) Apply(ctx context.Context, p Plan, o Order) (Result, error) {
-	return c.run(ctx, p, o, false)
+func (c *Client) Apply(ctx context.Context, p Plan, owner string, opts *ApplyOptions) (Result, error) {
+	return c.run(ctx, p, owner, opts, false)
 }
 
 // TakeOver is [Client.Apply] for a recommendation that another owner has claimed
 // and won't go on with. If that owner resumes all the same, its next write is
 // preceded by a renewal of the claim, which fails.
-func (c *Client) TakeOver(ctx context.Context, p Plan, o Order) (Result, error) {
-	return c.run(ctx, p, o, true)
+func (c *Client) TakeOver(ctx context.Context, p Plan, owner string, opts *ApplyOptions) (Result, error) {
+	return c.run(ctx, p, owner, opts, true)
 }
 
-func (c *Client) run(ctx context.Context, p Plan, o Order, takeOver bool) (Result, error) {
-	result, err := c.apply(ctx, p, o, takeOver)
+func (c *Client) run(ctx context.Context, p Plan, owner string, opts *ApplyOptions, takeOver bool) (Result, error) {
+	result, err := c.apply(ctx, p, owner, opts, takeOver)
 	if err != nil {
 		return result, fmt.Errorf("apply %s: %w", p.Recommendation, err)
 	}
 	return result, nil
 }
 
-func (c *Client) apply(ctx context.Context, p Plan, o Order, takeOver bool) (Result, error) {
+func (c *Client) apply(ctx context.Context, p Plan, owner string, opts *ApplyOptions, takeOver bool) (Result, error) {
 	result := Result{Steps: []StepResult{}}
-	if err := checkMetadata(map[string]string{keyOwner: o.Owner}); err != nil || o.Owner == "" {
-		return result, errors.Join(errors.New(`Order.Owner says who applies it, such as "deploy-bot/nightly"`), err)
+	if opts == nil {
+		opts = new(ApplyOptions)
+	}
+	if err := checkMetadata(map[string]string{keyOwner: owner}); err != nil || owner == "" {
+		return result, errors.Join(fmt.Errorf(`owner %q: it says who applies the plan, such as "deploy-bot/nightly"`, owner), err)
 	}
 	if err := p.applicable(); err != nil {
 		return result, err
@@ -123,28 +127,28 @@ func (c *Client) apply(ctx context.Context, p Plan, o Order, takeOver bool) (Res
 		return result, err
 	}
 	result.Recommendation = now
-	e, err := p.admit(now, o.Owner, takeOver)
+	e, err := p.admit(now, owner, takeOver)
 	if err != nil {
 		return result, err
 	}
-	j := newClaim(c, o.Owner, now)
-	t := &transaction{c: c, plan: p, order: o, journal: j, resumed: e.phase != ""}
+	j := newClaim(c, owner, now)
+	t := &transaction{c: c, plan: p, options: *opts, journal: j, resumed: e.phase != ""}
 	t.begin(e)
 	switch {
-	case now.State == Succeeded: // by this owner, whom the answer didn't reach
+	case now.State == StateSucceeded: // by this owner, whom the answer didn't reach
 		return Result{now, t.results}, nil
 	case !t.resumed:
 		if err := c.test(ctx, p, now); err != nil {
 			return result, err
 		}
 	}
-	if o.DryRun {
+	if opts.DryRun {
 		err = t.look(ctx)
 	} else {
 		err = t.run(ctx)
 	}
-	if err != nil && j.now.State == Claimed && j.now.Metadata[keyOwner] == o.Owner && !isLost(err) {
-		err = fmt.Errorf("still claimed by %s: apply the plan again: %w", o.Owner, err)
+	if err != nil && j.now.State == StateClaimed && j.now.Metadata[keyOwner] == owner && !isLost(err) {
+		err = fmt.Errorf("still claimed by %s: apply the plan again: %w", owner, err)
 	}
 	// What was overwritten is told whatever else went wrong.
 	return Result{j.last(), t.results}, errors.Join(append([]error{err}, t.overwritten...)...)
@@ -158,7 +162,7 @@ func (p Plan) applicable() error {
 	if len(p.Steps) == 0 && p.Err() == nil {
 		return errors.New("the plan can't be applied: it has no steps")
 	}
-	order := map[StepKind]int{CreateAccount: 1, GrantRole: 2, Attach: 3, RemoveBinding: 4}
+	order := map[StepKind]int{StepCreateAccount: 1, StepGrantRole: 2, StepAttach: 3, StepRemoveRole: 4}
 	for i, s := range p.Steps {
 		err := s.validate()
 		if err == nil && i > 0 && order[s.Kind] < order[p.Steps[i-1].Kind] {
@@ -187,24 +191,24 @@ func (p Plan) admit(now Recommendation, owner string, takeOver bool) (entry, err
 	mine := now.Metadata[keyOwner] == owner
 	begun := now.Metadata[keyPlan]
 	switch now.State {
-	case Claimed, Active:
+	case StateClaimed, StateActive:
 		switch {
-		case now.State == Claimed && !mine && !takeOver:
+		case now.State == StateClaimed && !mine && !takeOver:
 			return entry{}, &OwnedError{p.Recommendation, now.Metadata[keyOwner]}
-		case now.State == Claimed && begun == fresh.plan:
+		case now.State == StateClaimed && begun == fresh.plan:
 			return readEntry(now.Metadata, len(p.Steps))
-		case now.State == Claimed && begun != "":
+		case now.State == StateClaimed && begun != "":
 			return entry{}, fmt.Errorf("%w: another plan of it was begun: apply that one again, or take back what it did and mark it failed", ErrBlocked)
 		case now.Etag != p.Etag:
-			return entry{}, fmt.Errorf("%w since the plan was made: plan again", ErrConflict)
+			return entry{}, fmt.Errorf("%w since the plan was made: plan again", ErrChanged)
 		}
 		return fresh, nil
-	case Succeeded:
+	case StateSucceeded:
 		if mine && begun == fresh.plan {
 			return readEntry(now.Metadata, len(p.Steps))
 		}
 		return entry{}, fmt.Errorf("%w: it was applied already", ErrBlocked)
-	case Failed:
+	case StateFailed:
 		return entry{}, fmt.Errorf("%w: applying it failed before (%s)", ErrBlocked, now.Metadata[keyReason])
 	default:
 	}
@@ -214,5 +218,5 @@ func (p Plan) admit(now Recommendation, owner string, takeOver bool) (entry, err
 // isLost reports whether the recommendation is someone else's by now.
 func isLost(err error) bool {
 	_, owned := errors.AsType[*OwnedError](err)
-	return owned || errors.Is(err, ErrConflict)
+	return owned || errors.Is(err, ErrChanged)
 }

@@ -19,7 +19,7 @@ import (
 // change is the change of a policy that a step makes.
 func (s Step) change() allowpolicy.Change {
 	return allowpolicy.Change{
-		Remove: s.Kind == RemoveBinding, Role: s.Role, Member: s.Member,
+		Remove: s.Kind == StepRemoveRole, Role: s.Role, Member: s.Member,
 		Condition: allowpolicy.Condition{Title: s.ConditionTitle, Expression: s.Condition},
 	}
 }
@@ -27,7 +27,7 @@ func (s Step) change() allowpolicy.Change {
 // isSo reports whether things are as a step would make them.
 func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 	switch s.Kind {
-	case CreateAccount:
+	case StepCreateAccount:
 		project, _ := s.Account.Project()
 		a, err := retry.Do(ctx, func() (*iam.ServiceAccount, error) {
 			a, err := c.iam.Projects.ServiceAccounts.Get("projects/" + project + "/serviceAccounts/" + s.Account.Email()).Context(ctx).Do()
@@ -43,11 +43,11 @@ func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 			err = fmt.Errorf("%w: %s", identity.ErrAccountDisabled, s.Account)
 		}
 		return err == nil, err
-	case GrantRole, RemoveBinding:
+	case StepGrantRole, StepRemoveRole:
 		pending, err := c.policies.Pending(ctx, s.Resource, s.change())
 		return err == nil && len(pending) == 0, err
-	case Attach:
-		a, err := c.identity.Get(ctx, s.Workload)
+	case StepAttach:
+		a, err := c.identity.Get(ctx, s.Workload, nil)
 		if err == nil && a.ServiceAccount != s.Account && a.ServiceAccount != s.Before { // to which an undo would go back
 			err = fmt.Errorf("%w: it was made for %s running as %s, which runs as %s", ErrBlocked, s.Workload, s.Before, a.ServiceAccount)
 		}
@@ -63,10 +63,8 @@ const newAccountTakes = 3 * time.Minute
 // reports whether that made a difference, and whether the server's own answer
 // said so. With again, a policy is written even if that makes none.
 func (c *Client) carryOut(ctx context.Context, s Step, again bool) (made, sure bool, err error) {
-	if s.Kind == CreateAccount {
-		a, err := c.identity.EnsureServiceAccount(ctx, identity.AccountSpec{
-			ServiceAccount: s.Account, Wait: newAccountTakes, Description: "Identity of a Cloud Run workload",
-		})
+	if s.Kind == StepCreateAccount {
+		a, err := c.identity.EnsureServiceAccount(ctx, s.Account, &identity.EnsureServiceAccountOptions{Wait: newAccountTakes, Description: "Identity of a Cloud Run workload"})
 		return a.Created, a.Created, err
 	}
 	edit := c.policies.Edit
@@ -101,7 +99,7 @@ func (c *Client) takeBack(ctx context.Context, s Step) error {
 // test makes the recommendation's own tests: that things are as it was computed
 // for.
 func (c *Client) test(ctx context.Context, p Plan, r Recommendation) error {
-	if r.Action == ReplaceRole {
+	if r.Action == ActionReplaceRole {
 		has, err := c.policies.Pending(ctx, r.Resource, allowpolicy.Change{
 			Remove: true, Role: r.Role, Member: r.Member, Condition: allowpolicy.Condition{Expression: r.Condition},
 		})
@@ -119,7 +117,7 @@ func (c *Client) test(ctx context.Context, p Plan, r Recommendation) error {
 		switch op.path {
 		case pathIdentity:
 			w := r.Service
-			attached, err := c.identity.Get(ctx, w)
+			attached, err := c.identity.Get(ctx, w, nil)
 			if err != nil {
 				return fmt.Errorf("the recommendation's test of the identity of %s: %w", w, err)
 			}
@@ -139,7 +137,7 @@ func (c *Client) test(ctx context.Context, p Plan, r Recommendation) error {
 		}
 	}
 	for _, s := range p.Steps {
-		if s.Kind != Attach {
+		if s.Kind != StepAttach {
 			continue
 		}
 		if _, err := c.isSo(ctx, s); err != nil {

@@ -26,7 +26,7 @@ var shopAccount = identity.MustParseServiceAccount("shop-runner@web-prod.iam.gse
 // ownPlan gives the service an account of its own, with two roles.
 func ownPlan(t testing.TB, c *recommend.Client) recommend.Plan {
 	t.Helper()
-	p, err := recommend.NewPlan(get(t, c, webRun+"own"), recommend.Choices{
+	p, err := recommend.NewPlan(get(t, c, webRun+"own"), &recommend.PlanOptions{
 		Account: shopAccount, Current: identity.MustParseServiceAccount(compute),
 		Grants: []recommend.Grant{{Role: "roles/run.invoker", Resource: webProject}, {Role: "roles/run.viewer", Resource: webProject}},
 	})
@@ -37,7 +37,7 @@ func ownPlan(t testing.TB, c *recommend.Client) recommend.Plan {
 // replacePlan replaces a role of the job's account.
 func replacePlan(t testing.TB, c *recommend.Client) recommend.Plan {
 	t.Helper()
-	p, err := recommend.NewPlan(get(t, c, webPolicy+"replace"), recommend.Choices{Remove: []string{"roles/editor"}})
+	p, err := recommend.NewPlan(get(t, c, webPolicy+"replace"), &recommend.PlanOptions{Remove: []string{"roles/editor"}})
 	require.NoError(t, err)
 	return p
 }
@@ -59,29 +59,32 @@ func bindings(b *fake.Backend, member string) []string {
 func final(t *testing.T, b *fake.Backend, c *recommend.Client, name string) {
 	t.Helper()
 	r := get(t, c, name)
-	assert.Equal(t, recommend.Succeeded, r.State)
+	assert.Equal(t, recommend.StateSucceeded, r.State)
 	assert.Equal(t, "bot/1", r.Metadata["owner"])
 	if name == webPolicy+"replace" {
 		assert.ElementsMatch(t, []string{"roles/run.viewer", "roles/run.invoker"}, bindings(b, "serviceAccount:"+runner))
 		return
 	}
 	assert.ElementsMatch(t, []string{"roles/run.viewer", "roles/run.invoker"}, bindings(b, shopAccount.Member()))
-	assert.Contains(t, string(b.JSON(shopName)), `"serviceAccount":"`+shopAccount.Email()+`"`)
+	assert.Contains(t, string(b.RunJSON(shopName)), `"serviceAccount":"`+shopAccount.Email()+`"`)
 }
 
-var order = recommend.Order{Owner: "bot/1", Settle: -1}
+// owner applies plans, and order is how.
+const owner = "bot/1"
+
+var order = &recommend.ApplyOptions{Settle: -1}
 
 func TestApply(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	c := newClient(t, b)
 	var seen []string
-	o := order
+	o := *order
 	o.Progress = func(r recommend.StepResult) { seen = append(seen, string(r.Outcome)+" "+r.Step.String()) }
-	result, err := c.Apply(t.Context(), ownPlan(t, c), o)
+	result, err := c.Apply(t.Context(), ownPlan(t, c), owner, &o)
 	require.NoError(t, err)
 	final(t, b, c, webRun+"own")
-	assert.Equal(t, recommend.Succeeded, result.Recommendation.State)
+	assert.Equal(t, recommend.StateSucceeded, result.Recommendation.State)
 	assert.Equal(t, []string{
 		"done create the account shop-runner@web-prod.iam.gserviceaccount.com",
 		"done grant roles/run.invoker to serviceAccount:shop-runner@web-prod.iam.gserviceaccount.com on projects/123456789012",
@@ -89,7 +92,7 @@ func TestApply(t *testing.T) {
 		"done make projects/123456789012/locations/europe-west1/services/shop run as shop-runner@web-prod.iam.gserviceaccount.com",
 	}, seen)
 
-	_, err = c.Apply(t.Context(), replacePlan(t, c), order)
+	_, err = c.Apply(t.Context(), replacePlan(t, c), owner, order)
 	require.NoError(t, err)
 	final(t, b, c, webPolicy+"replace")
 
@@ -97,7 +100,7 @@ func TestApply(t *testing.T) {
 	b.ResetCalls()
 	again := ownPlan(t, c)
 	require.ErrorIs(t, again.Err(), recommend.ErrBlocked, "a new plan for it says that it was applied")
-	_, err = c.Apply(t.Context(), again, order)
+	_, err = c.Apply(t.Context(), again, owner, order)
 	require.ErrorIs(t, err, recommend.ErrBlocked)
 	for _, call := range b.Calls() {
 		assert.Equal(t, "GET", call.Verb)
@@ -109,11 +112,11 @@ func TestDryRun(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 	b.Grant("projects/web-prod", "roles/run.viewer", "serviceAccount:"+runner)
-	o := order
+	o := *order
 	o.DryRun = true
 	plan := replacePlan(t, c)
 	b.ResetCalls()
-	result, err := c.Apply(t.Context(), plan, o)
+	result, err := c.Apply(t.Context(), plan, owner, &o)
 	require.NoError(t, err)
 	var outcomes []recommend.Outcome
 	for _, s := range result.Steps {
@@ -123,7 +126,7 @@ func TestDryRun(t *testing.T) {
 	for _, call := range b.Calls() {
 		assert.True(t, call.Verb == "GET" || strings.HasSuffix(call.Method, ".getIamPolicy"), call.Method)
 	}
-	assert.Equal(t, recommend.Active, get(t, c, webPolicy+"replace").State)
+	assert.Equal(t, recommend.StateActive, get(t, c, webPolicy+"replace").State)
 }
 
 // mutates reports whether a call changes something.
@@ -167,7 +170,7 @@ func TestKilledAnywhere(t *testing.T) {
 							})
 						})
 						b.ResetCalls()
-						_, err = c.Apply(ctx, p, order)
+						_, err = c.Apply(ctx, p, owner, order)
 						if err == nil {
 							finished = true // it takes fewer calls
 						} else {
@@ -177,9 +180,9 @@ func TestKilledAnywhere(t *testing.T) {
 						// Another process, with the plan as it was stored.
 						var again recommend.Plan
 						require.NoError(t, json.Unmarshal(stored, &again))
-						result, err := newClient(t, b).Apply(t.Context(), again, order)
+						result, err := newClient(t, b).Apply(t.Context(), again, owner, order)
 						require.NoError(t, err)
-						assert.Equal(t, recommend.Succeeded, result.Recommendation.State)
+						assert.Equal(t, recommend.StateSucceeded, result.Recommendation.State)
 						final(t, b, c, name)
 						succeeded := 0
 						for _, call := range b.Calls() {
@@ -189,7 +192,7 @@ func TestKilledAnywhere(t *testing.T) {
 						}
 						assert.Equal(t, 1, succeeded)
 						if name == webRun+"own" {
-							assert.Contains(t, string(b.JSON(shopName)), `"generation":"2"`, "one revision, whatever was repeated")
+							assert.Contains(t, string(b.RunJSON(shopName)), `"generation":"2"`, "one revision, whatever was repeated")
 						}
 					})
 				})
@@ -216,7 +219,7 @@ func TestTwoAtOnce(t *testing.T) {
 		var both sync.WaitGroup
 		for i := range errs {
 			both.Go(func() {
-				_, errs[i] = c.Apply(t.Context(), p, recommend.Order{Owner: fmt.Sprintf("bot/%d", i+1), Settle: -1})
+				_, errs[i] = c.Apply(t.Context(), p, fmt.Sprintf("bot/%d", i+1), &recommend.ApplyOptions{Settle: -1})
 			})
 		}
 		both.Wait()
@@ -228,11 +231,11 @@ func TestTwoAtOnce(t *testing.T) {
 		loser := errs[1-winner]
 		require.Error(t, loser)
 		var owned *recommend.OwnedError
-		told := errors.As(loser, &owned) || errors.Is(loser, recommend.ErrConflict) || errors.Is(loser, recommend.ErrBlocked)
+		told := errors.As(loser, &owned) || errors.Is(loser, recommend.ErrChanged) || errors.Is(loser, recommend.ErrBlocked)
 		assert.True(t, told, "%v", loser)
 		r := get(t, c, webPolicy+"replace")
 		assert.Equal(t, fmt.Sprintf("bot/%d", winner+1), r.Metadata["owner"])
-		assert.Equal(t, recommend.Succeeded, r.State)
+		assert.Equal(t, recommend.StateSucceeded, r.State)
 	}
 }
 
@@ -243,21 +246,21 @@ func TestOwners(t *testing.T) {
 	p := replacePlan(t, c)
 	_, err := c.Claim(t.Context(), get(t, c, webPolicy+"replace"), map[string]string{"owner": "bot/2"})
 	require.NoError(t, err)
-	_, err = c.Apply(t.Context(), p, order)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	var owned *recommend.OwnedError
 	require.ErrorAs(t, err, &owned)
 	assert.Equal(t, "bot/2", owned.Owner)
-	_, err = c.TakeOver(t.Context(), p, order)
-	require.ErrorIs(t, err, recommend.ErrConflict, "it was claimed without a plan, after this one was made")
-	_, err = c.TakeOver(t.Context(), replacePlan(t, c), order)
+	_, err = c.TakeOver(t.Context(), p, owner, order)
+	require.ErrorIs(t, err, recommend.ErrChanged, "it was claimed without a plan, after this one was made")
+	_, err = c.TakeOver(t.Context(), replacePlan(t, c), owner, order)
 	require.NoError(t, err)
 	final(t, b, c, webPolicy+"replace")
 
-	for owner, want := range map[string]string{"": "Order.Owner says who applies it", "a@b": `metadata owner="a@b": a value may have letters`} {
-		_, err = c.Apply(t.Context(), p, recommend.Order{Owner: owner})
+	for owner, want := range map[string]string{"": `owner "": it says who applies the plan`, "a@b": `metadata owner="a@b": a value may have letters`} {
+		_, err = c.Apply(t.Context(), p, owner, nil)
 		require.ErrorContains(t, err, want)
 	}
-	_, err = c.Apply(t.Context(), recommend.Plan{}, order)
+	_, err = c.Apply(t.Context(), recommend.Plan{}, owner, order)
 	require.ErrorContains(t, err, "make it with NewPlan")
 }
 
@@ -266,22 +269,22 @@ func TestRefusedAndUndone(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	c := newClient(t, b)
-	before := b.JSON(shopName)
+	before := b.RunJSON(shopName)
 	b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403, Body: `{"error": {"code": 403, "message": "no: not 'you'", "status": "PERMISSION_DENIED"}}`})
-	result, err := c.Apply(t.Context(), ownPlan(t, c), order)
+	result, err := c.Apply(t.Context(), ownPlan(t, c), owner, order)
 	require.ErrorContains(t, err, "make projects/123456789012/locations/europe-west1/services/shop run as")
 	r := get(t, c, webRun+"own")
-	assert.Equal(t, recommend.Failed, r.State)
+	assert.Equal(t, recommend.StateFailed, r.State)
 	assert.Contains(t, r.Metadata["reason"], "make-projects/123456789012/locations/europe-west1/services/shop-run-as")
 	assert.Empty(t, bindings(b, shopAccount.Member()))
-	assert.JSONEq(t, string(before), string(b.JSON(shopName)))
+	assert.JSONEq(t, string(before), string(b.RunJSON(shopName)))
 	var outcomes []recommend.Outcome
 	for _, s := range result.Steps {
 		outcomes = append(outcomes, s.Outcome)
 	}
 	assert.Equal(t, []recommend.Outcome{recommend.OutcomeLeft, recommend.OutcomeUndone, recommend.OutcomeUndone, recommend.OutcomeRefused}, outcomes)
 	assert.Equal(t, "gcloud iam service-accounts delete shop-runner@web-prod.iam.gserviceaccount.com --project=web-prod", result.Steps[0].Undo)
-	_, err = c.Apply(t.Context(), ownPlan(t, c), order)
+	_, err = c.Apply(t.Context(), ownPlan(t, c), owner, order)
 	require.ErrorContains(t, err, "applying it failed before")
 }
 
@@ -293,10 +296,10 @@ func TestServerDown(t *testing.T) {
 		c := newClient(t, b)
 		p := ownPlan(t, c)
 		b.Inject("cloudresourcemanager.projects.setIamPolicy", fake.Fault{Skip: 1, Times: 8, Status: 503})
-		_, err := c.Apply(t.Context(), p, order)
+		_, err := c.Apply(t.Context(), p, owner, order)
 		require.ErrorContains(t, err, "still claimed by bot/1: apply the plan again")
-		assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
-		_, err = c.Apply(t.Context(), p, order)
+		assert.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State)
+		_, err = c.Apply(t.Context(), p, owner, order)
 		require.NoError(t, err)
 		final(t, b, c, webRun+"own")
 	})
@@ -309,7 +312,7 @@ func TestBadWeather(t *testing.T) {
 	c := newClient(t, first)
 	p := ownPlan(t, c)
 	first.ResetCalls()
-	_, err := c.Apply(t.Context(), p, order)
+	_, err := c.Apply(t.Context(), p, owner, order)
 	require.NoError(t, err)
 	methods := make(map[string]bool)
 	for _, call := range first.Calls() {
@@ -327,9 +330,9 @@ func TestBadWeather(t *testing.T) {
 					p := ownPlan(t, c)
 					f.Times = 1
 					b.Inject(method, f)
-					_, err := c.Apply(t.Context(), p, order)
+					_, err := c.Apply(t.Context(), p, owner, order)
 					if fault == "garbled" && err != nil { // not all reads are repeated for that
-						_, err = c.Apply(t.Context(), p, order)
+						_, err = c.Apply(t.Context(), p, owner, order)
 					}
 					require.NoError(t, err)
 					final(t, b, c, webRun+"own")
@@ -347,8 +350,8 @@ func TestGrantsSettle(t *testing.T) {
 		b.SetPropagation(20*time.Second, time.Minute)
 		began := time.Now()
 		var removedAt time.Duration
-		_, err := c.Apply(t.Context(), replacePlan(t, c), recommend.Order{Owner: "bot/1", Progress: func(r recommend.StepResult) {
-			if r.Step.Kind == recommend.RemoveBinding {
+		_, err := c.Apply(t.Context(), replacePlan(t, c), "bot/1", &recommend.ApplyOptions{Progress: func(r recommend.StepResult) {
+			if r.Step.Kind == recommend.StepRemoveRole {
 				removedAt = time.Since(began)
 			}
 		}})
@@ -366,10 +369,10 @@ func TestTests(t *testing.T) {
 	client, err := identity.NewClient(t.Context(), b.ClientOptions(fake.Admin)...)
 	require.NoError(t, err)
 	b.Grant("projects/data-prod", "roles/iam.serviceAccountTokenCreator", "serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
-	_, err = client.Attach(t.Context(), shop, identity.MustParseServiceAccount(runner))
+	_, err = client.Attach(t.Context(), shop, identity.MustParseServiceAccount(runner), nil)
 	require.NoError(t, err)
 	b.ResetCalls()
-	_, err = c.Apply(t.Context(), p, order)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.ErrorIs(t, err, recommend.ErrBlocked)
 	require.ErrorContains(t, err, "it was computed for the identity "+compute+", and shop has "+runner)
 	for _, call := range b.Calls() {
@@ -384,15 +387,15 @@ func TestTests(t *testing.T) {
 		}
 	}
 	b.SetPolicy("projects/web-prod", policy)
-	_, err = c.Apply(t.Context(), revoked, order)
+	_, err = c.Apply(t.Context(), revoked, owner, order)
 	require.ErrorIs(t, err, recommend.ErrBlocked)
 	require.ErrorContains(t, err, "doesn't have roles/editor on "+webProject+" any more")
 
 	b.AddRecommenderJSON(webPolicy+"odd", []byte(strings.Replace(removal(dev, webProject, "roles/viewer"), `"operations": [`,
 		`"operations": [{"action": "test", "path": "/weather", "value": "fine"},`, 1)))
-	p, err = recommend.NewPlan(get(t, c, webPolicy+"odd"), recommend.Choices{Remove: []string{"roles/viewer"}})
+	p, err = recommend.NewPlan(get(t, c, webPolicy+"odd"), &recommend.PlanOptions{Remove: []string{"roles/viewer"}})
 	require.NoError(t, err)
-	_, err = c.Apply(t.Context(), p, order)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.ErrorContains(t, err, `a test of "/weather" that this package can't make`)
 }
 
@@ -402,16 +405,16 @@ func TestChangedSinceThePlan(t *testing.T) {
 	c := newClient(t, b)
 	p := replacePlan(t, c)
 	p.Etag = `"another"`
-	_, err := c.Apply(t.Context(), p, order)
-	require.ErrorIs(t, err, recommend.ErrConflict)
+	_, err := c.Apply(t.Context(), p, owner, order)
+	require.ErrorIs(t, err, recommend.ErrChanged)
 	stale := get(t, c, webPolicy+"other")
 	_, err = c.Claim(t.Context(), stale, nil)
 	require.NoError(t, err)
 	_, err = c.Succeed(t.Context(), stale, nil)
-	require.ErrorIs(t, err, recommend.ErrConflict)
+	require.ErrorIs(t, err, recommend.ErrChanged)
 	_, err = c.Fail(t.Context(), stale, map[string]string{"BAD": "x"})
 	require.ErrorContains(t, err, `metadata key "BAD"`)
-	_, err = c.Claim(t.Context(), recommend.Recommendation{Action: recommend.UnusedAccount}, nil)
+	_, err = c.Claim(t.Context(), recommend.Recommendation{Action: recommend.ActionUnusedAccount}, nil)
 	require.ErrorContains(t, err, "it is an insight")
 	_, err = c.Claim(t.Context(), recommend.Recommendation{}, nil)
 	require.ErrorContains(t, err, "it has no etag: read it first")
@@ -438,14 +441,14 @@ func TestFailedAfterACrash(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	_, err := c.Apply(ctx, p, order)
+	_, err := c.Apply(ctx, p, owner, order)
 	require.ErrorIs(t, err, context.Canceled)
 	assert.ElementsMatch(t, []string{"roles/run.invoker", "roles/run.viewer"}, bindings(b, shopAccount.Member()))
 
 	b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403})
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	require.Error(t, err)
-	assert.Equal(t, recommend.Failed, get(t, c, webRun+"own").State)
+	assert.Equal(t, recommend.StateFailed, get(t, c, webRun+"own").State)
 	assert.ElementsMatch(t, []string{"roles/run.invoker", "roles/run.viewer"}, bindings(b, shopAccount.Member()))
 	require.Len(t, result.Steps, 4)
 	assert.Equal(t, recommend.StepResult{Step: p.Steps[1], Outcome: recommend.OutcomeLeft, Undo: "gcloud projects remove-iam-policy-binding 123456789012 " +

@@ -62,7 +62,7 @@ var (
 	ErrDenied = errors.New("permission denied")
 	// ErrConflict means that a recommendation changed since it was read: its etag
 	// is another.
-	ErrConflict = errors.New("the recommendation changed meanwhile")
+	ErrChanged = errors.New("the recommendation changed meanwhile")
 )
 
 // told wraps a server's error with what it means.
@@ -76,7 +76,7 @@ func told(err error) error {
 	case g.Code == http.StatusForbidden:
 		return fmt.Errorf("%w: %w", ErrDenied, err)
 	case g.Code == http.StatusConflict:
-		return fmt.Errorf("%w: %w", ErrConflict, err)
+		return fmt.Errorf("%w: %w", ErrChanged, err)
 	}
 	return err
 }

@@ -17,7 +17,7 @@ import (
 func TestContradictions(t *testing.T) {
 	t.Parallel()
 	me := "serviceAccount:" + runner
-	grant := recommend.Step{Kind: recommend.GrantRole, Member: me, Role: "roles/editor", Resource: webProject}
+	grant := recommend.Step{Kind: recommend.StepGrantRole, Member: me, Role: "roles/editor", Resource: webProject}
 	otherCase := grant
 	otherCase.Member = "serviceAccount:RUNNER@data-prod.iam.gserviceaccount.com"
 	if1 := grant
@@ -35,11 +35,11 @@ func TestContradictions(t *testing.T) {
 	noMember := grant
 	noMember.Member = "runner"
 	removal := func(s recommend.Step) recommend.Step {
-		s.Kind, s.ConditionTitle = recommend.RemoveBinding, ""
+		s.Kind, s.ConditionTitle = recommend.StepRemoveRole, ""
 		return s
 	}
 	attach := recommend.Step{
-		Kind: recommend.Attach, Workload: shop, Before: identity.MustParseServiceAccount(compute), Account: identity.MustParseServiceAccount(runner),
+		Kind: recommend.StepAttach, Workload: shop, Before: identity.MustParseServiceAccount(compute), Account: identity.MustParseServiceAccount(runner),
 	}
 	third := attach
 	third.Account = shopAccount
@@ -70,12 +70,12 @@ func TestContradictions(t *testing.T) {
 			p := replacePlan(t, c)
 			p.Steps = tt.steps
 			b.ResetCalls()
-			_, err := c.Apply(t.Context(), p, order)
+			_, err := c.Apply(t.Context(), p, owner, order)
 			require.ErrorContains(t, err, tt.want)
 			assert.NotContains(t, err.Error(), "apply the plan again")
 			assert.False(t, slices.ContainsFunc(b.Calls(), mutates))
 			assert.Contains(t, bindings(b, me), "roles/editor")
-			assert.Equal(t, recommend.Active, get(t, c, webPolicy+"replace").State)
+			assert.Equal(t, recommend.StateActive, get(t, c, webPolicy+"replace").State)
 		})
 	}
 }

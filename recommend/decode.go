@@ -174,15 +174,15 @@ func DecodeRecommendation(raw []byte) (Recommendation, error) {
 	}
 	ops = slices.DeleteFunc(ops, func(op operation) bool { return op.action == "test" })
 	switch r.Recommender {
-	case IAMPolicy:
+	case RecommenderIAMPolicy:
 		r.Why = r.decodePolicy(overview, ops)
-	case RunIdentity:
+	case RecommenderRunIdentity:
 		r.Why = r.decodeIdentity(overview, ops)
 	default:
 		r.Why = fmt.Sprintf("the recommender %q isn't one that this package knows", r.Recommender)
 	}
 	if r.Why != "" {
-		r.Action = Review
+		r.Action = ActionReview
 	}
 	return r, nil
 }
@@ -218,7 +218,7 @@ func (r *Recommendation) decodeIdentity(overview value, ops []operation) (why st
 		}
 	}
 	r.AddRoles = overview.at("roles").texts()
-	r.Action = NewIdentity
+	r.Action = ActionNewIdentity
 	return ""
 }
 

@@ -127,14 +127,14 @@ func (r *Recommendation) agree(gone operation) (why string) {
 
 // decodeSubtype holds the action against the subtype.
 func (r *Recommendation) decodeSubtype() (why string) {
-	if r.Action = RemoveRole; len(r.AddRoles) > 0 {
-		r.Action = ReplaceRole
+	if r.Action = ActionRemoveRole; len(r.AddRoles) > 0 {
+		r.Action = ActionReplaceRole
 	}
 	switch {
-	case r.Action == RemoveRole && strings.HasPrefix(r.Subtype, "REPLACE_ROLE"):
+	case r.Action == ActionRemoveRole && strings.HasPrefix(r.Subtype, "REPLACE_ROLE"):
 		return "it is to replace a role, but names none to add"
-	case r.Action == ReplaceRole && !strings.HasPrefix(r.Subtype, "REPLACE_ROLE"),
-		r.Action == RemoveRole && r.Subtype != "REMOVE_ROLE" && !strings.HasPrefix(r.Subtype, "REMOVE_ROLE_"):
+	case r.Action == ActionReplaceRole && !strings.HasPrefix(r.Subtype, "REPLACE_ROLE"),
+		r.Action == ActionRemoveRole && r.Subtype != "REMOVE_ROLE" && !strings.HasPrefix(r.Subtype, "REMOVE_ROLE_"):
 		return fmt.Sprintf("the subtype %q isn't known", r.Subtype)
 	}
 	return ""

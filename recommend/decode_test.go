@@ -29,59 +29,59 @@ func TestDecodeRecommendation(t *testing.T) {
 		why        string
 		check      func(*testing.T, recommend.Recommendation)
 	}{
-		"remove a role": {webPolicy + "x", plain, recommend.RemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
+		"remove a role": {webPolicy + "x", plain, recommend.ActionRemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
 			assert.Equal(t, []any{dev, webProject, "roles/editor", ""}, []any{r.Member, r.Resource, r.Role, r.Condition})
 			assert.Equal(t, 90*24*time.Hour, r.Observed)
 			assert.Equal(t, 4998, r.Revoked)
 		}},
 		"numbers as strings, strings as numbers": {
 			webPolicy + "x", swap(`"revokedIamPermissionsCount": 4998`, `"revokedIamPermissionsCount": "4998"`, `"90"`, `90`),
-			recommend.RemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
+			recommend.ActionRemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
 				assert.Equal(t, 4998, r.Revoked)
 				assert.Equal(t, 90*24*time.Hour, r.Observed)
 			},
 		},
-		"an etag with quotes inside": {webPolicy + "x", strings.Replace(plain, "{", `{"etag": "\"770237e2c0decf40\"", `, 1), recommend.RemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
+		"an etag with quotes inside": {webPolicy + "x", strings.Replace(plain, "{", `{"etag": "\"770237e2c0decf40\"", `, 1), recommend.ActionRemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
 			assert.Equal(t, `"770237e2c0decf40"`, r.Etag)
 		}},
-		"replace a role": {webPolicy + "x", replacement(dev, webProject, "roles/editor", "roles/run.viewer", "roles/run.invoker"), recommend.ReplaceRole, "", func(t *testing.T, r recommend.Recommendation) {
+		"replace a role": {webPolicy + "x", replacement(dev, webProject, "roles/editor", "roles/run.viewer", "roles/run.invoker"), recommend.ActionReplaceRole, "", func(t *testing.T, r recommend.Recommendation) {
 			assert.Equal(t, []string{"roles/run.invoker", "roles/run.viewer"}, r.AddRoles)
 		}},
 		"addedRoles missing": {
 			webPolicy + "x", strings.Replace(replacement(dev, webProject, "roles/editor", "roles/run.viewer"), `"addedRoles": ["roles/run.viewer"], `, "", 1),
-			recommend.ReplaceRole, "", func(t *testing.T, r recommend.Recommendation) {
+			recommend.ActionReplaceRole, "", func(t *testing.T, r recommend.Recommendation) {
 				assert.Equal(t, []string{"roles/run.viewer"}, r.AddRoles)
 			},
 		},
-		"no overview": {webPolicy + "x", strings.Replace(plain, `"overview"`, `"other"`, 1), recommend.RemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
+		"no overview": {webPolicy + "x", strings.Replace(plain, `"overview"`, `"other"`, 1), recommend.ActionRemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
 			assert.Equal(t, []string{dev, webProject, "roles/editor"}, []string{r.Member, r.Resource, r.Role})
 		}},
-		"pathFilter as in the sample": {webPolicy + "x", swap("pathFilters", "pathFilter"), recommend.RemoveRole, "", nil},
-		"a condition": {webPolicy + "x", swap(`condition/expression": ""`, `condition/expression": "request.time < timestamp(\"2027-01-01T00:00:00Z\")"`), recommend.RemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
+		"pathFilter as in the sample": {webPolicy + "x", swap("pathFilters", "pathFilter"), recommend.ActionRemoveRole, "", nil},
+		"a condition": {webPolicy + "x", swap(`condition/expression": ""`, `condition/expression": "request.time < timestamp(\"2027-01-01T00:00:00Z\")"`), recommend.ActionRemoveRole, "", func(t *testing.T, r recommend.Recommendation) {
 			assert.Equal(t, `request.time < timestamp("2027-01-01T00:00:00Z")`, r.Condition)
 		}},
-		"of a bucket":             {webPolicy + "x", swap("REMOVE_ROLE", "REMOVE_ROLE_STORAGE_BUCKET"), recommend.RemoveRole, "", nil},
-		"unknown subtype":         {webPolicy + "x", swap("REMOVE_ROLE", "SERVICE_AGENT_WITH_DEFAULT_ROLE"), recommend.Review, `the subtype "SERVICE_AGENT_WITH_DEFAULT_ROLE" isn't known`, nil},
-		"no subtype":              {webPolicy + "x", swap("REMOVE_ROLE", ""), recommend.Review, "subtype", nil},
-		"another member":          {webPolicy + "x", strings.Replace(plain, dev, "user:eve@example.com", 1), recommend.Review, `the overview tells the member "user:eve@example.com", the operation "user:dev@example.com"`, nil},
-		"another resource":        {webPolicy + "x", strings.Replace(plain, webProject, "//x/y", 1), recommend.Review, "the overview tells the resource", nil},
-		"another role":            {webPolicy + "x", strings.Replace(plain, "roles/editor", "roles/owner", 1), recommend.Review, "the overview tells the role", nil},
-		"unknown operation":       {webPolicy + "x", swap(`"action": "remove"`, `"action": "reboot"`), recommend.Review, `the operation "reboot" on "/iamPolicy/bindings/*/members/*" isn't understood`, nil},
-		"no operation":            {webPolicy + "x", `{"recommenderSubtype": "REMOVE_ROLE"}`, recommend.Review, "0 operations take a role away", nil},
-		"a value matcher":         {webPolicy + "x", swap(`"action": "remove"`, `"action": "remove", "valueMatcher": {"matchesPattern": ".*"}`), recommend.Review, "value matcher", nil},
-		"other roles in overview": {webPolicy + "x", strings.Replace(replacement(dev, webProject, "roles/editor", "roles/run.viewer"), `"addedRoles": ["roles/run.viewer"]`, `"addedRoles": ["roles/owner"]`, 1), recommend.Review, "the overview adds the roles", nil},
-		"customizable":            {webPolicy + "x", swap("REMOVE_ROLE", "REPLACE_ROLE_CUSTOMIZABLE"), recommend.Review, "it is to replace a role, but names none to add", nil},
-		"an account of its own": {webRun + "x", ownIdentity("shop", compute), recommend.NewIdentity, "", func(t *testing.T, r recommend.Recommendation) {
+		"of a bucket":             {webPolicy + "x", swap("REMOVE_ROLE", "REMOVE_ROLE_STORAGE_BUCKET"), recommend.ActionRemoveRole, "", nil},
+		"unknown subtype":         {webPolicy + "x", swap("REMOVE_ROLE", "SERVICE_AGENT_WITH_DEFAULT_ROLE"), recommend.ActionReview, `the subtype "SERVICE_AGENT_WITH_DEFAULT_ROLE" isn't known`, nil},
+		"no subtype":              {webPolicy + "x", swap("REMOVE_ROLE", ""), recommend.ActionReview, "subtype", nil},
+		"another member":          {webPolicy + "x", strings.Replace(plain, dev, "user:eve@example.com", 1), recommend.ActionReview, `the overview tells the member "user:eve@example.com", the operation "user:dev@example.com"`, nil},
+		"another resource":        {webPolicy + "x", strings.Replace(plain, webProject, "//x/y", 1), recommend.ActionReview, "the overview tells the resource", nil},
+		"another role":            {webPolicy + "x", strings.Replace(plain, "roles/editor", "roles/owner", 1), recommend.ActionReview, "the overview tells the role", nil},
+		"unknown operation":       {webPolicy + "x", swap(`"action": "remove"`, `"action": "reboot"`), recommend.ActionReview, `the operation "reboot" on "/iamPolicy/bindings/*/members/*" isn't understood`, nil},
+		"no operation":            {webPolicy + "x", `{"recommenderSubtype": "REMOVE_ROLE"}`, recommend.ActionReview, "0 operations take a role away", nil},
+		"a value matcher":         {webPolicy + "x", swap(`"action": "remove"`, `"action": "remove", "valueMatcher": {"matchesPattern": ".*"}`), recommend.ActionReview, "value matcher", nil},
+		"other roles in overview": {webPolicy + "x", strings.Replace(replacement(dev, webProject, "roles/editor", "roles/run.viewer"), `"addedRoles": ["roles/run.viewer"]`, `"addedRoles": ["roles/owner"]`, 1), recommend.ActionReview, "the overview adds the roles", nil},
+		"customizable":            {webPolicy + "x", swap("REMOVE_ROLE", "REPLACE_ROLE_CUSTOMIZABLE"), recommend.ActionReview, "it is to replace a role, but names none to add", nil},
+		"an account of its own": {webRun + "x", ownIdentity("shop", compute), recommend.ActionNewIdentity, "", func(t *testing.T, r recommend.Recommendation) {
 			assert.Equal(t, "projects/123456789012/locations/europe-west1/services/shop", r.Service.Name())
 			assert.Equal(t, "new-account", r.Value)
 			assert.Equal(t, []string{webRunUse + "used"}, r.InsightNames)
 		}},
-		"of no service":          {webRun + "x", ownIdentity("", compute), recommend.Review, "it doesn't name a service", nil},
-		"of a strange service":   {webRun + "x", ownIdentity("a/b", compute), recommend.Review, "the service's name", nil},
-		"of another region":      {webRun + "x", strings.ReplaceAll(ownIdentity("shop", compute), `"serviceRegion": "europe-west1"`, `"serviceRegion": "us-east1"`), recommend.Review, `it lives in "europe-west1"`, nil},
-		"of another recommender": {"projects/1/locations/global/recommenders/google.x/recommendations/y", `{"content": 7}`, recommend.Review, `the recommender "google.x"`, nil},
-		"nothing at all":         {"", `{}`, recommend.Review, "recommender", nil},
-		"all of another type":    {webPolicy + "x", `{"content": [], "stateInfo": 1, "associatedInsights": {"a": 1}, "priority": {}, "lastRefreshTime": "then", "primaryImpact": null}`, recommend.Review, "0 operations", nil},
+		"of no service":          {webRun + "x", ownIdentity("", compute), recommend.ActionReview, "it doesn't name a service", nil},
+		"of a strange service":   {webRun + "x", ownIdentity("a/b", compute), recommend.ActionReview, "the service's name", nil},
+		"of another region":      {webRun + "x", strings.ReplaceAll(ownIdentity("shop", compute), `"serviceRegion": "europe-west1"`, `"serviceRegion": "us-east1"`), recommend.ActionReview, `it lives in "europe-west1"`, nil},
+		"of another recommender": {"projects/1/locations/global/recommenders/google.x/recommendations/y", `{"content": 7}`, recommend.ActionReview, `the recommender "google.x"`, nil},
+		"nothing at all":         {"", `{}`, recommend.ActionReview, "recommender", nil},
+		"all of another type":    {webPolicy + "x", `{"content": [], "stateInfo": 1, "associatedInsights": {"a": 1}, "priority": {}, "lastRefreshTime": "then", "primaryImpact": null}`, recommend.ActionReview, "0 operations", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,7 +90,7 @@ func TestDecodeRecommendation(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, r.Action, r.Why)
 			assert.Contains(t, r.Why, tt.why)
-			assert.Equal(t, tt.want == recommend.Review, r.Why != "")
+			assert.Equal(t, tt.want == recommend.ActionReview, r.Why != "")
 			assert.Equal(t, string(raw), string(r.Raw))
 			if tt.check != nil {
 				tt.check(t, r)
@@ -115,7 +115,7 @@ func TestDecodeInsight(t *testing.T) {
 	require.NoError(t, err)
 	i.Raw = nil
 	assert.Equal(t, recommend.Insight{
-		Name: webUse + "x", Type: recommend.PolicyUse, Subtype: "PERMISSIONS_USAGE", Observed: 90 * 24 * time.Hour, Member: dev, Role: "roles/editor",
+		Name: webUse + "x", Type: recommend.InsightTypeIAMPolicy, Subtype: "PERMISSIONS_USAGE", Observed: 90 * 24 * time.Hour, Member: dev, Role: "roles/editor",
 		Condition: "true", Exercised: []string{"a.b.c"}, Inferred: []string{"d.e.f", "7"}, Total: 5069,
 	}, i)
 	_, err = recommend.DecodeInsight([]byte("["))
@@ -137,16 +137,16 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		switch r.Action {
-		case recommend.RemoveRole, recommend.ReplaceRole:
+		case recommend.ActionRemoveRole, recommend.ActionReplaceRole:
 			assert.NotEmpty(t, r.Member)
 			assert.NotEmpty(t, r.Role)
 			assert.NotEmpty(t, r.Resource)
-		case recommend.NewIdentity:
+		case recommend.ActionNewIdentity:
 			require.NoError(t, r.Service.Validate())
 		default:
 			assert.NotEmpty(t, r.Why)
 		}
-		p, err := recommend.NewPlan(r, recommend.Choices{Remove: []string{r.Role}})
+		p, err := recommend.NewPlan(r, &recommend.PlanOptions{Remove: []string{r.Role}})
 		if err != nil {
 			return
 		}

@@ -2,9 +2,9 @@
 // the workload that runs as it, and applies it safely.
 //
 //	recs, err := recommend.NewClient(ctx)
-//	for rec, err := range recs.For(ctx, workload) {
+//	for rec, err := range recs.For(ctx, workload, nil) {
 //		…
-//		plan, err := recommend.NewPlan(rec, recommend.Choices{})
+//		plan, err := recommend.NewPlan(rec, nil)
 //		fmt.Print(plan)
 //	}
 //
@@ -30,7 +30,7 @@
 // # Applying
 //
 // A [Plan] is data: steps with their reasons, to show and to decide on. It
-// removes nothing that [Choices] don't name. [Client.Apply] claims the
+// removes nothing that [PlanOptions] don't name. [Client.Apply] claims the
 // recommendation, carries the plan out and marks it succeeded or failed.
 //
 // # What Apply promises
@@ -53,7 +53,7 @@
 //     back, and no revision that receives traffic runs as another account. From
 //     then on the plan only goes forward: if a removal is refused, the
 //     recommendation stays claimed, and applying the plan again goes on. If it is
-//     refused for good, Client.Fail ends it: there is nothing to take back.
+//     refused for good, [Client.Fail] ends it: there is nothing to take back.
 //   - Each write follows a renewal of the claim, which fails if someone else has
 //     renewed it since. Several runs of one plan, of one owner or of many, so share
 //     one line of history.
@@ -64,7 +64,7 @@
 //     is there after an answer that got lost may be someone else's, and is never
 //     taken back.
 //   - Before the phase attach, once the new roles have had time to take effect
-//     ([Order].Settle), Cloud Run is asked to validate each attach. What it refuses
+//     ([ApplyOptions].Settle), Cloud Run is asked to validate each attach. What it refuses
 //     then is undone without a trace but for accounts, which stay.
 //
 // Outside of this lie

@@ -53,17 +53,17 @@ func TestTrafficIsPinned(t *testing.T) {
 			c := newClient(t, b)
 			p := wholePlan(t, c)
 			var live struct{ LatestReadyRevision string }
-			unmarshal(t, b.JSON(shopName), &live)
+			unmarshal(t, b.RunJSON(shopName), &live)
 			revision := live.LatestReadyRevision[strings.LastIndexByte(live.LatestReadyRevision, '/')+1:]
 			require.NotEmpty(t, revision)
 			pin(t, b, `{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "`+revision+`", "percent": `+tt.percent+`}`+tt.others)
-			_, err := c.Apply(t.Context(), p, order)
+			_, err := c.Apply(t.Context(), p, owner, order)
 			assert.Contains(t, bindings(b, "serviceAccount:"+compute), "roles/editor", "a revision that serves lost its role")
 			require.ErrorContains(t, err, tt.want)
-			assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
+			assert.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State)
 
 			pin(t, b, latest+`100}`)
-			_, err = c.Apply(t.Context(), p, order)
+			_, err = c.Apply(t.Context(), p, owner, order)
 			require.NoError(t, err)
 			assert.NotContains(t, bindings(b, "serviceAccount:"+compute), "roles/editor")
 			final(t, b, c, webRun+"own")
@@ -79,10 +79,10 @@ func TestServingIsUnknown(t *testing.T) {
 	c := newClient(t, b)
 	p := wholePlan(t, c)
 	b.Inject("run.projects.locations.services.revisions.get", fake.Fault{Status: http.StatusForbidden, Times: 1})
-	_, err := c.Apply(t.Context(), p, order)
+	_, err := c.Apply(t.Context(), p, owner, order)
 	require.ErrorContains(t, err, "read which revisions serve")
 	assert.Contains(t, bindings(b, "serviceAccount:"+compute), "roles/editor")
-	_, err = c.Apply(t.Context(), p, order)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.NoError(t, err)
 	final(t, b, c, webRun+"own")
 }
@@ -111,7 +111,6 @@ func TestGrantIsGoneBeforeTheAttach(t *testing.T) {
 				p := ownPlan(t, c)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				o := recommend.Order{Owner: "bot/1"}
 				if when.killed {
 					b.Use(func(next http.Handler) http.Handler {
 						return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -122,13 +121,13 @@ func TestGrantIsGoneBeforeTheAttach(t *testing.T) {
 							next.ServeHTTP(w, r)
 						})
 					})
-					_, err := c.Apply(ctx, p, o)
+					_, err := c.Apply(ctx, p, owner, nil)
 					require.ErrorIs(t, err, context.Canceled)
 					revoke(b, "roles/run.viewer")
 				} else {
 					time.AfterFunc(time.Minute, func() { revoke(b, "roles/run.viewer") })
 				}
-				_, err := c.Apply(t.Context(), p, o)
+				_, err := c.Apply(t.Context(), p, owner, nil)
 				require.ErrorContains(t, err, "someone else changed it")
 				require.ErrorContains(t, err, "gcloud projects add-iam-policy-binding 123456789012 --member="+shopAccount.Member()+" --role=roles/run.viewer",
 					"the way out")
@@ -161,8 +160,8 @@ func TestSomeoneElsesNewGrantSettles(t *testing.T) {
 		})
 		began := time.Now()
 		var removedAt time.Duration
-		_, err := c.Apply(t.Context(), p, recommend.Order{Owner: "bot/1", Progress: func(r recommend.StepResult) {
-			if r.Step.Kind == recommend.RemoveBinding {
+		_, err := c.Apply(t.Context(), p, "bot/1", &recommend.ApplyOptions{Progress: func(r recommend.StepResult) {
+			if r.Step.Kind == recommend.StepRemoveRole {
 				removedAt = time.Since(began)
 			}
 		}})
@@ -177,11 +176,11 @@ func TestDisabledAccount(t *testing.T) {
 	b := newCloud(t)
 	b.AddServiceAccount(&iam.ServiceAccount{Email: shopAccount.Email(), Disabled: true})
 	c := newClient(t, b)
-	result, err := c.Apply(t.Context(), ownPlan(t, c), order)
+	result, err := c.Apply(t.Context(), ownPlan(t, c), owner, order)
 	require.ErrorIs(t, err, identity.ErrAccountDisabled)
 	assert.Empty(t, bindings(b, shopAccount.Member()))
-	assert.Equal(t, recommend.Active, result.Recommendation.State)
-	assert.Equal(t, recommend.Active, get(t, c, webRun+"own").State)
+	assert.Equal(t, recommend.StateActive, result.Recommendation.State)
+	assert.Equal(t, recommend.StateActive, get(t, c, webRun+"own").State)
 }
 
 // A run that waits before it writes a policy again has to hold the claim then, not
@@ -198,9 +197,9 @@ func TestNoWriteAfterALongWait(t *testing.T) {
 				p := ownPlan(t, c)
 				overtake := func() {
 					b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403, Body: refusal})
-					_, err := other.TakeOver(t.Context(), p, recommend.Order{Owner: "bot/2", Settle: -1})
+					_, err := other.TakeOver(t.Context(), p, "bot/2", &recommend.ApplyOptions{Settle: -1})
 					require.ErrorContains(t, err, "Not you.")
-					assert.Equal(t, recommend.Failed, get(t, other, webRun+"own").State)
+					assert.Equal(t, recommend.StateFailed, get(t, other, webRun+"own").State)
 					assert.Empty(t, bindings(b, shopAccount.Member()))
 				}
 				var hit atomic.Bool
@@ -219,7 +218,7 @@ func TestNoWriteAfterALongWait(t *testing.T) {
 						_, _ = w.Write([]byte(body))
 					})
 				})
-				_, err := c.Apply(t.Context(), p, order)
+				_, err := c.Apply(t.Context(), p, owner, order)
 				require.Error(t, err)
 				assert.Empty(t, bindings(b, shopAccount.Member()), "granted after the plan was undone and marked failed")
 			})

@@ -44,7 +44,7 @@ func subjects() []subject {
 func wholePlan(t testing.TB, c *recommend.Client) recommend.Plan {
 	t.Helper()
 	p := ownPlan(t, c)
-	p.Steps = append(p.Steps, recommend.Step{Kind: recommend.RemoveBinding, Member: "serviceAccount:" + compute, Role: "roles/editor", Resource: webProject})
+	p.Steps = append(p.Steps, recommend.Step{Kind: recommend.StepRemoveRole, Member: "serviceAccount:" + compute, Role: "roles/editor", Resource: webProject})
 	return p
 }
 
@@ -96,13 +96,13 @@ func newScene(t *testing.T, s subject) *scene {
 // so reports whether the cloud is as a step would make it.
 func (sc *scene) so(s recommend.Step) bool {
 	switch s.Kind {
-	case recommend.GrantRole:
+	case recommend.StepGrantRole:
 		return slices.Contains(bindings(sc.backend, s.Member), s.Role)
-	case recommend.RemoveBinding:
+	case recommend.StepRemoveRole:
 		return !slices.Contains(bindings(sc.backend, s.Member), s.Role)
-	case recommend.Attach:
+	case recommend.StepAttach:
 		return runsAs(sc.backend) == s.Account.Email()
-	case recommend.CreateAccount:
+	case recommend.StepCreateAccount:
 		return sc.created.Load()
 	}
 	panic(s.Kind)
@@ -120,16 +120,16 @@ func (sc *scene) check(after string) {
 	granted, moved, removed := true, true, false
 	for _, s := range sc.plan.Steps {
 		switch s.Kind {
-		case recommend.GrantRole:
+		case recommend.StepGrantRole:
 			granted = granted && sc.so(s)
-		case recommend.Attach:
+		case recommend.StepAttach:
 			moved = moved && sc.so(s)
 			if sc.so(s) && !granted {
 				sc.breaks("after %s: %s, and lacks a role", after, s)
 			}
-		case recommend.RemoveBinding:
+		case recommend.StepRemoveRole:
 			removed = removed || sc.so(s)
-		case recommend.CreateAccount:
+		case recommend.StepCreateAccount:
 		}
 	}
 	if removed && (!granted || !moved) {
@@ -141,11 +141,10 @@ func (sc *scene) check(after string) {
 func (sc *scene) apply(ctx context.Context, caller, owner string) (recommend.Result, error) {
 	var p recommend.Plan
 	require.NoError(sc.t, json.Unmarshal(sc.stored, &p))
-	o := recommend.Order{Owner: owner, Settle: -1}
 	if owner == "bot/1" {
-		return sc.clients[caller].Apply(ctx, p, o)
+		return sc.clients[caller].Apply(ctx, p, owner, order)
 	}
-	return sc.clients[caller].TakeOver(ctx, p, o)
+	return sc.clients[caller].TakeOver(ctx, p, owner, order)
 }
 
 // judge holds what a run said against what is.
@@ -154,7 +153,7 @@ func (sc *scene) judge(run string, result recommend.Result, err error) {
 	if errors.Is(err, recommend.ErrBlocked) && len(result.Steps) == 0 {
 		return // the run before came to an end
 	}
-	if (err == nil) != (state == recommend.Succeeded) {
+	if (err == nil) != (state == recommend.StateSucceeded) {
 		sc.breaks("%s: %s, and the error is %v", run, state, err)
 	}
 	for _, r := range result.Steps {
@@ -166,7 +165,7 @@ func (sc *scene) judge(run string, result recommend.Result, err error) {
 		case recommend.OutcomeUndone, recommend.OutcomeRefused:
 			wrong = so
 		case recommend.OutcomeNotReached, recommend.OutcomeOpen:
-			wrong = state == recommend.Succeeded || state == recommend.Failed && so && r.Outcome == recommend.OutcomeNotReached && !sc.begun[r.Step]
+			wrong = state == recommend.StateSucceeded || state == recommend.StateFailed && so && r.Outcome == recommend.OutcomeNotReached && !sc.begun[r.Step]
 		case recommend.OutcomeWould:
 			wrong = true
 		}
@@ -181,21 +180,21 @@ func (sc *scene) end(owner string) recommend.State {
 	var result recommend.Result
 	var err error
 	for range 3 {
-		if result, err = sc.apply(sc.t.Context(), bot, owner); err == nil || result.Recommendation.State == recommend.Failed {
+		if result, err = sc.apply(sc.t.Context(), bot, owner); err == nil || result.Recommendation.State == recommend.StateFailed {
 			break
 		}
 	}
 	now := get(sc.t, sc.clients[bot], sc.subject.recommendation)
 	switch now.State {
-	case recommend.Succeeded:
+	case recommend.StateSucceeded:
 		for _, s := range sc.plan.Steps {
 			if !sc.so(s) {
 				sc.breaks("succeeded, and isn't so: %s", s)
 			}
 		}
-	case recommend.Failed:
+	case recommend.StateFailed:
 		for _, s := range sc.plan.Steps {
-			if (s.Kind == recommend.RemoveBinding || s.Kind == recommend.Attach && !sc.late.Load()) && sc.so(s) != sc.begun[s] {
+			if (s.Kind == recommend.StepRemoveRole || s.Kind == recommend.StepAttach && !sc.late.Load()) && sc.so(s) != sc.begun[s] {
 				sc.breaks("failed, and is so: %s", s)
 			}
 		}

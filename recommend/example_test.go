@@ -19,7 +19,7 @@ func ExampleClient_For() {
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Name: "projects/123456789012"})
 	const runner = "runner@web-prod.iam.gserviceaccount.com"
 	b.AddServiceAccount(&iam.ServiceAccount{Email: runner})
-	b.AddJSON("projects/web-prod/locations/europe-west1/jobs/nightly",
+	b.AddRunJSON("projects/web-prod/locations/europe-west1/jobs/nightly",
 		[]byte(`{"template": {"template": {"containers": [{"image": "job"}], "serviceAccount": "`+runner+`"}}}`))
 	b.Grant("projects/web-prod", "roles/editor", "serviceAccount:"+runner)
 	b.AddRecommenderJSON("projects/123456789012/locations/global/recommenders/google.iam.policy.Recommender/recommendations/r1",
@@ -31,12 +31,12 @@ func ExampleClient_For() {
 		fmt.Println(err)
 		return
 	}
-	for rec, err := range recs.For(ctx, identity.Job("web-prod", "europe-west1", "nightly")) {
+	for rec, err := range recs.For(ctx, identity.Job("web-prod", "europe-west1", "nightly"), nil) {
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		plan, err := recommend.NewPlan(rec, recommend.Choices{Remove: []string{"roles/editor"}})
+		plan, err := recommend.NewPlan(rec, &recommend.PlanOptions{Remove: []string{"roles/editor"}})
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -44,7 +44,7 @@ func ExampleClient_For() {
 		for _, step := range plan.Steps {
 			fmt.Println(step)
 		}
-		result, err := recs.Apply(ctx, plan, recommend.Order{Owner: "deploy-bot", Settle: -1}) // the fake needs no time
+		result, err := recs.Apply(ctx, plan, "deploy-bot", &recommend.ApplyOptions{Settle: -1}) // the fake needs no time
 		fmt.Println(result.Recommendation.State, err)
 	}
 	// Output:

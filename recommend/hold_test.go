@@ -48,12 +48,12 @@ func TestOvertakenBeforeTheRepetition(t *testing.T) {
 						_, _ = w.Write([]byte(`{"error": {"code": 503, "message": "Not now.", "status": "UNAVAILABLE"}}`))
 					})
 				})
-				_, err := c.Apply(t.Context(), p, order)
+				_, err := c.Apply(t.Context(), p, owner, order)
 				var o *recommend.OwnedError
 				require.ErrorAs(t, err, &o)
 				assert.Equal(t, "bot/2", o.Owner)
 				assert.Equal(t, 1, writes)
-				assert.Equal(t, recommend.Claimed, get(t, c, p.Recommendation).State)
+				assert.Equal(t, recommend.StateClaimed, get(t, c, p.Recommendation).State)
 			})
 		})
 	}

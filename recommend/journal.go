@@ -104,7 +104,7 @@ func (j *claim) note(ctx context.Context, e entry) error {
 
 func (j *claim) end(ctx context.Context, e entry, state State) error {
 	mark := j.c.Succeed
-	if state == Failed {
+	if state == StateFailed {
 		mark = j.c.Fail
 	}
 	now, err := mark(ctx, j.now, j.metadata(e))
@@ -117,7 +117,7 @@ func (j *claim) end(ctx context.Context, e entry, state State) error {
 
 // lost tells having lost the recommendation to someone else from other errors.
 func (j *claim) lost(ctx context.Context, err error) error {
-	if !errors.Is(err, ErrConflict) {
+	if !errors.Is(err, ErrChanged) {
 		return err
 	}
 	now, getErr := j.c.Get(ctx, j.now.Name)
@@ -128,7 +128,7 @@ func (j *claim) lost(ctx context.Context, err error) error {
 		return err
 	}
 	j.seen = &now
-	if now.State != Claimed {
+	if now.State != StateClaimed {
 		return err
 	}
 	if now.Metadata[keyOwner] == j.owner {

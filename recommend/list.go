@@ -8,35 +8,10 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/runidentity/runidentity/internal/retry"
 )
-
-// A Query says which recommendations or insights to list.
-type Query struct {
-	// Projects are ids or numbers of projects; at least one.
-	Projects []string
-	// Regions are where to look for Cloud Run's recommendations. Without any,
-	// there are none of those. IAM's live in "global".
-	Regions []string
-	// Recommenders are RunIdentity and IAMPolicy, both if empty; in
-	// [Client.Insights], insight types.
-	Recommenders []string
-	// States are those that count, Active alone if empty. AllStates counts all.
-	States    []State
-	AllStates bool
-	// Subtypes, Priorities (of insights, severities), Resources and Members
-	// count, all if empty. A recommendation is about the resource of its grant and
-	// about its target resources, an insight about its target resources. The API can't filter by member: that is done
-	// here.
-	Subtypes, Priorities, Resources, Members []string
-	// WithInsights joins each recommendation with its insights, which takes one
-	// more listing for each project and location.
-	WithInsights bool
-}
 
 // A ListError is that one listing of several failed: the others go on.
 type ListError struct {
@@ -64,112 +39,11 @@ func (l listing) parent() string {
 }
 
 // insightsOf is the type of the insights that a recommender's follow from.
-var insightsOf = map[string]string{RunIdentity: RunIdentityUse, IAMPolicy: PolicyUse}
+var insightsOf = map[string]string{RecommenderRunIdentity: InsightTypeRunIdentity, RecommenderIAMPolicy: InsightTypeIAMPolicy}
 
 // regional reports whether a recommender or insight type lives in regions.
-func regional(kind string) bool { return kind == RunIdentity || kind == RunIdentityUse }
-
-// validate checks a query, and returns what is to be listed.
-func (q Query) validate(collection string, known []string) ([]listing, error) {
-	if len(q.Projects) == 0 {
-		return nil, errors.New(`the query names no project, such as "web-prod"`)
-	}
-	for _, p := range slices.Concat(q.Projects, q.Regions) {
-		if p == "" || strings.ContainsAny(p, "/?#% ") {
-			return nil, fmt.Errorf("%q: projects are ids or numbers such as %q, regions such as %q", p, "web-prod", "europe-west1")
-		}
-	}
-	kinds := q.Recommenders
-	if len(kinds) == 0 {
-		kinds = known
-	}
-	items := map[string]string{"recommenders": "recommendations", "insightTypes": "insights"}[collection]
-	var all []listing
-	for _, kind := range kinds {
-		if !slices.Contains(known, kind) {
-			return nil, fmt.Errorf("%q: not one of %q", kind, known)
-		}
-		for _, project := range q.Projects {
-			locations := []string{"global"}
-			if regional(kind) {
-				locations = q.Regions
-			}
-			if len(locations) == 0 && len(q.Recommenders) > 0 {
-				return nil, fmt.Errorf("%s lives in regions, and the query names none, such as %q", kind, "europe-west1")
-			}
-			for _, location := range locations {
-				all = append(all, listing{project, location, collection, kind, items})
-			}
-		}
-	}
-	return all, nil
-}
-
-// maxFilter is how long a filter may be.
-const maxFilter = 500
-
-// filter is what of a query the API can filter by, as far as a filter may be long.
-func (q Query) filter(items string) string {
-	subtype, rank := "recommenderSubtype", "priority"
-	if items == "insights" {
-		subtype, rank = "insightSubtype", "severity"
-	}
-	var clauses []string
-	add := func(field, operator string, values []string) {
-		var parts []string
-		for _, v := range values {
-			if strings.ContainsAny(v, "\"\\") {
-				return
-			}
-			parts = append(parts, field+operator+`"`+v+`"`)
-		}
-		if len(parts) == 0 {
-			return
-		}
-		clause := "(" + strings.Join(parts, " OR ") + ")"
-		if len(strings.Join(append(clauses, clause), " AND ")) <= maxFilter {
-			clauses = append(clauses, clause)
-		}
-	}
-	if states := q.states(); states != nil {
-		add("stateInfo.state", " = ", states)
-	}
-	add(rank, " = ", q.Priorities)
-	add(subtype, " = ", q.Subtypes)
-	return strings.Join(clauses, " AND ")
-}
-
-// states are those that count, nil for all.
-func (q Query) states() []string {
-	if q.AllStates {
-		return nil
-	}
-	if len(q.States) == 0 {
-		return []string{string(Active)}
-	}
-	out := make([]string, len(q.States))
-	for i, s := range q.States {
-		out[i] = string(s)
-	}
-	return out
-}
-
-// counts reports whether something is among values, of which none means all.
-func counts(values []string, v string) bool { return len(values) == 0 || slices.Contains(values, v) }
-
-func (q Query) takes(r Recommendation) bool {
-	return (q.AllStates || counts(q.states(), string(r.State))) && counts(q.Subtypes, r.Subtype) && counts(q.Priorities, r.Priority) &&
-		(counts(q.Resources, r.Resource) || slices.ContainsFunc(r.targets, func(t string) bool { return slices.Contains(q.Resources, t) })) &&
-		counts(q.Members, r.Member)
-}
-
-func (q Query) takesInsight(i Insight) bool {
-	member := i.Member
-	if i.Account != "" {
-		member = "serviceAccount:" + i.Account
-	}
-	return (q.AllStates || counts(q.states(), i.State)) && counts(q.Subtypes, i.Subtype) && counts(q.Priorities, i.Severity) && counts(q.Members, member) &&
-		(len(q.Resources) == 0 || slices.ContainsFunc(i.targets, func(t string) bool { return slices.Contains(q.Resources, t) }))
+func regional(kind string) bool {
+	return kind == RecommenderRunIdentity || kind == InsightTypeRunIdentity
 }
 
 // pages reads a listing page by page, and calls each with the items' JSON until
@@ -239,9 +113,12 @@ func (c *Client) page(ctx context.Context, l listing, query url.Values) (page, e
 // what comes is yielded in no particular order. A listing that fails is yielded
 // as a [*ListError], and the others go on. When ctx ends, the last thing that is
 // yielded is its error.
-func (c *Client) List(ctx context.Context, q Query) iter.Seq2[Recommendation, error] {
+//
+// Projects are ids or numbers; at least one.
+func (c *Client) List(ctx context.Context, projects []string, opts *ListOptions) iter.Seq2[Recommendation, error] {
 	return func(yield func(Recommendation, error) bool) {
-		listings, err := q.validate("recommenders", []string{RunIdentity, IAMPolicy})
+		q := opts.query(projects)
+		listings, err := q.validate("recommenders", []string{RecommenderRunIdentity, RecommenderIAMPolicy})
 		if err != nil {
 			yield(Recommendation{}, fmt.Errorf("list recommendations: %w", err))
 			return
@@ -255,11 +132,11 @@ func (c *Client) List(ctx context.Context, q Query) iter.Seq2[Recommendation, er
 }
 
 // list reads one listing, with its insights if that is asked for.
-func (c *Client) list(ctx context.Context, q Query, l listing, send func(Recommendation, error) bool) {
+func (c *Client) list(ctx context.Context, q query, l listing, send func(Recommendation, error) bool) {
 	var insights map[string]Insight
 	var insightsErr error
 	var wg sync.WaitGroup
-	if q.WithInsights {
+	if q.withInsights {
 		wg.Go(func() { insights, insightsErr = c.insightsByName(ctx, l) })
 	}
 	defer wg.Wait()
@@ -314,11 +191,11 @@ func (r *Recommendation) join(insights map[string]Insight) {
 	}
 }
 
-// Insights lists insights: of [Query.Recommenders], which are insight types
-// here, all three if empty.
-func (c *Client) Insights(ctx context.Context, q Query) iter.Seq2[Insight, error] {
+// Insights lists insights, as [Client.List] does recommendations.
+func (c *Client) Insights(ctx context.Context, projects []string, opts *InsightsOptions) iter.Seq2[Insight, error] {
 	return func(yield func(Insight, error) bool) {
-		listings, err := q.validate("insightTypes", []string{RunIdentityUse, PolicyUse, AccountUsage})
+		q := opts.query(projects)
+		listings, err := q.validate("insightTypes", []string{InsightTypeRunIdentity, InsightTypeIAMPolicy, InsightTypeServiceAccount})
 		if err != nil {
 			yield(Insight{}, fmt.Errorf("list insights: %w", err))
 			return

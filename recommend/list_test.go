@@ -40,10 +40,10 @@ func TestFor(t *testing.T) {
 			b.ResetCalls()
 			began := time.Now()
 			var got []string
-			for r, err := range c.For(t.Context(), tt.workload) {
+			for r, err := range c.For(t.Context(), tt.workload, nil) {
 				require.NoError(t, err)
 				got = append(got, r.Action.String()+" "+r.Name)
-				if r.Action == recommend.NewIdentity {
+				if r.Action == recommend.ActionNewIdentity {
 					assert.Equal(t, shop, r.Service)
 					require.Len(t, r.Insights, 1)
 					assert.Equal(t, []string{"run.jobs.run", "run.jobs.get"}, r.Insights[0].Exercised)
@@ -64,15 +64,15 @@ func TestForErrors(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	c := newClient(t, b)
-	for _, err := range c.For(t.Context(), identity.Workload{}) {
+	for _, err := range c.For(t.Context(), identity.Workload{}, nil) {
 		require.ErrorContains(t, err, "recommendations for ")
 	}
-	for _, err := range c.For(t.Context(), job, "a/b") {
+	for _, err := range c.For(t.Context(), job, &recommend.ForOptions{Projects: []string{"a/b"}}) {
 		require.ErrorContains(t, err, `project "a/b": it must be an id or a number`)
 	}
 	found := 0
 	var failed []error
-	for r, err := range c.For(t.Context(), job, "elsewhere") {
+	for r, err := range c.For(t.Context(), job, &recommend.ForOptions{Projects: []string{"elsewhere"}}) {
 		if err != nil {
 			failed = append(failed, err)
 			continue
@@ -88,7 +88,7 @@ func TestForErrors(t *testing.T) {
 	require.ErrorIs(t, failed[0], recommend.ErrDenied)
 
 	var errs []error
-	for _, err := range c.For(t.Context(), identity.Job("web-prod", "europe-west1", "missing")) {
+	for _, err := range c.For(t.Context(), identity.Job("web-prod", "europe-west1", "missing"), nil) {
 		errs = append(errs, err)
 	}
 	require.Len(t, errs, 1)
@@ -101,44 +101,47 @@ func TestList(t *testing.T) {
 	c := newClient(t, b)
 	_, err := c.Dismiss(t.Context(), get(t, c, webPolicy+"other"))
 	require.NoError(t, err)
-	list := func(q recommend.Query) []string {
+	both := []string{"web-prod", "data-prod"}
+	list := func(opts *recommend.ListOptions) []string {
 		var names []string
-		for r, err := range c.List(t.Context(), q) {
+		for r, err := range c.List(t.Context(), both, opts) {
 			require.NoError(t, err)
 			names = append(names, r.Name[strings.LastIndexByte(r.Name, '/')+1:])
 		}
 		slices.Sort(names)
 		return names
 	}
-	both := []string{"web-prod", "data-prod"}
 	regions := []string{"europe-west1", "us-central1"}
-	assert.Equal(t, []string{"else", "own", "remove", "replace"}, list(recommend.Query{Projects: both, Regions: regions}))
-	assert.Equal(t, []string{"remove", "replace"}, list(recommend.Query{Projects: both}), "no region, so none of Cloud Run's")
-	assert.Equal(t, []string{"else", "other", "own", "remove", "replace"}, list(recommend.Query{Projects: both, Regions: regions, AllStates: true}))
-	assert.Equal(t, []string{"other"}, list(recommend.Query{Projects: both, States: []recommend.State{recommend.Dismissed, recommend.Failed}}))
-	assert.Equal(t, []string{"replace"}, list(recommend.Query{Projects: both, Subtypes: []string{"REPLACE_ROLE"}}))
-	assert.Equal(t, []string{"else", "own"}, list(recommend.Query{Projects: both, Regions: regions, Priorities: []string{"P2", "P1"}}))
-	assert.Equal(t, []string{"replace"}, list(recommend.Query{Projects: both, Resources: []string{webProject}}))
-	assert.Equal(t, []string{"own"}, list(recommend.Query{Projects: both, Regions: regions, Resources: []string{"//run.googleapis.com/" + shopName}}))
-	assert.Equal(t, []string{"remove", "replace"}, list(recommend.Query{Projects: both, Members: []string{"serviceAccount:" + runner}}))
-	assert.Equal(t, []string{"else", "own"}, list(recommend.Query{Projects: both, Regions: regions, Recommenders: []string{recommend.RunIdentity}}))
+	assert.Equal(t, []string{"else", "own", "remove", "replace"}, list(&recommend.ListOptions{Regions: regions}))
+	assert.Equal(t, []string{"remove", "replace"}, list(nil), "no region, so none of Cloud Run's")
+	assert.Equal(t, []string{"else", "other", "own", "remove", "replace"}, list(&recommend.ListOptions{Regions: regions, AllStates: true}))
+	assert.Equal(t, []string{"other"}, list(&recommend.ListOptions{States: []recommend.State{recommend.StateDismissed, recommend.StateFailed}}))
+	assert.Equal(t, []string{"replace"}, list(&recommend.ListOptions{Subtypes: []string{"REPLACE_ROLE"}}))
+	assert.Equal(t, []string{"else", "own"}, list(&recommend.ListOptions{Regions: regions, Priorities: []string{"P2", "P1"}}))
+	assert.Equal(t, []string{"replace"}, list(&recommend.ListOptions{Resources: []string{webProject}}))
+	assert.Equal(t, []string{"own"}, list(&recommend.ListOptions{Regions: regions, Resources: []string{"//run.googleapis.com/" + shopName}}))
+	assert.Equal(t, []string{"remove", "replace"}, list(&recommend.ListOptions{Members: []string{"serviceAccount:" + runner}}))
+	assert.Equal(t, []string{"else", "own"}, list(&recommend.ListOptions{Regions: regions, Recommenders: []string{recommend.RecommenderRunIdentity}}))
 	var long []string
 	for i := range 100 {
 		long = append(long, fmt.Sprintf("SUBTYPE_%d", i))
 	}
-	assert.Equal(t, []string{"remove"}, list(recommend.Query{Projects: both, Subtypes: append(long, "REMOVE_ROLE")}), "too long for a filter of the API's")
+	assert.Equal(t, []string{"remove"}, list(&recommend.ListOptions{Subtypes: append(long, "REMOVE_ROLE")}), "too long for a filter of the API's")
 
-	for want, q := range map[string]recommend.Query{
-		"the query names no project":                       {},
-		`"a b": projects are ids`:                          {Projects: []string{"a b"}},
-		`"google.x": not one of ["google.run.service.Iden`: {Projects: both, Recommenders: []string{"google.x"}},
+	for want, q := range map[string]struct {
+		projects []string
+		opts     *recommend.ListOptions
+	}{
+		"no project is named":                              {},
+		`"a b": projects are ids`:                          {projects: []string{"a b"}},
+		`"google.x": not one of ["google.run.service.Iden`: {both, &recommend.ListOptions{Recommenders: []string{"google.x"}}},
 	} {
-		for _, err := range c.List(t.Context(), q) {
+		for _, err := range c.List(t.Context(), q.projects, q.opts) {
 			require.ErrorContains(t, err, want)
 		}
 	}
 	var accounts []string
-	for i, err := range c.Insights(t.Context(), recommend.Query{Projects: both, Recommenders: []string{recommend.AccountUsage}}) {
+	for i, err := range c.Insights(t.Context(), both, &recommend.InsightsOptions{Types: []string{recommend.InsightTypeServiceAccount}}) {
 		require.NoError(t, err)
 		assert.True(t, i.LastUsed.IsZero())
 		accounts = append(accounts, i.Account)
@@ -158,7 +161,7 @@ func TestWhyThereAreNone(t *testing.T) {
 		"details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com"}]}}`})
 	c := newClient(t, b)
 	errOf := func(project string) error {
-		for _, err := range c.List(t.Context(), recommend.Query{Projects: []string{project}}) {
+		for _, err := range c.List(t.Context(), []string{project}, nil) {
 			return err
 		}
 		return nil
@@ -197,7 +200,7 @@ func TestManyProjectsAndRegions(t *testing.T) { //nolint:paralleltest // it meas
 		var before, now runtime.MemStats
 		runtime.ReadMemStats(&before)
 		n, peak := 0, uint64(0)
-		for _, err := range c.List(t.Context(), recommend.Query{Projects: projects, Regions: regions, Recommenders: []string{recommend.RunIdentity}}) {
+		for _, err := range c.List(t.Context(), projects, &recommend.ListOptions{Regions: regions, Recommenders: []string{recommend.RecommenderRunIdentity}}) {
 			require.NoError(t, err)
 			n++
 			if n%1000 == 0 {
@@ -223,11 +226,12 @@ func TestEndsEarly(t *testing.T) {
 		b := newCloud(t)
 		c := newClient(t, b)
 		b.SetLatency(time.Second)
-		q := recommend.Query{Projects: []string{"web-prod", "data-prod"}, Regions: []string{"europe-west1"}, WithInsights: true}
-		for range c.List(t.Context(), q) {
+		both := []string{"web-prod", "data-prod"}
+		opts := &recommend.ListOptions{Regions: []string{"europe-west1"}, WithInsights: true}
+		for range c.List(t.Context(), both, opts) {
 			break
 		}
-		for range c.For(t.Context(), job) {
+		for range c.For(t.Context(), job, nil) {
 			break
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -236,7 +240,7 @@ func TestEndsEarly(t *testing.T) {
 		b.Inject("recommender.projects.locations.recommenders.recommendations.list", fake.Fault{Hang: true})
 		time.AfterFunc(10*time.Second, func() { cancel(why) })
 		var last error
-		for _, err := range c.List(ctx, q) {
+		for _, err := range c.List(ctx, both, opts) {
 			last = err
 		}
 		require.ErrorIs(t, last, why)
@@ -252,7 +256,7 @@ func TestPaging(t *testing.T) {
 	c := newClient(t, b)
 	b.ResetCalls()
 	n := 0
-	for _, err := range c.List(t.Context(), recommend.Query{Projects: []string{"web-prod"}}) {
+	for _, err := range c.List(t.Context(), []string{"web-prod"}, nil) {
 		require.NoError(t, err)
 		n++
 	}

@@ -18,10 +18,10 @@ type StepKind string
 // The kinds of steps, in the order in which a plan has them: a workload never
 // lacks what it needs.
 const (
-	CreateAccount StepKind = "create-account"
-	GrantRole     StepKind = "grant-role"
-	Attach        StepKind = "attach"
-	RemoveBinding StepKind = "remove-role"
+	StepCreateAccount StepKind = "create-account"
+	StepGrantRole     StepKind = "grant-role"
+	StepAttach        StepKind = "attach"
+	StepRemoveRole    StepKind = "remove-role"
 )
 
 // A Step is one change.
@@ -46,16 +46,16 @@ type Step struct {
 // validate refuses a step that lacks something.
 func (s Step) validate() error {
 	switch s.Kind {
-	case CreateAccount:
+	case StepCreateAccount:
 		if s.Account.Kind() != identity.AccountUserManaged {
 			return fmt.Errorf("account %q: it must be a user-managed one, such as %q", s.Account, "shop@web-prod.iam.gserviceaccount.com")
 		}
-	case Attach:
+	case StepAttach:
 		if s.Account.IsZero() || s.Before.IsZero() || s.Account == s.Before {
 			return fmt.Errorf("account %q, before %q: it takes two accounts, the new one and the one to go back to", s.Account, s.Before)
 		}
 		return s.Workload.Validate()
-	case GrantRole, RemoveBinding:
+	case StepGrantRole, StepRemoveRole:
 		if !strings.Contains(s.Role, "roles/") || !strings.Contains(s.Member, ":") && !strings.HasPrefix(s.Member, "all") {
 			return fmt.Errorf("role %q, member %q: it takes both, such as %q and %q", s.Role, s.Member, "roles/run.invoker", "user:dev@example.com")
 		}
@@ -76,9 +76,9 @@ func (s Step) contradicts(number int, earlier Step) error {
 	switch {
 	case s == earlier:
 		return fmt.Errorf("it is step %d (%s) once more", number, reason)
-	case s.Kind == Attach && earlier.Kind == Attach && mayBeOne(s.Workload.String(), earlier.Workload.String()):
+	case s.Kind == StepAttach && earlier.Kind == StepAttach && mayBeOne(s.Workload.String(), earlier.Workload.String()):
 		return fmt.Errorf("step %d is about the same workload%s", number, sameProject(s.Workload.String(), earlier.Workload.String()))
-	case s.Kind == RemoveBinding && earlier.Kind == GrantRole && mayBeOne(s.Role, earlier.Role) && mayBeOne(s.Resource, earlier.Resource) &&
+	case s.Kind == StepRemoveRole && earlier.Kind == StepGrantRole && mayBeOne(s.Role, earlier.Role) && mayBeOne(s.Resource, earlier.Resource) &&
 		strings.EqualFold(s.Member, earlier.Member) && s.Condition == earlier.Condition &&
 		(s.Condition == "" || s.ConditionTitle == "" || s.ConditionTitle == earlier.ConditionTitle):
 		return fmt.Errorf("it takes away what step %d grants%s", number, sameProject(s.Role+s.Resource, earlier.Role+earlier.Resource))
@@ -115,9 +115,9 @@ type Grant struct {
 	Resource string `json:"resource"` // a full resource name
 }
 
-// Choices are what a recommendation leaves to whoever applies it. The zero value
-// removes nothing.
-type Choices struct {
+// PlanOptions are what a recommendation leaves to whoever applies it. Nil means the
+// zero value, which removes nothing.
+type PlanOptions struct {
 	// Account is the account that NewIdentity is to create, if it isn't there,
 	// and attach. Current is what the service runs as now, to go back to.
 	Account, Current identity.ServiceAccount
@@ -174,26 +174,30 @@ func (p Plan) Err() error {
 
 // NewPlan makes the plan for a recommendation. The error says what the choices
 // lack; what speaks against applying it is in [Plan.Problems].
-func NewPlan(r Recommendation, c Choices) (Plan, error) {
+func NewPlan(r Recommendation, opts *PlanOptions) (Plan, error) {
+	var c PlanOptions
+	if opts != nil {
+		c = *opts
+	}
 	p := &draft{Plan{Recommendation: r.Name, Etag: r.Etag, Action: r.Action, Steps: []Step{}}}
 	p.judge(r, c)
 	switch r.Action {
-	case NewIdentity:
+	case ActionNewIdentity:
 		if err := p.newIdentity(r, c); err != nil {
 			return Plan{}, fmt.Errorf("plan for %s: %w", r.Name, err)
 		}
-	case RemoveRole, ReplaceRole:
+	case ActionRemoveRole, ActionReplaceRole:
 		if !allowpolicy.Supports(r.Resource) {
 			p.block("the allow policy of " + r.Resource + " is not one that this package can change: apply it by hand")
 		}
 		for _, role := range r.AddRoles {
 			p.Steps = append(p.Steps, Step{
-				Kind: GrantRole, Member: r.Member, Role: role, Resource: r.Resource,
+				Kind: StepGrantRole, Member: r.Member, Role: role, Resource: r.Resource,
 				Reason: "has what was used of " + r.Role,
 			})
 		}
 		p.remove(r, c)
-	case UnusedAccount:
+	case ActionUnusedAccount:
 		p.block("the account isn't used: disable it, and delete it when nothing breaks; this is not a plan's to do")
 	default:
 		p.block("it takes a person: " + r.Why)
@@ -221,7 +225,7 @@ func (p *draft) warn(message string)  { p.Problems = append(p.Problems, Problem{
 var basicRoles = []string{"roles/owner", "roles/editor", "roles/viewer", "roles/admin", "roles/writer", "roles/reader"}
 
 // judge looks for what speaks against applying a recommendation.
-func (p *draft) judge(r Recommendation, c Choices) {
+func (p *draft) judge(r Recommendation, c PlanOptions) {
 	now, maxAge, minObserved := c.Now, c.MaxAge, c.MinObserved
 	if now.IsZero() {
 		now = time.Now()
@@ -233,13 +237,13 @@ func (p *draft) judge(r Recommendation, c Choices) {
 		minObserved = 60 * 24 * time.Hour
 	}
 	switch r.State {
-	case Active, Claimed:
-	case Succeeded:
+	case StateActive, StateClaimed:
+	case StateSucceeded:
 		p.block("it was applied already")
-	case Failed:
+	case StateFailed:
 		// Google's reference says both, that it can be claimed again and not.
 		p.block("applying it failed before: Recommender makes another one when it still holds")
-	case Dismissed:
+	case StateDismissed:
 		p.block("it was dismissed")
 	default:
 		p.block(fmt.Sprintf("its state %q isn't known", r.State))
@@ -264,7 +268,7 @@ func (p *draft) judge(r Recommendation, c Choices) {
 	if r.XorGroup != "" {
 		p.warn("only one recommendation of the group " + r.XorGroup + " is to be applied")
 		for _, other := range c.Among {
-			if other.XorGroup == r.XorGroup && other.Name != r.Name && (other.State == Claimed || other.State == Succeeded) {
+			if other.XorGroup == r.XorGroup && other.Name != r.Name && (other.State == StateClaimed || other.State == StateSucceeded) {
 				p.block(fmt.Sprintf("%s, which excludes it, is %s", other.Name, other.State))
 			}
 		}
@@ -280,12 +284,12 @@ func rolesOf(grants []Grant) []string {
 }
 
 // newIdentity gives a service an account of its own.
-func (p *draft) newIdentity(r Recommendation, c Choices) error {
+func (p *draft) newIdentity(r Recommendation, c PlanOptions) error {
 	switch {
 	case c.Account.IsZero():
-		return fmt.Errorf("it proposes an account of its own for the service %s: Choices.Account names it, such as %q", r.Service.ID, "shop@web-prod.iam.gserviceaccount.com")
+		return fmt.Errorf("it proposes an account of its own for the service %s: PlanOptions.Account names it, such as %q", r.Service.ID, "shop@web-prod.iam.gserviceaccount.com")
 	case c.Current.IsZero():
-		return errors.New("Choices.Current is missing: what the service runs as now, to go back to")
+		return errors.New("PlanOptions.Current is missing: what the service runs as now, to go back to")
 	case c.Account == c.Current:
 		return fmt.Errorf("account %q: it is what the service runs as already", c.Account)
 	case c.Account.Kind() != identity.AccountUserManaged:
@@ -294,10 +298,10 @@ func (p *draft) newIdentity(r Recommendation, c Choices) error {
 	if id, _, _ := strings.Cut(c.Account.Email(), "@"); len(id) < 6 || len(id) > 30 || id[0] < 'a' || id[0] > 'z' {
 		return fmt.Errorf("account id %q: it must begin with a letter and have 6 to 30 characters, such as %q", id, "shop-runner")
 	}
-	p.Steps = append(p.Steps, Step{Kind: CreateAccount, Account: c.Account, Reason: "an account for " + r.Service.ID + " alone"})
+	p.Steps = append(p.Steps, Step{Kind: StepCreateAccount, Account: c.Account, Reason: "an account for " + r.Service.ID + " alone"})
 	for _, g := range c.Grants {
 		p.Steps = append(p.Steps, Step{
-			Kind: GrantRole, Member: c.Account.Member(), Role: g.Role, Resource: g.Resource, Reason: "what the service needs, as chosen",
+			Kind: StepGrantRole, Member: c.Account.Member(), Role: g.Role, Resource: g.Resource, Reason: "what the service needs, as chosen",
 		})
 	}
 	for _, g := range c.Grants {
@@ -309,7 +313,7 @@ func (p *draft) newIdentity(r Recommendation, c Choices) error {
 		p.warn("the new account gets no roles: " + used(r))
 	}
 	p.Steps = append(p.Steps, Step{
-		Kind: Attach, Account: c.Account, Workload: r.Service, Before: c.Current, Reason: "the service runs as its own account",
+		Kind: StepAttach, Account: c.Account, Workload: r.Service, Before: c.Current, Reason: "the service runs as its own account",
 	})
 	return nil
 }
@@ -327,12 +331,12 @@ func used(r Recommendation) string {
 }
 
 // remove takes a role away, if that is asked for by name.
-func (p *draft) remove(r Recommendation, c Choices) {
+func (p *draft) remove(r Recommendation, c PlanOptions) {
 	s := Step{
-		Kind: RemoveBinding, Member: r.Member, Role: r.Role, Resource: r.Resource, Condition: r.Condition,
+		Kind: StepRemoveRole, Member: r.Member, Role: r.Role, Resource: r.Resource, Condition: r.Condition,
 		Reason: "not used",
 	}
-	if r.Action == ReplaceRole {
+	if r.Action == ActionReplaceRole {
 		s.Reason = "replaced"
 	}
 	if r.Revoked > 0 {
@@ -343,5 +347,5 @@ func (p *draft) remove(r Recommendation, c Choices) {
 		return
 	}
 	p.Kept = append(p.Kept, s)
-	p.block("it takes " + r.Role + " away, which Choices.Remove doesn't name")
+	p.block("it takes " + r.Role + " away, which PlanOptions.Remove doesn't name")
 }

@@ -36,17 +36,17 @@ func TestPlans(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		r    recommend.Recommendation
-		c    recommend.Choices
+		c    recommend.PlanOptions
 	}{
-		{"replace, nothing named", replace, recommend.Choices{}},
-		{"replace", replace, recommend.Choices{Remove: []string{"roles/editor"}}},
-		{"remove with a condition", conditional, recommend.Choices{Remove: []string{"roles/viewer"}}},
-		{"an account of its own, without roles", own, recommend.Choices{Account: shopAccount, Current: identity.MustParseServiceAccount(compute)}},
-		{"an account of its own", own, recommend.Choices{Account: shopAccount, Current: identity.MustParseServiceAccount(compute), Grants: []recommend.Grant{{Role: "roles/run.invoker", Resource: webProject}}}},
-		{"of a person", decode(t, webPolicy+"x", `{"recommenderSubtype": "SOMETHING"}`), recommend.Choices{}},
-		{"an unused account", recommend.Recommendation{Name: webUnused + "x", Action: recommend.UnusedAccount, State: "ACTIVE", LastRefresh: time.Now(), Observed: time.Hour * 24 * 220}, recommend.Choices{}},
+		{"replace, nothing named", replace, recommend.PlanOptions{}},
+		{"replace", replace, recommend.PlanOptions{Remove: []string{"roles/editor"}}},
+		{"remove with a condition", conditional, recommend.PlanOptions{Remove: []string{"roles/viewer"}}},
+		{"an account of its own, without roles", own, recommend.PlanOptions{Account: shopAccount, Current: identity.MustParseServiceAccount(compute)}},
+		{"an account of its own", own, recommend.PlanOptions{Account: shopAccount, Current: identity.MustParseServiceAccount(compute), Grants: []recommend.Grant{{Role: "roles/run.invoker", Resource: webProject}}}},
+		{"of a person", decode(t, webPolicy+"x", `{"recommenderSubtype": "SOMETHING"}`), recommend.PlanOptions{}},
+		{"an unused account", recommend.Recommendation{Name: webUnused + "x", Action: recommend.ActionUnusedAccount, State: "ACTIVE", LastRefresh: time.Now(), Observed: time.Hour * 24 * 220}, recommend.PlanOptions{}},
 	} {
-		p, err := recommend.NewPlan(tt.r, tt.c)
+		p, err := recommend.NewPlan(tt.r, &tt.c)
 		require.NoError(t, err, tt.name)
 		raw, err := json.MarshalIndent(p, "", "  ")
 		require.NoError(t, err)
@@ -76,27 +76,27 @@ func TestProblems(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		r       recommend.Recommendation
-		c       recommend.Choices
+		c       recommend.PlanOptions
 		want    string
 		blocked bool
 	}{
-		"fine":            {base, recommend.Choices{}, "", false},
-		"stale":           {base, recommend.Choices{Now: now.Add(15 * 24 * time.Hour)}, "it was computed 15 days ago", false},
-		"stale by choice": {base, recommend.Choices{Now: now.Add(25 * time.Hour), MaxAge: 24 * time.Hour}, "it was computed 1 days ago", false},
-		"no time":         {with(func(r *recommend.Recommendation) { r.LastRefresh = time.Time{} }), recommend.Choices{}, "it doesn't tell when", false},
-		"short":           {with(func(r *recommend.Recommendation) { r.Observed = 30 * 24 * time.Hour }), recommend.Choices{}, "observed for 30 days only", false},
-		"not observed":    {with(func(r *recommend.Recommendation) { r.Observed = 0 }), recommend.Choices{}, "how long the use was observed", false},
-		"short by choice": {base, recommend.Choices{MinObserved: 100 * 24 * time.Hour}, "observed for 90 days only", false},
-		"succeeded":       {with(func(r *recommend.Recommendation) { r.State = recommend.Succeeded }), recommend.Choices{}, "it was applied already", true},
-		"dismissed":       {with(func(r *recommend.Recommendation) { r.State = recommend.Dismissed }), recommend.Choices{}, "it was dismissed", true},
-		"failed before":   {with(func(r *recommend.Recommendation) { r.State = recommend.Failed }), recommend.Choices{}, "applying it failed before", true},
-		"unknown state":   {with(func(r *recommend.Recommendation) { r.State = "PAUSED" }), recommend.Choices{}, `its state "PAUSED" isn't known`, true},
-		"a bucket":        {with(func(r *recommend.Recommendation) { r.Resource = "//storage.googleapis.com/b" }), recommend.Choices{}, "apply it by hand", true},
+		"fine":            {base, recommend.PlanOptions{}, "", false},
+		"stale":           {base, recommend.PlanOptions{Now: now.Add(15 * 24 * time.Hour)}, "it was computed 15 days ago", false},
+		"stale by choice": {base, recommend.PlanOptions{Now: now.Add(25 * time.Hour), MaxAge: 24 * time.Hour}, "it was computed 1 days ago", false},
+		"no time":         {with(func(r *recommend.Recommendation) { r.LastRefresh = time.Time{} }), recommend.PlanOptions{}, "it doesn't tell when", false},
+		"short":           {with(func(r *recommend.Recommendation) { r.Observed = 30 * 24 * time.Hour }), recommend.PlanOptions{}, "observed for 30 days only", false},
+		"not observed":    {with(func(r *recommend.Recommendation) { r.Observed = 0 }), recommend.PlanOptions{}, "how long the use was observed", false},
+		"short by choice": {base, recommend.PlanOptions{MinObserved: 100 * 24 * time.Hour}, "observed for 90 days only", false},
+		"succeeded":       {with(func(r *recommend.Recommendation) { r.State = recommend.StateSucceeded }), recommend.PlanOptions{}, "it was applied already", true},
+		"dismissed":       {with(func(r *recommend.Recommendation) { r.State = recommend.StateDismissed }), recommend.PlanOptions{}, "it was dismissed", true},
+		"failed before":   {with(func(r *recommend.Recommendation) { r.State = recommend.StateFailed }), recommend.PlanOptions{}, "applying it failed before", true},
+		"unknown state":   {with(func(r *recommend.Recommendation) { r.State = "PAUSED" }), recommend.PlanOptions{}, `its state "PAUSED" isn't known`, true},
+		"a bucket":        {with(func(r *recommend.Recommendation) { r.Resource = "//storage.googleapis.com/b" }), recommend.PlanOptions{}, "apply it by hand", true},
 		"basic role": {with(func(r *recommend.Recommendation) {
-			r.Action, r.AddRoles = recommend.ReplaceRole, []string{"roles/viewer"}
-		}), recommend.Choices{}, "it grants the basic role roles/viewer", true},
-		"group":            {with(func(r *recommend.Recommendation) { r.XorGroup = "g" }), recommend.Choices{}, "only one recommendation of the group g", false},
-		"group, one taken": {with(func(r *recommend.Recommendation) { r.XorGroup = "g" }), recommend.Choices{Among: []recommend.Recommendation{{Name: "other", XorGroup: "g", State: recommend.Claimed}}}, "other, which excludes it, is CLAIMED", true},
+			r.Action, r.AddRoles = recommend.ActionReplaceRole, []string{"roles/viewer"}
+		}), recommend.PlanOptions{}, "it grants the basic role roles/viewer", true},
+		"group":            {with(func(r *recommend.Recommendation) { r.XorGroup = "g" }), recommend.PlanOptions{}, "only one recommendation of the group g", false},
+		"group, one taken": {with(func(r *recommend.Recommendation) { r.XorGroup = "g" }), recommend.PlanOptions{Among: []recommend.Recommendation{{Name: "other", XorGroup: "g", State: recommend.StateClaimed}}}, "other, which excludes it, is CLAIMED", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -104,7 +104,7 @@ func TestProblems(t *testing.T) {
 			if tt.c.Now.IsZero() {
 				tt.c.Now = now
 			}
-			p, err := recommend.NewPlan(tt.r, tt.c)
+			p, err := recommend.NewPlan(tt.r, &tt.c)
 			require.NoError(t, err)
 			assert.Equal(t, tt.blocked, p.Err() != nil)
 			if tt.want == "" {
@@ -115,14 +115,14 @@ func TestProblems(t *testing.T) {
 		})
 	}
 	own := decode(t, webRun+"x", ownIdentity("shop", compute))
-	for want, c := range map[string]recommend.Choices{
-		"Choices.Account names it":            {},
-		"Choices.Current is missing":          {Account: shopAccount},
+	for want, c := range map[string]recommend.PlanOptions{
+		"PlanOptions.Account names it":        {},
+		"PlanOptions.Current is missing":      {Account: shopAccount},
 		"must begin with a letter and have 6": {Account: identity.MustParseServiceAccount("x-y@web-prod.iam.gserviceaccount.com"), Current: shopAccount},
 		"it must be the full name of":         {Account: shopAccount, Current: identity.MustParseServiceAccount(compute), Grants: []recommend.Grant{{Role: "roles/x", Resource: "//storage.googleapis.com/b"}}},
 		"must be a user-managed one":          {Account: identity.MustParseServiceAccount(compute), Current: shopAccount},
 	} {
-		_, err := recommend.NewPlan(own, c)
+		_, err := recommend.NewPlan(own, &c)
 		require.ErrorContains(t, err, want)
 	}
 }

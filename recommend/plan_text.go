@@ -11,13 +11,13 @@ import (
 // String says in a few words what the step does.
 func (s Step) String() string {
 	switch s.Kind {
-	case CreateAccount:
+	case StepCreateAccount:
 		return "create the account " + s.Account.Email()
-	case GrantRole:
+	case StepGrantRole:
 		return "grant " + s.Role + " to " + s.Member + " on " + short(s.Resource)
-	case Attach:
+	case StepAttach:
 		return "make " + s.Workload.String() + " run as " + s.Account.Email()
-	case RemoveBinding:
+	case StepRemoveRole:
 		text := "take " + s.Role + " from " + s.Member + " on " + short(s.Resource)
 		if s.Condition != "" {
 			text += " (the binding with the condition " + s.Condition + ")"
@@ -40,20 +40,20 @@ func short(full string) string {
 // there is none, it is a comment.
 func (s Step) Gcloud() string {
 	switch s.Kind {
-	case CreateAccount:
+	case StepCreateAccount:
 		id, _, _ := strings.Cut(s.Account.Email(), "@")
 		project, _ := s.Account.Project()
 		return render.Command("gcloud", "iam", "service-accounts", "create", id, "--project="+project)
-	case Attach:
+	case StepAttach:
 		group := map[identity.Kind]string{identity.KindJob: "jobs", identity.KindService: "services"}[s.Workload.Kind]
 		if group == "" {
 			break
 		}
 		return render.Command("gcloud", "run", group, "update", s.Workload.ID, "--service-account="+s.Account.Email(),
 			"--region="+s.Workload.Location, "--project="+s.Workload.Project)
-	case GrantRole:
+	case StepGrantRole:
 		return s.binding("add-iam-policy-binding")
-	case RemoveBinding:
+	case StepRemoveRole:
 		return s.binding("remove-iam-policy-binding")
 	}
 	return "# " + render.Line(s.String()) + ": gcloud has no command for it"
@@ -62,15 +62,15 @@ func (s Step) Gcloud() string {
 // undoCommand is a gcloud command that takes the step back.
 func (s Step) undoCommand() string {
 	switch s.Kind {
-	case CreateAccount:
+	case StepCreateAccount:
 		project, _ := s.Account.Project()
 		return render.Command("gcloud", "iam", "service-accounts", "delete", s.Account.Email(), "--project="+project)
-	case GrantRole:
+	case StepGrantRole:
 		return s.binding("remove-iam-policy-binding")
-	case Attach:
+	case StepAttach:
 		s.Account = s.Before
 		return s.Gcloud()
-	case RemoveBinding:
+	case StepRemoveRole:
 		return s.binding("add-iam-policy-binding")
 	}
 	return ""

@@ -12,19 +12,19 @@ import (
 const (
 	// RunIdentity proposes accounts for Cloud Run services. It lives in the
 	// service's region.
-	RunIdentity = "google.run.service.IdentityRecommender"
+	RecommenderRunIdentity = "google.run.service.IdentityRecommender"
 	// IAMPolicy proposes to remove or replace roles. It lives in "global".
-	IAMPolicy = "google.iam.policy.Recommender"
+	RecommenderIAMPolicy = "google.iam.policy.Recommender"
 )
 
 // The insight types that this package reads.
 const (
 	// RunIdentityUse is about the accounts of Cloud Run services; in the region.
-	RunIdentityUse = "google.run.service.IdentityInsight"
+	InsightTypeRunIdentity = "google.run.service.IdentityInsight"
 	// PolicyUse is about the permissions of a role that are used; in "global".
-	PolicyUse = "google.iam.policy.Insight"
+	InsightTypeIAMPolicy = "google.iam.policy.Insight"
 	// AccountUsage is about accounts that are not used; in "global".
-	AccountUsage = "google.iam.serviceAccount.Insight"
+	InsightTypeServiceAccount = "google.iam.serviceAccount.Insight"
 )
 
 // An Action is what a recommendation proposes. The zero value is Review.
@@ -33,16 +33,16 @@ type Action uint8
 const (
 	// Review means that a person has to look: it is not understood for certain
 	// what is proposed. [Recommendation.Why] says what isn't.
-	Review Action = iota
+	ActionReview Action = iota
 	// NewIdentity is to give a service an account of its own.
-	NewIdentity
+	ActionNewIdentity
 	// RemoveRole is to take a role from a member.
-	RemoveRole
+	ActionRemoveRole
 	// ReplaceRole is to give a member other roles instead of one.
-	ReplaceRole
+	ActionReplaceRole
 	// UnusedAccount says that an account was not used. It comes from an insight:
 	// there is no state to change.
-	UnusedAccount
+	ActionUnusedAccount
 )
 
 var actionNames = [...]string{"review", "new-identity", "remove-role", "replace-role", "unused-account"}
@@ -76,11 +76,11 @@ type State string
 //
 // https://cloud.google.com/recommender/docs/key-concepts#states
 const (
-	Active    State = "ACTIVE"
-	Claimed   State = "CLAIMED"
-	Succeeded State = "SUCCEEDED"
-	Failed    State = "FAILED"
-	Dismissed State = "DISMISSED"
+	StateActive    State = "ACTIVE"
+	StateClaimed   State = "CLAIMED"
+	StateSucceeded State = "SUCCEEDED"
+	StateFailed    State = "FAILED"
+	StateDismissed State = "DISMISSED"
 )
 
 // A Recommendation is what Google proposes, as far as it is understood. Its JSON

@@ -10,11 +10,11 @@ import (
 // remove takes roles away, once what replaces them was read back. There is no way
 // back: whatever goes wrong, the plan stays claimed.
 func (t *transaction) remove(ctx context.Context) error {
-	removals := t.of(RemoveBinding)
+	removals := t.of(StepRemoveRole)
 	if len(removals) == 0 {
 		return nil
 	}
-	if err := t.verify(ctx, t.of(GrantRole, Attach)); err != nil {
+	if err := t.verify(ctx, t.of(StepGrantRole, StepAttach)); err != nil {
 		return err
 	}
 	if err := t.serving(ctx); err != nil {
@@ -58,9 +58,9 @@ func (t *transaction) remove(ctx context.Context) error {
 // serving refuses to go on while any share of a workload's traffic goes to a
 // revision that runs as another account, which may need what is to be removed.
 func (t *transaction) serving(ctx context.Context) error {
-	for _, i := range t.of(Attach) {
+	for _, i := range t.of(StepAttach) {
 		s := t.plan.Steps[i]
-		a, err := t.c.identity.Get(ctx, s.Workload, identity.ReadRevisions())
+		a, err := t.c.identity.Get(ctx, s.Workload, &identity.GetOptions{ReadRevisions: true})
 		switch {
 		case err != nil:
 			return &lookError{fmt.Errorf("%s: read which revisions serve: %w", s, err)}

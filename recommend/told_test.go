@@ -44,16 +44,16 @@ func TestClaimRefused(t *testing.T) {
 			c := newClient(t, b)
 			p := ownPlan(t, c)
 			b.Inject(claimMethod, fake.Fault{Status: 403, Body: refusal, Skip: skip, Times: 1})
-			result, err := c.Apply(t.Context(), p, order)
+			result, err := c.Apply(t.Context(), p, owner, order)
 			require.ErrorIs(t, err, recommend.ErrDenied)
 			require.ErrorContains(t, err, "markClaimed")
-			want := recommend.Claimed
+			want := recommend.StateClaimed
 			if skip == 0 {
-				want = recommend.Active
+				want = recommend.StateActive
 			}
 			assert.Equal(t, want, get(t, c, webRun+"own").State)
 			assert.Equal(t, recommend.OutcomeNotReached, result.Steps[skip].Outcome)
-			_, err = c.Apply(t.Context(), p, order)
+			_, err = c.Apply(t.Context(), p, owner, order)
 			require.NoError(t, err)
 			final(t, b, c, webRun+"own")
 		})
@@ -72,11 +72,11 @@ func TestRehearsalRefusedBeforeAnyWrite(t *testing.T) {
 	c := newClient(t, b)
 	p := ownPlan(t, c)
 	b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403, Body: refusal, Times: 1})
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	require.ErrorContains(t, err, "Not you.")
 	assert.Equal(t, recommend.OutcomeRefused, result.Steps[3].Outcome)
-	assert.Equal(t, recommend.Active, get(t, c, webRun+"own").State)
-	_, err = c.Apply(t.Context(), p, order)
+	assert.Equal(t, recommend.StateActive, get(t, c, webRun+"own").State)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.NoError(t, err)
 	final(t, b, c, webRun+"own")
 }
@@ -85,8 +85,8 @@ func TestRehearsalRefusedBeforeAnyWrite(t *testing.T) {
 // told whatever happens to the plan afterwards.
 func TestOverwrittenIsToldWhateverFollows(t *testing.T) {
 	t.Parallel()
-	remove := recommend.Step{Kind: recommend.RemoveBinding, Member: "serviceAccount:" + runner, Role: "roles/editor", Resource: webProject}
-	attach := recommend.Step{Kind: recommend.Attach, Workload: job, Account: shopAccount, Before: identity.MustParseServiceAccount(runner)}
+	remove := recommend.Step{Kind: recommend.StepRemoveRole, Member: "serviceAccount:" + runner, Role: "roles/editor", Resource: webProject}
+	attach := recommend.Step{Kind: recommend.StepAttach, Workload: job, Account: shopAccount, Before: identity.MustParseServiceAccount(runner)}
 	for name, refused := range map[string]bool{"the removal is refused": true, "it succeeds": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +95,7 @@ func TestOverwrittenIsToldWhateverFollows(t *testing.T) {
 			c := newClient(t, b)
 			p := replacePlan(t, c)
 			p.Steps = []recommend.Step{attach, remove}
-			text := strings.NewReplacer(`"image":"i"`, `"image":"theirs"`, runner, shopAccount.Email()).Replace(string(b.JSON(jobName)))
+			text := strings.NewReplacer(`"image":"i"`, `"image":"theirs"`, runner, shopAccount.Email()).Replace(string(b.RunJSON(jobName)))
 			var begun atomic.Bool
 			b.Use(func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -112,15 +112,15 @@ func TestOverwrittenIsToldWhateverFollows(t *testing.T) {
 			if refused {
 				b.Inject("cloudresourcemanager.projects.setIamPolicy", fake.Fault{Status: 403, Body: refusal, Times: 1})
 			}
-			result, err := c.Apply(t.Context(), p, order)
+			result, err := c.Apply(t.Context(), p, owner, order)
 			var lost *identity.InterleavedError
 			require.ErrorAs(t, err, &lost)
 			assert.Equal(t, job, lost.Workload)
 			if refused {
 				require.ErrorContains(t, err, "Not you.")
-				assert.Equal(t, recommend.Claimed, result.Recommendation.State)
+				assert.Equal(t, recommend.StateClaimed, result.Recommendation.State)
 			} else {
-				assert.Equal(t, recommend.Succeeded, result.Recommendation.State)
+				assert.Equal(t, recommend.StateSucceeded, result.Recommendation.State)
 				assert.NotContains(t, err.Error(), "apply the plan again")
 			}
 		})
@@ -131,16 +131,16 @@ func TestOverwrittenIsToldWhateverFollows(t *testing.T) {
 // carry on; and one of a plan that was cut short looks at what it noted.
 func TestDryRunOfWhatWasBegun(t *testing.T) {
 	t.Parallel()
-	dry := order
+	dry := *order
 	dry.DryRun = true
 	fails := func(t *testing.T, b *fake.Backend, c *recommend.Client, p recommend.Plan) {
 		t.Helper()
 		b.Inject("recommender.projects.locations.recommenders.recommendations.markFailed", fake.Fault{Status: 401, Times: 1})
-		_, err := c.Apply(t.Context(), p, order)
+		_, err := c.Apply(t.Context(), p, owner, order)
 		require.Error(t, err)
-		require.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
+		require.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State)
 		b.ResetCalls()
-		result, err := c.Apply(t.Context(), p, dry)
+		result, err := c.Apply(t.Context(), p, owner, &dry)
 		require.ErrorContains(t, err, "an earlier run failed")
 		for _, call := range b.Calls() {
 			assert.False(t, mutates(call), call.Method)
@@ -170,7 +170,7 @@ func TestDryRunOfWhatWasBegun(t *testing.T) {
 		p := ownPlan(t, c)
 		cutAt(t, b, c, p, 2)
 		revoke(b, "roles/run.invoker")
-		result, err := c.Apply(t.Context(), p, dry)
+		result, err := c.Apply(t.Context(), p, owner, &dry)
 		require.NoError(t, err)
 		assert.Equal(t, []recommend.Outcome{recommend.OutcomeDone, recommend.OutcomeWould, recommend.OutcomeDone, recommend.OutcomeWould}, outcomes(result))
 	})
@@ -185,9 +185,9 @@ func TestAccountIsMadeAndNotSeenYet(t *testing.T) {
 		c := newClient(t, b)
 		b.SetPropagation(4*time.Minute, 0)
 		p := ownPlan(t, c)
-		_, err := c.Apply(t.Context(), p, order)
+		_, err := c.Apply(t.Context(), p, owner, order)
 		require.Error(t, err)
-		result, err := c.Apply(t.Context(), p, order)
+		result, err := c.Apply(t.Context(), p, owner, order)
 		require.NoError(t, err)
 		assert.Equal(t, recommend.OutcomeDone, result.Steps[0].Outcome)
 	})
@@ -201,7 +201,7 @@ func TestNoTimeToSettle(t *testing.T) {
 		c := newClient(t, b)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := c.Apply(ctx, replacePlan(t, c), recommend.Order{Owner: "bot/1"})
+		_, err := c.Apply(ctx, replacePlan(t, c), "bot/1", nil)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "wait 2m0s until the grants are in effect")
 	})
@@ -229,7 +229,7 @@ func TestTwoRunsOfOneOwner(t *testing.T) {
 			}
 		})
 	})
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	var owned *recommend.OwnedError
 	require.ErrorAs(t, err, &owned)
 	require.ErrorContains(t, err, "it is another run of bot/1")
@@ -255,7 +255,7 @@ func TestManyAppliers(t *testing.T) {
 					if takeOver {
 						apply = c.TakeOver
 					}
-					results[i], errs[i] = apply(t.Context(), p, recommend.Order{Owner: fmt.Sprintf("bot/%d", i), Settle: -1})
+					results[i], errs[i] = apply(t.Context(), p, fmt.Sprintf("bot/%d", i), order)
 				})
 			}
 			all.Wait()
@@ -267,13 +267,13 @@ func TestManyAppliers(t *testing.T) {
 					continue
 				}
 				_, owned := errors.AsType[*recommend.OwnedError](err)
-				assert.True(t, owned || errors.Is(err, recommend.ErrConflict) || errors.Is(err, recommend.ErrBlocked), "%v", err)
+				assert.True(t, owned || errors.Is(err, recommend.ErrChanged) || errors.Is(err, recommend.ErrBlocked), "%v", err)
 				if !takeOver {
 					assert.NotContains(t, outcomes(results[i]), recommend.OutcomeOpen, "%v", err)
 				}
 			}
 			assert.Equal(t, 1, won)
-			assert.Equal(t, recommend.Succeeded, get(t, c, webRun+"own").State)
+			assert.Equal(t, recommend.StateSucceeded, get(t, c, webRun+"own").State)
 			assert.Equal(t, shopAccount.Email(), runsAs(b))
 			mayRun(t, b)
 		})
@@ -303,7 +303,7 @@ func TestUndoIsOpen(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	require.ErrorContains(t, err, "the policy may have been written all the same")
 	require.Equal(t, []string{"roles/run.invoker"}, bindings(b, shopAccount.Member()))
 	assert.Equal(t, recommend.OutcomeOpen, result.Steps[2].Outcome)

@@ -23,7 +23,7 @@ import (
 type transaction struct {
 	c       *Client
 	plan    Plan
-	order   Order
+	options ApplyOptions
 	journal journal
 	resumed bool // an earlier run noted something
 	fresh   bool // a grant was not there when it was looked at, and is, whoever made it
@@ -68,8 +68,8 @@ func (t *transaction) tell(i int, outcome Outcome) {
 		return
 	}
 	t.results[i] = r
-	if t.order.Progress != nil && outcome != OutcomeOpen && outcome != OutcomeNotReached {
-		t.order.Progress(r)
+	if t.options.Progress != nil && outcome != OutcomeOpen && outcome != OutcomeNotReached {
+		t.options.Progress(r)
 	}
 }
 
@@ -112,10 +112,10 @@ func (t *transaction) run(ctx context.Context) error {
 	if err := t.remove(ctx); err != nil {
 		return err
 	}
-	if err := t.verify(ctx, t.of(CreateAccount, GrantRole, Attach, RemoveBinding)); err != nil {
+	if err := t.verify(ctx, t.of(StepCreateAccount, StepGrantRole, StepAttach, StepRemoveRole)); err != nil {
 		return err
 	}
-	return t.journal.end(ctx, t.entry, Succeeded)
+	return t.journal.end(ctx, t.entry, StateSucceeded)
 }
 
 // hold shows that nobody else has gone on in place of this run.
@@ -139,7 +139,7 @@ func (t *transaction) announce(ctx context.Context, i int, was mark) error {
 // begun reports whether anything may have been written: as long as nothing was,
 // there is nothing to undo, and the recommendation stays as it is.
 func (t *transaction) begun() bool {
-	return t.resumed || slices.ContainsFunc(t.of(CreateAccount, GrantRole), func(i int) bool {
+	return t.resumed || slices.ContainsFunc(t.of(StepCreateAccount, StepGrantRole), func(i int) bool {
 		return t.entry.marks[i] != markNone && t.entry.marks[i] != markFound
 	})
 }
@@ -157,12 +157,12 @@ func (t *transaction) failing(err error) error {
 
 // grant creates accounts and grants roles.
 func (t *transaction) grant(ctx context.Context) error {
-	for _, i := range t.of(CreateAccount, GrantRole) {
+	for _, i := range t.of(StepCreateAccount, StepGrantRole) {
 		if err := t.bring(ctx, i); err != nil {
 			return fmt.Errorf("%s: %w", t.plan.Steps[i], err)
 		}
 	}
-	if err := t.verify(ctx, t.of(GrantRole)); err != nil {
+	if err := t.verify(ctx, t.of(StepGrantRole)); err != nil {
 		return err
 	}
 	if err := t.settle(ctx); err != nil {
@@ -208,11 +208,11 @@ func (t *transaction) bring(ctx context.Context, i int) error {
 
 // settle waits until grants are likely to be in effect everywhere.
 func (t *transaction) settle(ctx context.Context) error {
-	grants := t.of(GrantRole)
-	if len(grants) == 0 || t.order.Settle < 0 || !t.fresh && !t.resumed {
+	grants := t.of(StepGrantRole)
+	if len(grants) == 0 || t.options.Settle < 0 || !t.fresh && !t.resumed {
 		return nil // an earlier run may have been cut short while it waited
 	}
-	wait := t.order.Settle
+	wait := t.options.Settle
 	if wait == 0 {
 		wait = 2 * time.Minute
 	}
@@ -229,14 +229,14 @@ func (t *transaction) settle(ctx context.Context) error {
 // rehearse asks Cloud Run what it would say to each attach, while everything can
 // still be taken back. Only a refusal counts.
 func (t *transaction) rehearse(ctx context.Context) error {
-	for _, i := range t.of(Attach) {
+	for _, i := range t.of(StepAttach) {
 		s := t.plan.Steps[i]
 		_, err := t.c.isSo(ctx, s)
 		if err == nil && s.Workload.Location == "global" {
 			continue // Cloud Run is reported to carry such a request out
 		}
 		if err == nil {
-			_, err = t.c.identity.Attach(ctx, s.Workload, s.Account, identity.ValidateOnly(), identity.WaitForAccount(newAccountTakes))
+			_, err = t.c.identity.Attach(ctx, s.Workload, s.Account, &identity.AttachOptions{ValidateOnly: true, WaitForAccount: newAccountTakes})
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", s, ctx.Err())
@@ -252,10 +252,10 @@ func (t *transaction) rehearse(ctx context.Context) error {
 // attach makes workloads run as their new accounts.
 func (t *transaction) attach(ctx context.Context) error {
 	// Grants may be gone since: while they settled, or since the run before.
-	if err := t.verify(ctx, t.of(GrantRole)); err != nil {
+	if err := t.verify(ctx, t.of(StepGrantRole)); err != nil {
 		return err
 	}
-	for _, i := range t.of(Attach) {
+	for _, i := range t.of(StepAttach) {
 		if err := t.move(ctx, i); err != nil {
 			return fmt.Errorf("%s: %w", t.plan.Steps[i], err)
 		}
@@ -302,7 +302,7 @@ func (t *transaction) move(ctx context.Context, i int) error {
 // attachTo makes a workload run as an account. An error after Cloud Run accepted
 // the write leaves open what became of it, unless Cloud Run said that it failed.
 func (t *transaction) attachTo(ctx context.Context, w identity.Workload, sa identity.ServiceAccount) (identity.Change, error) {
-	change, err := t.c.identity.Attach(ctx, w, sa, identity.WaitForAccount(newAccountTakes))
+	change, err := t.c.identity.Attach(ctx, w, sa, &identity.AttachOptions{WaitForAccount: newAccountTakes})
 	_, failed := errors.AsType[*identity.OperationError](err)
 	switch {
 	case err == nil || failed:

@@ -13,18 +13,25 @@ import (
 	"github.com/runidentity/runidentity/identity"
 )
 
+// ForOptions change how [Client.For] works. Nil means the zero value.
+type ForOptions struct {
+	// Projects are others to look at, by id or number: those where the workload's
+	// account has roles.
+	Projects []string
+}
+
 // For lists the active recommendations about a workload, each joined with its
 // insights: Cloud Run's about the workload, if it is a service; IAM's about the
 // account that it runs as; and, as [UnusedAccount], the insight that this account
 // isn't used.
 //
 // IAM's live where the grant is: the workload's project, the account's and
-// whatever other projects are given are looked at. A listing that fails is
+// [ForOptions].Projects are looked at. A listing that fails is
 // yielded as a [*ListError], and the others go on.
 //
 // No public source shows that jobs or worker pools get recommendations of Cloud
 // Run's: for those, it is what IAM says about their account.
-func (c *Client) For(ctx context.Context, w identity.Workload, projects ...string) iter.Seq2[Recommendation, error] {
+func (c *Client) For(ctx context.Context, w identity.Workload, opts *ForOptions) iter.Seq2[Recommendation, error] {
 	return func(yield func(Recommendation, error) bool) {
 		fail := func(err error) { yield(Recommendation{}, fmt.Errorf("recommendations for %s: %w", w, err)) }
 		if err := w.Validate(); err != nil {
@@ -32,7 +39,10 @@ func (c *Client) For(ctx context.Context, w identity.Workload, projects ...strin
 			return
 		}
 		known := []string{w.Project}
-		for _, p := range projects {
+		if opts == nil {
+			opts = new(ForOptions)
+		}
+		for _, p := range opts.Projects {
 			if p == "" || strings.ContainsAny(p, "/?#% ") {
 				fail(fmt.Errorf("project %q: it must be an id or a number, such as %q", p, "data-prod"))
 				return
@@ -75,8 +85,8 @@ func (c *Client) For(ctx context.Context, w identity.Workload, projects ...strin
 		}
 		if w.Kind == identity.KindService {
 			jobs = append(jobs, func(ctx context.Context, send func(Recommendation, error) bool) {
-				l := listing{w.Project, w.Location, "recommenders", RunIdentity, "recommendations"}
-				c.list(ctx, Query{WithInsights: true}, l, func(r Recommendation, err error) bool {
+				l := listing{w.Project, w.Location, "recommenders", RecommenderRunIdentity, "recommendations"}
+				c.list(ctx, query{withInsights: true}, l, func(r Recommendation, err error) bool {
 					if err == nil && r.Service.ID != w.ID {
 						return true
 					}
@@ -101,7 +111,7 @@ func (c *Client) For(ctx context.Context, w identity.Workload, projects ...strin
 
 // accountOf returns the account that a workload runs as.
 func (c *Client) accountOf(ctx context.Context, w identity.Workload) (identity.ServiceAccount, error) {
-	a, err := c.identity.Get(ctx, w)
+	a, err := c.identity.Get(ctx, w, nil)
 	if err != nil {
 		return identity.ServiceAccount{}, err
 	}
@@ -124,8 +134,8 @@ func (c *Client) forAccount(ctx context.Context, project string, who <-chan stru
 		return send(r, err)
 	}
 	both.Go(func() {
-		l := listing{project, "global", "recommenders", IAMPolicy, "recommendations"}
-		c.list(ctx, Query{WithInsights: true}, l, func(r Recommendation, err error) bool {
+		l := listing{project, "global", "recommenders", RecommenderIAMPolicy, "recommendations"}
+		c.list(ctx, query{withInsights: true}, l, func(r Recommendation, err error) bool {
 			<-who
 			if err == nil && !isAbout(r, *account) {
 				return true
@@ -134,8 +144,8 @@ func (c *Client) forAccount(ctx context.Context, project string, who <-chan stru
 		})
 	})
 	both.Go(func() {
-		l := listing{project, "global", "insightTypes", AccountUsage, "insights"}
-		err := c.pages(ctx, l, Query{}.filter(l.items), func(raw json.RawMessage) bool {
+		l := listing{project, "global", "insightTypes", InsightTypeServiceAccount, "insights"}
+		err := c.pages(ctx, l, query{}.filter(l.items), func(raw json.RawMessage) bool {
 			i, err := DecodeInsight(raw)
 			<-who
 			if err != nil || account.IsZero() || !strings.EqualFold(i.Account, account.Email()) {
@@ -156,7 +166,7 @@ func isAbout(r Recommendation, account identity.ServiceAccount) bool {
 	switch {
 	case account.IsZero():
 		return false
-	case r.Member == "" && r.Action == Review:
+	case r.Member == "" && r.Action == ActionReview:
 		return strings.Contains(strings.ToLower(string(r.Raw)), strings.ToLower(account.Email()))
 	}
 	return strings.EqualFold(r.Member, account.Member())
@@ -169,10 +179,10 @@ const accountUnused = "SERVICE_ACCOUNT_USAGE"
 func unused(i Insight) Recommendation {
 	r := Recommendation{
 		Name: i.Name, Recommender: i.Type, Subtype: i.Subtype, Description: i.Description, State: State(i.State), LastRefresh: i.LastRefresh,
-		Action: UnusedAccount, Member: "serviceAccount:" + i.Account, Observed: i.Observed, Insights: []Insight{i}, Raw: i.Raw,
+		Action: ActionUnusedAccount, Member: "serviceAccount:" + i.Account, Observed: i.Observed, Insights: []Insight{i}, Raw: i.Raw,
 	}
 	if i.Subtype != accountUnused {
-		r.Action, r.Why = Review, fmt.Sprintf("the insight's subtype %q isn't known", i.Subtype)
+		r.Action, r.Why = ActionReview, fmt.Sprintf("the insight's subtype %q isn't known", i.Subtype)
 	}
 	return r
 }

@@ -36,11 +36,11 @@ type call struct {
 // attach attaches an identity and compares the workload with what it was. A
 // change that was written is in the result, whatever the error.
 func (r *result) attach(ctx context.Context, client *identity.Client, w identity.Workload, sa identity.ServiceAccount) error {
-	var opts []identity.Option
+	var opts identity.AttachOptions
 	if len(r.Fixes) > 0 { // which may take a minute to be seen everywhere
-		opts = append(opts, identity.WaitForAccount(fixesTake))
+		opts.WaitForAccount = fixesTake
 	}
-	change, err := client.Attach(ctx, w, sa, opts...)
+	change, err := client.Attach(ctx, w, sa, &opts)
 	if err != nil && !change.Written {
 		return err
 	}

@@ -47,8 +47,8 @@ var (
 func TestValuesOfOthersAreNotShown(t *testing.T) {
 	t.Parallel()
 	b, client := setUp(t)
-	before := b.JSON(demo.Job)
-	change, err := client.Attach(t.Context(), invoices, exporter)
+	before := b.RunJSON(demo.Job)
+	change, err := client.Attach(t.Context(), invoices, exporter, nil)
 	require.NoError(t, err)
 
 	differences, err := diff(before, bytes.Replace(change.After, []byte("data-prod-invoices"), []byte("hunter2"), 1))

@@ -138,7 +138,7 @@ func TestJSON(t *testing.T) {
 	var recs []recommend.Recommendation
 	require.NoError(t, json.Unmarshal(whole["recommendations"], &recs))
 	require.Len(t, recs, 1)
-	assert.Equal(t, recommend.RemoveRole, recs[0].Action)
+	assert.Equal(t, recommend.ActionRemoveRole, recs[0].Action)
 	delete(whole, "recommendations")
 	rest, err := json.Marshal(whole)
 	require.NoError(t, err)
@@ -187,7 +187,7 @@ func etagOf(t *testing.T) string {
 	var job struct {
 		Etag json.RawMessage `json:"etag"`
 	}
-	require.NoError(t, json.Unmarshal(b.JSON(demo.Job), &job))
+	require.NoError(t, json.Unmarshal(b.RunJSON(demo.Job), &job))
 	return string(job.Etag)
 }
 

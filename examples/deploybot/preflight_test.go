@@ -43,13 +43,13 @@ func enforce(b *fake.Backend) {
 func TestARefusedDeployChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := demo.NewBackend()
-	before := b.JSON(demo.Job)
+	before := b.RunJSON(demo.Job)
 	c, err := dialDemo(t.Context(), b)
 	require.NoError(t, err)
 	var out bytes.Buffer
 	err = deploy(t.Context(), c, options{workload: invoices, identity: identity.MustParseServiceAccount(demo.ReportIdentity)}, &out)
 	require.ErrorContains(t, err, "not attached: 2 of 7 checks failed (-fix applies their fixes)")
-	assert.JSONEq(t, string(before), string(b.JSON(demo.Job)))
+	assert.JSONEq(t, string(before), string(b.RunJSON(demo.Job)))
 	assert.Contains(t, out.String(), "✗ deployer may act as it")
 	assert.Contains(t, out.String(), "\n        gcloud iam service-accounts add-iam-policy-binding "+demo.ReportIdentity+
 		" --member="+demo.Deployer+" --role=roles/iam.serviceAccountUser --project=data-prod --condition=None\n")

@@ -12,7 +12,7 @@ import (
 // recommend asks what less would do for what was just deployed. That it can't be
 // told is no reason for the deploy to fail.
 func (r *result) recommend(ctx context.Context, c *cloud, o options) {
-	for rec, err := range c.recommender.For(ctx, o.workload) {
+	for rec, err := range c.recommender.For(ctx, o.workload, nil) {
 		if err != nil {
 			r.Unlisted = append(r.Unlisted, err.Error())
 			continue
@@ -38,13 +38,13 @@ func (r *result) printRecommendations(w io.Writer) {
 	}
 	for _, rec := range r.Recommendations {
 		switch rec.Action {
-		case recommend.RemoveRole:
+		case recommend.ActionRemoveRole:
 			fmt.Fprintf(w, "  %s on %s isn't used\n", rec.Role, where(rec))
-		case recommend.ReplaceRole:
+		case recommend.ActionReplaceRole:
 			fmt.Fprintf(w, "  %s on %s; enough would be\n    %s\n", rec.Role, where(rec), strings.Join(rec.AddRoles, ", "))
-		case recommend.NewIdentity:
+		case recommend.ActionNewIdentity:
 			fmt.Fprint(w, "  an account of its own\n")
-		case recommend.UnusedAccount:
+		case recommend.ActionUnusedAccount:
 			fmt.Fprint(w, "  the account isn't used\n")
 		default:
 			fmt.Fprintf(w, "  %s (takes a person)\n", rec.Description)

@@ -207,7 +207,7 @@ func TestSave(t *testing.T) {
 	require.NoError(t, err)
 	account, err := identity.ParseServiceAccount(bot)
 	require.NoError(t, err)
-	_, err = client.Attach(t.Context(), job, account)
+	_, err = client.Attach(t.Context(), job, account, nil)
 	require.NoError(t, err)
 	e.stop()
 	saved, err = os.ReadFile(file)

@@ -117,7 +117,7 @@ func TestGcloudAppliesTheSame(t *testing.T) {
 			source = strings.Replace(source, ":1\n", image+"\n", 1)
 			file, err := manifest.Parse("sample.yaml", []byte(strings.Replace(source, "RUNNER", runner, 1)))
 			require.NoError(t, err)
-			applied, err := client.Apply(t.Context(), file, 0, manifest.Order{Project: ours, Region: "us-central1"})
+			applied, err := client.Apply(t.Context(), file, 0, &manifest.ApplyOptions{Project: ours, Region: "us-central1"})
 			require.NoError(t, err)
 			assert.True(t, applied.Done)
 			g.file("sample.yaml", strings.Replace(source, "RUNNER", "exporter@data-prod.iam.gserviceaccount.com", 1))

@@ -151,7 +151,7 @@ spec:
 	require.NoError(t, err)
 	account, err := identity.ParseServiceAccount(bot)
 	require.NoError(t, err)
-	_, err = client.Attach(t.Context(), job, account)
+	_, err = client.Attach(t.Context(), job, account, nil)
 	require.NoError(t, err)
 	assert.Equal(t, strings.Replace(before, runner, bot, 1), g.ok("run jobs describe odd --format=export"))
 

@@ -29,7 +29,7 @@ func TestFasterThanGcloud(t *testing.T) {
 	attach := func(i int) {
 		account, err := identity.ParseServiceAccount(accounts[i%2])
 		require.NoError(t, err)
-		change, err := client.Attach(t.Context(), job, account)
+		change, err := client.Attach(t.Context(), job, account, nil)
 		require.NoError(t, err)
 		require.True(t, change.Written && change.Done)
 	}

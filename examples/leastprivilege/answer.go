@@ -55,11 +55,11 @@ func (a *answer) heading() string {
 		return "dry run, nothing was changed:"
 	}
 	switch state := a.Result.Recommendation.State; state {
-	case recommend.Succeeded:
+	case recommend.StateSucceeded:
 		return "applied"
-	case recommend.Failed:
+	case recommend.StateFailed:
 		return "failed:"
-	case recommend.Claimed:
+	case recommend.StateClaimed:
 		return "not finished:"
 	default:
 		return "not applied:"

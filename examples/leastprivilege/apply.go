@@ -13,20 +13,20 @@ import (
 
 // carryOut applies a plan, of which file, if any, has a copy.
 func (p *program) carryOut(ctx context.Context, plan recommend.Plan, file string, a *answer) error {
-	order := recommend.Order{Owner: p.owner, DryRun: p.dryRun}
+	opts := recommend.ApplyOptions{DryRun: p.dryRun}
 	if !p.live {
-		order.Settle = -1 // grants take no time there
+		opts.Settle = -1 // grants take no time there
 	}
 	apply := p.recs.Apply
 	if p.takeOver {
 		apply = p.recs.TakeOver
 	}
-	result, err := apply(ctx, plan, order)
+	result, err := apply(ctx, plan, p.owner, &opts)
 	result.Recommendation.Raw = nil
 	if len(result.Steps) > 0 {
 		a.Result = &result
 	}
-	if err != nil && file != "" && result.Recommendation.State != recommend.Failed {
+	if err != nil && file != "" && result.Recommendation.State != recommend.StateFailed {
 		err = fmt.Errorf("%w\nthe plan is in %s, for -resume", err, file)
 	}
 	return err

@@ -36,7 +36,7 @@ func TestPlans(t *testing.T) {
 	assert.Empty(t, stderr)
 	for _, part := range []string{
 		"Demo on a Google Cloud in memory.", "/recommendations/" + demo.OwnIdentity + "\n  new-identity\n  1. create the account storefront@web-prod.iam.gserviceaccount.com\n",
-		"/recommendations/" + demo.SmallerRole + "\n  replace-role\n", "  blocked: it takes roles/editor away, which Choices.Remove doesn't name\n",
+		"/recommendations/" + demo.SmallerRole + "\n  replace-role\n", "  blocked: it takes roles/editor away, which PlanOptions.Remove doesn't name\n",
 	} {
 		assert.Contains(t, stdout, part)
 	}
@@ -69,7 +69,7 @@ func TestJSON(t *testing.T) {
 	var a answer
 	require.NoError(t, json.Unmarshal([]byte(stdout), &a))
 	assert.Len(t, a.Plans, 2)
-	assert.Equal(t, recommend.Succeeded, a.Result.Recommendation.State)
+	assert.Equal(t, recommend.StateSucceeded, a.Result.Recommendation.State)
 }
 
 func TestExitCodes(t *testing.T) {

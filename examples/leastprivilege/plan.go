@@ -65,23 +65,23 @@ func (p *program) do(ctx context.Context, a *answer) error {
 
 // find lists the recommendations and plans them.
 func (p *program) find(ctx context.Context, a *answer) error {
-	now, err := p.runClient.Get(ctx, p.workload)
+	now, err := p.runClient.Get(ctx, p.workload, nil)
 	if err != nil {
 		return err
 	}
-	choices := recommend.Choices{Account: p.account, Current: now.ServiceAccount, Remove: p.remove}
+	choices := recommend.PlanOptions{Account: p.account, Current: now.ServiceAccount, Remove: p.remove}
 	for _, role := range p.grants {
 		choices.Grants = append(choices.Grants, recommend.Grant{
 			Role: role, Resource: "//cloudresourcemanager.googleapis.com/projects/" + p.workload.Project,
 		})
 	}
 	a.Plans = []recommend.Plan{}
-	for rec, err := range p.recs.For(ctx, p.workload) {
+	for rec, err := range p.recs.For(ctx, p.workload, nil) {
 		if err != nil {
 			a.Unread = append(a.Unread, err.Error())
 			continue
 		}
-		plan, err := recommend.NewPlan(rec, choices)
+		plan, err := recommend.NewPlan(rec, &choices)
 		if err != nil {
 			a.Unread = append(a.Unread, err.Error())
 			continue

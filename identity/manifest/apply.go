@@ -17,14 +17,14 @@ import (
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
-// An Order is how a document is applied.
-type Order struct {
+// ApplyOptions change how [Client.Apply] works. Nil means the zero value.
+type ApplyOptions struct {
 	// Project and Region are for documents that don't tell theirs; what both
 	// tell has to agree.
 	Project, Region string
-	// DryRun lets the server check the document and the caller's permissions,
+	// ValidateOnly lets the server check the document and the caller's permissions,
 	// and change nothing.
-	DryRun bool
+	ValidateOnly bool
 	// NoWait returns when the server has accepted the document.
 	NoWait bool
 }
@@ -66,11 +66,14 @@ type Applied struct {
 // an [*identity.OperationError]; one whose outcome is not known, an
 // [*identity.UnfinishedError]. What is known by then is returned beside them.
 // https://cloud.google.com/sdk/gcloud/reference/run/jobs/replace
-func (c *Client) Apply(ctx context.Context, f *File, i int, o Order) (Applied, error) {
+func (c *Client) Apply(ctx context.Context, f *File, i int, opts *ApplyOptions) (Applied, error) {
 	if i < 0 || i >= len(f.Documents) {
 		return Applied{}, &Error{File: f.Name, Err: fmt.Errorf("it has %d documents, and none of index %d", len(f.Documents), i)}
 	}
-	a := &application{client: c, order: o}
+	if opts == nil {
+		opts = new(ApplyOptions)
+	}
+	a := &application{client: c, options: *opts}
 	if err := a.prepare(f, i); err != nil {
 		return Applied{}, err
 	}
@@ -83,16 +86,16 @@ func (c *Client) Apply(ctx context.Context, f *File, i int, o Order) (Applied, e
 
 // application is one document on its way.
 type application struct {
-	client *Client
-	order  Order
-	body   object // what is sent
-	uid    string // of the workload that was written, if the server tells
-	result Applied
+	client  *Client
+	options ApplyOptions
+	body    object // what is sent
+	uid     string // of the workload that was written, if the server tells
+	result  Applied
 }
 
 // prepare makes the message of the document.
 func (a *application) prepare(f *File, i int) error {
-	w, err := f.Documents[i].Workload(a.order.Project, a.order.Region)
+	w, err := f.Documents[i].Workload(a.options.Project, a.options.Region)
 	if err != nil {
 		return &Error{File: f.Name, Err: err}
 	}
@@ -132,7 +135,7 @@ func (a *application) run(ctx context.Context) error {
 	a.uid = textAt(answer, "metadata", "uid")
 	a.result.New = accountIn(a.result.Workload.Kind, answer)
 	a.result.Generation = numberAt(answer, "metadata", "generation")
-	if a.order.DryRun || a.order.NoWait {
+	if a.options.ValidateOnly || a.options.NoWait {
 		return nil
 	}
 	return a.await(ctx, answer)
@@ -157,7 +160,7 @@ func (a *application) send(ctx context.Context, old object) (object, error) {
 		verb, id = http.MethodPost, ""
 	}
 	query := url.Values{}
-	if a.order.DryRun {
+	if a.options.ValidateOnly {
 		query.Set("dryRun", "all")
 	}
 	var backoff retry.Backoff
@@ -170,7 +173,7 @@ func (a *application) send(ctx context.Context, old object) (object, error) {
 		if open && (errors.Is(err, identity.ErrConflict) || errors.Is(err, identity.ErrAlreadyExists)) {
 			return a.look(ctx, old, err)
 		}
-		open = open || retry.Ambiguous(err) && !a.order.DryRun
+		open = open || retry.Ambiguous(err) && !a.options.ValidateOnly
 		if final := backoff.Wait(ctx, err); final != nil {
 			if open {
 				return nil, &identity.UnfinishedError{Err: final}

@@ -77,7 +77,7 @@ func parsed(t testing.TB, source string) *manifest.File {
 	return f
 }
 
-var inProject = manifest.Order{Project: "web-prod"}
+var inProject = manifest.ApplyOptions{Project: "web-prod"}
 
 // methods are the calls so far, and forgets them.
 func methods(b *fake.Backend) (names []string) {
@@ -105,7 +105,7 @@ func ExampleClient_Apply() {
 		fmt.Println(err)
 		return
 	}
-	applied, err := client.Apply(ctx, file, 0, manifest.Order{Project: "web-prod"})
+	applied, err := client.Apply(ctx, file, 0, &manifest.ApplyOptions{Project: "web-prod"})
 	fmt.Println(applied.Workload, "created:", applied.Created, "ready:", applied.Done, err)
 	exported, err := client.Export(ctx, applied.Workload)
 	fmt.Println(strings.Contains(string(exported), "serviceAccountName: "+runner), err)
@@ -119,7 +119,7 @@ func TestApply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, client := cloud(t)
 		b.SetOperationTime(3 * time.Second)
-		applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+		applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 		require.NoError(t, err)
 		assert.Equal(t, manifest.Applied{
 			Workload: job, Created: true, New: identity.MustParseServiceAccount(runner), Generation: 1, Done: true,
@@ -127,7 +127,7 @@ func TestApply(t *testing.T) {
 		called := methods(b)
 		assert.Equal(t, []string{"jobs.get", "jobs.create"}, called[:2])
 		var stored map[string]any
-		require.NoError(t, json.Unmarshal(b.JSON(job.String()), &stored))
+		require.NoError(t, json.Unmarshal(b.RunJSON(job.String()), &stored))
 		assert.InDelta(t, 1.5, stored["template"].(map[string]any)["taskCount"].(float64)-0.5, 0)
 		v1 := read(t, b)
 		assert.Contains(t, v1, `"ofTomorrow":1.50`)
@@ -135,7 +135,7 @@ func TestApply(t *testing.T) {
 		assert.Contains(t, v1, `"run.googleapis.com/vpc-access-egress":"all"`)
 		assert.Equal(t, 2, strings.Count(v1, `"example.com/note":"yes"`))
 
-		applied, err = client.Apply(t.Context(), parsed(t, strings.Replace(jobYAML, "nightly:1", "nightly:2", 1)), 0, inProject)
+		applied, err = client.Apply(t.Context(), parsed(t, strings.Replace(jobYAML, "nightly:1", "nightly:2", 1)), 0, &inProject)
 		require.NoError(t, err)
 		assert.Equal(t, int64(2), applied.Generation)
 		assert.False(t, applied.Created)
@@ -144,7 +144,7 @@ func TestApply(t *testing.T) {
 		assert.Equal(t, []string{"jobs.get", "jobs.replaceJob"}, called[:2])
 		assert.Contains(t, read(t, b), "nightly:2")
 
-		applied, err = client.Apply(t.Context(), parsed(t, strings.Replace(jobYAML, "nightly:1", "nightly:2", 1)), 0, inProject)
+		applied, err = client.Apply(t.Context(), parsed(t, strings.Replace(jobYAML, "nightly:1", "nightly:2", 1)), 0, &inProject)
 		require.NoError(t, err)
 		assert.Equal(t, int64(2), applied.Generation, "nothing differs")
 		assert.True(t, applied.Done)
@@ -173,7 +173,7 @@ func TestApplySends(t *testing.T) {
 	source := strings.Replace(jobYAML, "metadata:\n  name", "status: {conditions: [{type: Ready}]}\nmetadata:\n  resourceVersion: AAAAAAAAAAA\n  name", 1)
 	source = strings.Replace(source, "{<<: *notes, run", "{<<: *notes, example.com/note: own, run", 1)
 	for range 2 {
-		_, err := client.Apply(t.Context(), parsed(t, source), 0, inProject)
+		_, err := client.Apply(t.Context(), parsed(t, source), 0, &inProject)
 		require.NoError(t, err)
 	}
 	var sent []string
@@ -195,13 +195,13 @@ func TestApplyDryRun(t *testing.T) {
 	t.Parallel()
 	b, client := cloud(t)
 	order := inProject
-	order.DryRun = true
-	applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, order)
+	order.ValidateOnly = true
+	applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &order)
 	require.NoError(t, err)
 	assert.True(t, applied.Created)
 	assert.False(t, applied.Done)
-	assert.Nil(t, b.JSON(job.String()))
-	_, err = client.Apply(t.Context(), parsed(t, strings.Replace(jobYAML, runner, other, 1)), 0, order)
+	assert.Nil(t, b.RunJSON(job.String()))
+	_, err = client.Apply(t.Context(), parsed(t, strings.Replace(jobYAML, runner, other, 1)), 0, &order)
 	require.ErrorIs(t, err, identity.ErrActAsDenied, "it asks for the permissions, too")
 }
 
@@ -211,7 +211,7 @@ func TestApplyNoWait(t *testing.T) {
 	b.SetOperationTime(time.Hour)
 	order := inProject
 	order.NoWait = true
-	applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, order)
+	applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &order)
 	require.NoError(t, err)
 	assert.False(t, applied.Done)
 	assert.Equal(t, []string{"jobs.get", "jobs.create"}, methods(b))
@@ -221,7 +221,7 @@ func TestApplyRefusals(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		source string
-		order  manifest.Order
+		order  manifest.ApplyOptions
 		i      int
 		before func(*fake.Backend)
 		is     error
@@ -229,15 +229,15 @@ func TestApplyRefusals(t *testing.T) {
 	}{
 		"no actAs":             {source: strings.Replace(jobYAML, runner, other, 1), order: inProject, is: identity.ErrActAsDenied, says: "apply projects/web-prod/locations/europe-west1/jobs/nightly: "},
 		"no project":           {source: jobYAML, says: "job.yaml: line 2: the document doesn't tell the project of nightly, and none is given"},
-		"another region":       {source: jobYAML, order: manifest.Order{Project: "web-prod", Region: "us-central1"}, says: `nightly is of region "europe-west1", not "us-central1"`},
+		"another region":       {source: jobYAML, order: manifest.ApplyOptions{Project: "web-prod", Region: "us-central1"}, says: `nightly is of region "europe-west1", not "us-central1"`},
 		"no such document":     {source: jobYAML, order: inProject, i: 1, says: "job.yaml: it has 1 documents, and none of index 1"},
 		"no workload":          {source: "a: b\n", order: inProject, says: "the document is about no Cloud Run workload"},
-		"no template":          {source: "apiVersion: run.googleapis.com/v1\nkind: Job\nmetadata: {name: nightly}\nspec: {}\n", order: manifest.Order{Project: "web-prod", Region: "europe-west1"}, says: "job.yaml:1:1: spec.template is missing: it describes what the job runs"},
+		"no template":          {source: "apiVersion: run.googleapis.com/v1\nkind: Job\nmetadata: {name: nightly}\nspec: {}\n", order: manifest.ApplyOptions{Project: "web-prod", Region: "europe-west1"}, says: "job.yaml:1:1: spec.template is missing: it describes what the job runs"},
 		"twice the same key":   {source: strings.Replace(jobYAML, "taskCount: 0x2", "taskCount: 2\n      taskCount: 3", 1), order: inProject, says: `job.yaml:15:7: the key "taskCount" is there twice`},
 		"no number of JSON's":  {source: strings.Replace(jobYAML, "1.50", ".inf", 1), order: inProject, says: "JSON has no number such as .inf"},
 		"a key that is a list": {source: strings.Replace(jobYAML, "ofTomorrow:", "[a]:", 1), order: inProject, says: "a key must be a text"},
 		"wrong type":           {source: strings.Replace(jobYAML, "'2026-11-24'", "7", 1), order: inProject, says: "Invalid value at"},
-		"no such project":      {source: jobYAML, order: manifest.Order{Project: "gone-proj"}, says: "run.jobs.get"},
+		"no such project":      {source: jobYAML, order: manifest.ApplyOptions{Project: "gone-proj"}, says: "run.jobs.get"},
 		"the server is down": {
 			source: jobYAML, order: inProject, says: "gave up",
 			before: func(b *fake.Backend) { b.Inject("run.namespaces.jobs.get", fake.Fault{Status: 503}) },
@@ -250,7 +250,7 @@ func TestApplyRefusals(t *testing.T) {
 				if tc.before != nil {
 					tc.before(b)
 				}
-				_, err := client.Apply(t.Context(), parsed(t, tc.source), tc.i, tc.order)
+				_, err := client.Apply(t.Context(), parsed(t, tc.source), tc.i, &tc.order)
 				require.Error(t, err)
 				assert.Contains(t, err.Error(), tc.says)
 				if tc.is != nil {
@@ -258,7 +258,7 @@ func TestApplyRefusals(t *testing.T) {
 					var g *googleapi.Error
 					require.ErrorAs(t, err, &g)
 				}
-				assert.Nil(t, b.JSON(job.String()))
+				assert.Nil(t, b.RunJSON(job.String()))
 			})
 		})
 	}
@@ -278,11 +278,11 @@ func TestApplyInBadWeather(t *testing.T) {
 					b, client := cloud(t)
 					method, generation := "run.namespaces.jobs.create", int64(1)
 					if replaces {
-						b.AddJSON(job.String(), []byte(`{"template":{"template":{"containers":[{"image":"i"}]}}}`))
+						b.AddRunJSON(job.String(), []byte(`{"template":{"template":{"containers":[{"image":"i"}]}}}`))
 						method, generation = "run.namespaces.jobs.replaceJob", 2
 					}
 					b.Inject(method, f)
-					applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+					applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 					require.NoError(t, err)
 					assert.True(t, applied.Done)
 					assert.Equal(t, generation, applied.Generation)
@@ -330,19 +330,19 @@ func TestApplyConflicts(t *testing.T) {
 	t.Run("someone wrote before", func(t *testing.T) {
 		t.Parallel()
 		b, client := cloud(t)
-		b.AddJSON(job.String(), []byte(old))
+		b.AddRunJSON(job.String(), []byte(old))
 		theirs(t, b, false)
-		_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+		_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 		require.ErrorIs(t, err, identity.ErrConflict)
-		assert.Contains(t, string(b.JSON(job.String())), "theirs", "nothing is lost")
+		assert.Contains(t, string(b.RunJSON(job.String())), "theirs", "nothing is lost")
 	})
 	t.Run("someone wrote after", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			b, client := cloud(t)
-			b.AddJSON(job.String(), []byte(old))
+			b.AddRunJSON(job.String(), []byte(old))
 			theirs(t, b, true)
-			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 			require.ErrorIs(t, err, identity.ErrConflict)
 			var unfinished *identity.UnfinishedError
 			require.ErrorAs(t, err, &unfinished)
@@ -359,7 +359,7 @@ func TestApplyOutcomes(t *testing.T) {
 			b.Inject("run.namespaces.jobs.create", fake.Fault{Condition: &run.GoogleCloudRunV2Condition{
 				State: "CONDITION_FAILED", Reason: "CONTAINER_MISSING", Message: "Image not found.",
 			}})
-			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 			var failed *identity.OperationError
 			require.ErrorAs(t, err, &failed)
 			assert.Equal(t, &identity.OperationError{Reason: "ContainerMissing", Message: "Image not found."}, failed)
@@ -372,7 +372,7 @@ func TestApplyOutcomes(t *testing.T) {
 			b.SetOperationTime(time.Hour)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			applied, err := client.Apply(ctx, parsed(t, jobYAML), 0, inProject)
+			applied, err := client.Apply(ctx, parsed(t, jobYAML), 0, &inProject)
 			var unfinished *identity.UnfinishedError
 			require.ErrorAs(t, err, &unfinished)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -385,7 +385,7 @@ func TestApplyOutcomes(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b, client := cloud(t)
 			b.Inject("run.namespaces.jobs.create", fake.Fault{DropBefore: true})
-			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 			var unfinished *identity.UnfinishedError
 			require.ErrorAs(t, err, &unfinished)
 		})
@@ -395,7 +395,7 @@ func TestApplyOutcomes(t *testing.T) {
 func TestExport(t *testing.T) {
 	t.Parallel()
 	b, client := cloud(t)
-	b.AddJSON(job.String(), []byte(`{"labels":{"yes":"no"},"template":{"template":{"maxRetries":0,"containers":[{"image":"i",
+	b.AddRunJSON(job.String(), []byte(`{"labels":{"yes":"no"},"template":{"template":{"maxRetries":0,"containers":[{"image":"i",
 		"args":["1","true","","a b","- x","it's","a: b","x\ny","12:30"],"env":[{"name":"E","value":""}]}]}}}`))
 	out, err := client.Export(t.Context(), job)
 	require.NoError(t, err)
@@ -466,14 +466,14 @@ func TestExportAndApply(t *testing.T) {
 		if w.Kind == identity.KindJob {
 			template = `{"template":` + template + `}`
 		}
-		b.AddJSON(w.String(), []byte(`{"template":`+template+`}`))
+		b.AddRunJSON(w.String(), []byte(`{"template":`+template+`}`))
 		out, err := client.Export(t.Context(), w)
 		require.NoError(t, err)
-		before := b.JSON(w.String())
-		applied, err := client.Apply(t.Context(), parsed(t, string(out)), 0, inProject)
+		before := b.RunJSON(w.String())
+		applied, err := client.Apply(t.Context(), parsed(t, string(out)), 0, &inProject)
 		require.NoError(t, err)
 		assert.True(t, applied.Done)
-		assert.JSONEq(t, string(before), string(b.JSON(w.String())))
+		assert.JSONEq(t, string(before), string(b.RunJSON(w.String())))
 	}
 }
 
@@ -495,7 +495,7 @@ func TestApplyExplodingAliases(t *testing.T) {
 	_, client := cloud(t)
 	f, err := manifest.Parse("bomb.yaml", []byte(jobYAML+bomb.String()))
 	if err == nil {
-		_, err = client.Apply(t.Context(), f, 0, inProject)
+		_, err = client.Apply(t.Context(), f, 0, &inProject)
 	}
 	require.Error(t, err)
 	assert.Contains(t, err.Error(), "alias")

@@ -16,7 +16,7 @@
 //
 // A [Client] exports a live workload as a manifest, and applies one:
 //
-//	applied, err := client.Apply(ctx, edited, 0, manifest.Order{Region: "europe-west1"})
+//	applied, err := client.Apply(ctx, edited, 0, &manifest.ApplyOptions{Region: "europe-west1"})
 //
 // as gcloud run jobs replace does, through version 1 of the API.
 //

@@ -38,7 +38,7 @@ func newCloud(t *testing.T) (*fake.Backend, *allowpolicy.Client) {
 	b.AddFolder(&cloudresourcemanager.Folder{Name: "folders/2", Parent: "organizations/1"})
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Parent: "folders/2"})
 	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
-	b.AddJSON("projects/web-prod/locations/europe-west1/jobs/nightly", []byte(`{"template": {"template": {"containers": [{"image": "i"}]}}}`))
+	b.AddRunJSON("projects/web-prod/locations/europe-west1/jobs/nightly", []byte(`{"template": {"template": {"containers": [{"image": "i"}]}}}`))
 	c, err := allowpolicy.New(t.Context(), b.ClientOptions(fake.Admin)...)
 	require.NoError(t, err)
 	return b, c

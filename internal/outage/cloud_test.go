@@ -44,11 +44,11 @@ func accountFull(sa identity.ServiceAccount) string {
 const container = `{"image": "image", "env": [{"name": "MODE", "value": "fast"}]}`
 
 func addJob(b *fake.Backend, sa identity.ServiceAccount) {
-	b.AddJSON(jobName, []byte(`{"labels": {"team": "web"}, "template": {"template": {"maxRetries": 0, "serviceAccount": "`+sa.Email()+`", "containers": [`+container+`]}}}`))
+	b.AddRunJSON(jobName, []byte(`{"labels": {"team": "web"}, "template": {"template": {"maxRetries": 0, "serviceAccount": "`+sa.Email()+`", "containers": [`+container+`]}}}`))
 }
 
 func addService(b *fake.Backend, sa identity.ServiceAccount) {
-	b.AddJSON(shopName, []byte(`{"labels": {"team": "web"}, "template": {"serviceAccount": "`+sa.Email()+`", "containers": [`+container+`]}}`))
+	b.AddRunJSON(shopName, []byte(`{"labels": {"team": "web"}, "template": {"serviceAccount": "`+sa.Email()+`", "containers": [`+container+`]}}`))
 }
 
 // withJob, withService and withPool seed a workload that runs as an account.
@@ -65,7 +65,7 @@ func withPool(sa identity.ServiceAccount) func(*world) {
 }
 
 func addPool(b *fake.Backend, sa identity.ServiceAccount) {
-	b.AddJSON(poolName, []byte(`{"template": {"revision": "queue-named", "serviceAccount": "`+sa.Email()+`", "containers": [`+container+`]}}`))
+	b.AddRunJSON(poolName, []byte(`{"template": {"revision": "queue-named", "serviceAccount": "`+sa.Email()+`", "containers": [`+container+`]}}`))
 }
 
 // volatile are the fields that differ between two clouds to which the same was

@@ -52,48 +52,48 @@ func ofChange(change identity.Change, err error) outcome {
 	return o
 }
 
-func attach(w identity.Workload, sa identity.ServiceAccount, opts ...identity.Option) action {
+func attach(w identity.Workload, sa identity.ServiceAccount, opts *identity.AttachOptions) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
-		return ofChange(c.Attach(ctx, w, sa, opts...))
+		return ofChange(c.Attach(ctx, w, sa, opts))
 	})
 }
 
-func detach(w identity.Workload, opts ...identity.Option) action {
+func detach(w identity.Workload, opts *identity.DetachOptions) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
-		return ofChange(c.Detach(ctx, w, opts...))
+		return ofChange(c.Detach(ctx, w, opts))
 	})
 }
 
-func get(w identity.Workload, opts ...identity.Option) action {
+func get(w identity.Workload, opts *identity.GetOptions) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
-		a, err := c.Get(ctx, w, opts...)
+		a, err := c.Get(ctx, w, opts)
 		return outcome{claim: claimOf(err), value: fmt.Sprintf("%s, default %s, other %s", a.ServiceAccount, a.Default, a.ServingOther), err: err}
 	})
 }
 
-func createJob(opts ...identity.Option) action {
+func createJob(opts *identity.CreateJobOptions) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
 		return ofChange(c.CreateJob(ctx, identity.MustParseWorkload(newJob), runner, &run.GoogleCloudRunV2Job{
 			Labels: map[string]string{"team": "web"},
 			Template: &run.GoogleCloudRunV2ExecutionTemplate{Template: &run.GoogleCloudRunV2TaskTemplate{
 				Containers: []*run.GoogleCloudRunV2Container{{Image: "image", Command: []string{"sh"}}},
 			}},
-		}, opts...))
+		}, opts))
 	})
 }
 
 // createAgain creates a job that may be there already.
 func createAgain(ctx context.Context, b *world) outcome {
-	o := createJob()(ctx, b)
+	o := createJob(nil)(ctx, b)
 	if errors.Is(o.err, identity.ErrAlreadyExists) {
 		o.err = nil
 	}
 	return o
 }
 
-func execute(opts ...identity.Option) action {
+func execute(opts *identity.ExecuteOptions) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
-		e, err := c.Execute(ctx, identity.MustParseWorkload(jobName), opts...)
+		e, err := c.Execute(ctx, identity.MustParseWorkload(jobName), opts)
 		o := outcome{claim: claimOf(err), err: err}
 		if err == nil {
 			o.value = fmt.Sprintf("%s, %d of %d", e.ServiceAccount, e.Succeeded, e.Tasks)
@@ -109,7 +109,7 @@ func always(error) bool { return true }
 
 func ensure(sa identity.ServiceAccount) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
-		a, err := c.EnsureServiceAccount(ctx, identity.AccountSpec{ServiceAccount: sa, DisplayName: "Runner"})
+		a, err := c.EnsureServiceAccount(ctx, sa, &identity.EnsureServiceAccountOptions{DisplayName: "Runner"})
 		o := outcome{claim: claimOf(err), err: err}
 		if err == nil {
 			o.value = fmt.Sprintf("%s in %s", a.ServiceAccount, a.Project)
@@ -124,21 +124,21 @@ func identityOperations() []*operation {
 	job, shop, pool := identity.MustParseWorkload(jobName), identity.MustParseWorkload(shopName), identity.MustParseWorkload(poolName)
 	compute := identity.DefaultServiceAccount(number)
 	return []*operation{
-		{name: "get job", seed: withJob(before), run: get(job), foreign: foreignWorkloads(runner)},
-		{name: "get default", seed: withJob(compute), run: get(job, identity.ProjectNumber(number)), foreign: foreignWorkloads(runner)},
-		{name: "get revisions", seed: withService(before), run: get(shop, identity.ReadRevisions()), foreign: foreignWorkloads(runner)},
-		{name: "attach job", seed: withJob(before), run: attach(job, runner), foreign: foreignWorkloads(runner)},
-		{name: "attach job, no wait", seed: withJob(before), run: attach(job, runner, identity.NoWait()), foreign: foreignWorkloads(runner)},
-		{name: "attach job, validate", seed: withJob(before), run: attach(job, runner, identity.ValidateOnly()), foreign: foreignWorkloads(runner)},
-		{name: "attach job, in place", seed: withJob(runner), run: attach(job, runner), foreign: foreignWorkloads(runner)},
-		{name: "attach service", seed: withService(before), run: attach(shop, runner), foreign: foreignWorkloads(runner)},
-		{name: "attach pool", seed: withPool(before), run: attach(pool, runner), foreign: foreignWorkloads(runner)},
-		{name: "detach job", seed: withJob(before), run: detach(job, identity.ProjectNumber(number)), foreign: foreignWorkloads(compute)},
-		{name: "detach service", seed: withService(before), run: detach(shop, identity.ProjectNumber(number)), foreign: foreignWorkloads(compute)},
-		{name: "create job", seed: withJob(before), run: createJob(), again: createAgain, foreign: foreignWorkloads(runner)},
-		{name: "create job, no wait", seed: withJob(before), run: createJob(identity.NoWait()), again: createAgain, foreign: foreignWorkloads(runner)},
-		{name: "execute", seed: withJob(before), run: execute(), ended: always, foreign: foreignWorkloads(runner)},
-		{name: "execute, wait", seed: withJob(before), run: execute(identity.WaitForCompletion()), ended: always, foreign: foreignWorkloads(runner)},
+		{name: "get job", seed: withJob(before), run: get(job, nil), foreign: foreignWorkloads(runner)},
+		{name: "get default", seed: withJob(compute), run: get(job, &identity.GetOptions{ProjectNumber: number}), foreign: foreignWorkloads(runner)},
+		{name: "get revisions", seed: withService(before), run: get(shop, &identity.GetOptions{ReadRevisions: true}), foreign: foreignWorkloads(runner)},
+		{name: "attach job", seed: withJob(before), run: attach(job, runner, nil), foreign: foreignWorkloads(runner)},
+		{name: "attach job, no wait", seed: withJob(before), run: attach(job, runner, &identity.AttachOptions{NoWait: true}), foreign: foreignWorkloads(runner)},
+		{name: "attach job, validate", seed: withJob(before), run: attach(job, runner, &identity.AttachOptions{ValidateOnly: true}), foreign: foreignWorkloads(runner)},
+		{name: "attach job, in place", seed: withJob(runner), run: attach(job, runner, nil), foreign: foreignWorkloads(runner)},
+		{name: "attach service", seed: withService(before), run: attach(shop, runner, nil), foreign: foreignWorkloads(runner)},
+		{name: "attach pool", seed: withPool(before), run: attach(pool, runner, nil), foreign: foreignWorkloads(runner)},
+		{name: "detach job", seed: withJob(before), run: detach(job, &identity.DetachOptions{ProjectNumber: number}), foreign: foreignWorkloads(compute)},
+		{name: "detach service", seed: withService(before), run: detach(shop, &identity.DetachOptions{ProjectNumber: number}), foreign: foreignWorkloads(compute)},
+		{name: "create job", seed: withJob(before), run: createJob(nil), again: createAgain, foreign: foreignWorkloads(runner)},
+		{name: "create job, no wait", seed: withJob(before), run: createJob(&identity.CreateJobOptions{NoWait: true}), again: createAgain, foreign: foreignWorkloads(runner)},
+		{name: "execute", seed: withJob(before), run: execute(nil), ended: always, foreign: foreignWorkloads(runner)},
+		{name: "execute, wait", seed: withJob(before), run: execute(&identity.ExecuteOptions{WaitForCompletion: true}), ended: always, foreign: foreignWorkloads(runner)},
 		{name: "ensure account", seed: withJob(before), run: ensure(added)},
 		{name: "ensure account, there", seed: withJob(before), run: ensure(runner)},
 	}

@@ -50,8 +50,12 @@ spec:
 	return strings.NewReplacer("NAME", w.ID, "ACCOUNT", sa.Email()).Replace(text)
 }
 
-func apply(w identity.Workload, order manifest.Order) action {
-	order.Project, order.Region = w.Project, w.Location
+func apply(w identity.Workload, opts *manifest.ApplyOptions) action {
+	var o manifest.ApplyOptions
+	if opts != nil {
+		o = *opts
+	}
+	o.Project, o.Region = w.Project, w.Location
 	return func(ctx context.Context, b *world) outcome {
 		client, err := manifest.NewClient(ctx, b.ClientOptions(fake.Admin)...)
 		if err != nil {
@@ -61,7 +65,7 @@ func apply(w identity.Workload, order manifest.Order) action {
 		if err != nil {
 			return outcome{claim: notDone, err: err}
 		}
-		a, err := client.Apply(ctx, file, 0, order)
+		a, err := client.Apply(ctx, file, 0, &o)
 		o := outcome{claim: claimOf(err), err: err}
 		switch {
 		case err == nil:
@@ -75,7 +79,7 @@ func apply(w identity.Workload, order manifest.Order) action {
 
 // applyAgain applies what may have been applied: then it says that it didn't
 // create it, and that nothing changed.
-func applyAgain(w identity.Workload) action { return apply(w, manifest.Order{}) }
+func applyAgain(w identity.Workload) action { return apply(w, nil) }
 
 func export(w identity.Workload) action {
 	return func(ctx context.Context, b *world) outcome {
@@ -109,11 +113,11 @@ func manifestOperations() []*operation {
 	return []*operation{
 		{name: "export job", seed: withJob(before), run: export(job), foreign: foreign},
 		{name: "export service", seed: withService(before), run: export(shop), foreign: foreign},
-		{name: "apply manifest, create job", seed: withJob(before), run: apply(fresh, manifest.Order{}), foreign: foreign},
-		{name: "apply manifest, create service", seed: withService(before), run: apply(freshShop, manifest.Order{}), foreign: foreign},
-		{name: "apply manifest, replace job", seed: withJob(before), run: apply(job, manifest.Order{}), foreign: foreign},
-		{name: "apply manifest, replace service", seed: withService(before), run: apply(shop, manifest.Order{}), foreign: foreign},
-		{name: "apply manifest, no wait", seed: withJob(before), run: apply(job, manifest.Order{NoWait: true}), again: applyAgain(job), foreign: foreign},
-		{name: "apply manifest, dry run", seed: withJob(before), run: apply(job, manifest.Order{DryRun: true}), foreign: foreign},
+		{name: "apply manifest, create job", seed: withJob(before), run: apply(fresh, nil), foreign: foreign},
+		{name: "apply manifest, create service", seed: withService(before), run: apply(freshShop, nil), foreign: foreign},
+		{name: "apply manifest, replace job", seed: withJob(before), run: apply(job, nil), foreign: foreign},
+		{name: "apply manifest, replace service", seed: withService(before), run: apply(shop, nil), foreign: foreign},
+		{name: "apply manifest, no wait", seed: withJob(before), run: apply(job, &manifest.ApplyOptions{NoWait: true}), again: applyAgain(job), foreign: foreign},
+		{name: "apply manifest, dry run", seed: withJob(before), run: apply(job, &manifest.ApplyOptions{ValidateOnly: true}), foreign: foreign},
 	}
 }

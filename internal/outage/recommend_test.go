@@ -47,7 +47,7 @@ func planned(b *world) {
 	if err != nil {
 		panic(err)
 	}
-	if b.plan, err = recommend.NewPlan(r, recommend.Choices{Remove: []string{"roles/editor"}}); err != nil {
+	if b.plan, err = recommend.NewPlan(r, &recommend.PlanOptions{Remove: []string{"roles/editor"}}); err != nil {
 		panic(err)
 	}
 }
@@ -59,7 +59,7 @@ func applyPlan(ctx context.Context, b *world) outcome {
 	if err != nil {
 		return outcome{claim: notDone, err: err}
 	}
-	result, err := client.Apply(ctx, b.plan, recommend.Order{Owner: owner, Settle: -1})
+	result, err := client.Apply(ctx, b.plan, owner, &recommend.ApplyOptions{Settle: -1})
 	o := outcome{claim: partly, err: err}
 	if err == nil {
 		o.claim, o.value = done, string(result.Recommendation.State)
@@ -121,7 +121,7 @@ func listFor(ctx context.Context, b *world) outcome {
 		return outcome{claim: notDone, err: err}
 	}
 	var names []string
-	for r, err := range client.List(ctx, recommend.Query{Projects: []string{"123456789012"}}) {
+	for r, err := range client.List(ctx, []string{"123456789012"}, nil) {
 		if err != nil {
 			return outcome{claim: notDone, err: err}
 		}

@@ -73,7 +73,7 @@ func NewBackend() *fake.Backend {
 		Email:       ReportIdentity,
 		DisplayName: "Report writer",
 	})
-	b.AddJSON(Job, job)
+	b.AddRunJSON(Job, job)
 
 	// The bot deploys to its project and may act as the accounts that jobs run
 	// as. That of the other project is also web-prod's service agent's to use,

@@ -19,7 +19,7 @@ func TestTheJobIsInTheFormThatTheAPIReturns(t *testing.T) {
 	require.NoError(t, err)
 	b := demo.NewBackend()
 	defer b.Close()
-	assert.JSONEq(t, string(shipped), string(b.JSON(demo.Job)), "the server has nothing to add or to normalize")
+	assert.JSONEq(t, string(shipped), string(b.RunJSON(demo.Job)), "the server has nothing to add or to normalize")
 
 	var job run.GoogleCloudRunV2Job
 	dec := json.NewDecoder(bytes.NewReader(shipped))

@@ -27,7 +27,7 @@ var recommendations string
 // addRecommendations adds what Recommender would have found out, with the grants
 // and the service that it is about.
 func addRecommendations(b *fake.Backend) {
-	b.AddJSON(Service, []byte(`{"template": {"serviceAccount": "`+JobIdentity+`", "containers": [{"image": "europe-docker.pkg.dev/web-prod/apps/storefront:v1"}]}}`))
+	b.AddRunJSON(Service, []byte(`{"template": {"serviceAccount": "`+JobIdentity+`", "containers": [{"image": "europe-docker.pkg.dev/web-prod/apps/storefront:v1"}]}}`))
 	b.Grant("projects/"+Project, "roles/editor", "serviceAccount:"+JobIdentity)
 	b.Grant("projects/"+DataProject, "roles/run.viewer", "serviceAccount:"+ExportIdentity)
 	for _, project := range []string{Project, DataProject} {
