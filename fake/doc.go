@@ -25,11 +25,11 @@
 //
 //   - seed: AddOrganization, AddFolder, AddProject, AddServiceAccount, AddRole,
 //     AddGroup, AddFederatedIdentity, Grant, GrantIf, SetPolicy, AddDenyPolicy,
-//     SetOrgPolicy, SetService, AddJob, AddService, AddWorkerPool, AddJSON,
+//     SetOrgPolicy, SetService, AddJob, AddService, AddWorkerPool, AddRunJSON,
 //     AddRecommendation, AddInsight, AddRecommenderJSON. They panic on what a
 //     test has got wrong, and no permission is asked for;
 //   - act as someone: ClientOptions, HTTPClient, ServeHTTP;
-//   - look: Calls, ResetCalls, ObserveCalls, JSON, Policy, Explain;
+//   - look: Calls, ResetCalls, ObserveCalls, RunJSON, Policy, Explain;
 //   - trouble: Inject, Use, EnforceEtags, SetCrossProjectText;
 //   - time: SetLatency, SetOperationTime, SetPropagation;
 //   - save: Dump, Load.

@@ -5,7 +5,7 @@
 //	client, err := identity.NewClient(ctx)
 //	w := identity.Job("web-prod", "europe-west1", "nightly")
 //	sa := identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
-//	change, err := client.Attach(ctx, w, sa)
+//	change, err := client.Attach(ctx, w, sa, nil)
 //
 // [Client.Get] reads the identity, [Client.Attach] changes it and
 // [Client.Detach] gives the project's default one back. [Client.CreateJob]

@@ -90,7 +90,7 @@ func (e *OwnedError) Error() string {
 //   - ACTIVE: nothing was done.
 //
 // The error is an [*OwnedError] if another owner or another run has claimed the
-// recommendation, wraps [ErrConflict] if it changed since the plan was made, and
+// recommendation, wraps [ErrChanged] if it changed since the plan was made, and
 // [ErrBlocked] if the plan must not be applied.
 func (c *Client) Apply(ctx context.Context, p Plan, owner string, opts *ApplyOptions) (Result, error) {
 	return c.run(ctx, p, owner, opts, false)

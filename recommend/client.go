@@ -60,7 +60,7 @@ var (
 	ErrAPIDisabled = errors.New("the Recommender API is disabled")
 	// ErrDenied means that the caller lacks a permission there.
 	ErrDenied = errors.New("permission denied")
-	// ErrConflict means that a recommendation changed since it was read: its etag
+	// ErrChanged means that a recommendation changed since it was read: its etag
 	// is another.
 	ErrChanged = errors.New("the recommendation changed meanwhile")
 )

@@ -137,7 +137,8 @@ func (v value) operations() []operation {
 }
 
 // DecodeRecommendation reads a recommendation from its JSON, as the API answers
-// it. It fails on what is no JSON object only: what isn't understood is Review.
+// it. It fails on what is no JSON object only: what isn't understood is
+// [ActionReview].
 func DecodeRecommendation(raw []byte) (Recommendation, error) {
 	v, err := parseValue(raw)
 	if err != nil {

@@ -9,12 +9,12 @@
 //	}
 //
 // Recommender computes two kinds of recommendations that matter here. Cloud Run's
-// ([RunIdentity], in the region) propose an account of its own for a service. No
+// ([RecommenderRunIdentity], in the region) propose an account of its own for a service. No
 // public source shows that jobs or worker pools get any. Those of IAM
-// ([IAMPolicy], in "global") propose to take a role away that is not used, or to
+// ([RecommenderIAMPolicy], in "global") propose to take a role away that is not used, or to
 // replace it with smaller ones: of whatever the workload runs as, and so of jobs
 // and worker pools as well. Insights say what they follow from; one of them
-// ([AccountUsage]) names accounts that were not used at all.
+// ([InsightTypeServiceAccount]) names accounts that were not used at all.
 //
 // An empty listing is normal. A new project has none for weeks, and the proposals
 // for anything but basic roles need Security Command Center, of a tier that the
@@ -24,7 +24,7 @@
 // # Lenient
 //
 // Google documents few of the fields of a recommendation's content. What isn't
-// understood for certain is [Review], with the reason and the JSON as it came:
+// understood for certain is [ActionReview], with the reason and the JSON as it came:
 // nothing here acts on a guess.
 //
 // # Applying

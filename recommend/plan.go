@@ -118,7 +118,7 @@ type Grant struct {
 // PlanOptions are what a recommendation leaves to whoever applies it. Nil means the
 // zero value, which removes nothing.
 type PlanOptions struct {
-	// Account is the account that NewIdentity is to create, if it isn't there,
+	// Account is the account that [ActionNewIdentity] is to create, if it isn't there,
 	// and attach. Current is what the service runs as now, to go back to.
 	Account, Current identity.ServiceAccount
 	// Grants are for Account: a recommendation tells the permissions that the
@@ -145,7 +145,8 @@ type Problem struct {
 }
 
 // A Plan is what it takes to apply a recommendation: data, to show, to store and
-// to decide on. Its JSON is stable.
+// to decide on. Its JSON is stable: it has a version, to which fields may be added,
+// and none changes its meaning.
 type Plan struct {
 	Recommendation string    `json:"recommendation"` // the name
 	Etag           string    `json:"etag"`           // the recommendation's when the plan was made

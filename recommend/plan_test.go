@@ -65,6 +65,24 @@ func TestPlans(t *testing.T) {
 	assert.Equal(t, string(want), text.String())
 }
 
+// A plan that is stored says its version, and one that isn't known is no plan.
+func TestPlanVersion(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(recommend.Plan{})
+	require.NoError(t, err)
+	assert.Equal(t, `{"version":1,"recommendation":"","etag":"","action":"review","steps":[]}`, string(text))
+	for text, want := range map[string]string{
+		`{"recommendation": "r"}`:                         "plan: version: missing",
+		`{"version": 2, "steps": "of another form"}`:      "plan: version: 2 is not a version that is known: 1 is",
+		`{"version": 1, "steps": "of another form"}`:      "cannot unmarshal string",
+		`{"version": 1, "action": "nothing that exists"}`: "nothing that exists",
+	} {
+		kept := recommend.Plan{Etag: "kept"}
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &kept), want, text)
+		assert.Equal(t, recommend.Plan{Etag: "kept"}, kept, "nothing is half read")
+	}
+}
+
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	base := decode(t, webPolicy+"x", removal(dev, webProject, "roles/editor"))

@@ -10,37 +10,37 @@ import (
 
 // The recommenders whose recommendations this package reads.
 const (
-	// RunIdentity proposes accounts for Cloud Run services. It lives in the
+	// RecommenderRunIdentity proposes accounts for Cloud Run services. It lives in the
 	// service's region.
 	RecommenderRunIdentity = "google.run.service.IdentityRecommender"
-	// IAMPolicy proposes to remove or replace roles. It lives in "global".
+	// RecommenderIAMPolicy proposes to remove or replace roles. It lives in "global".
 	RecommenderIAMPolicy = "google.iam.policy.Recommender"
 )
 
 // The insight types that this package reads.
 const (
-	// RunIdentityUse is about the accounts of Cloud Run services; in the region.
+	// InsightTypeRunIdentity is about the accounts of Cloud Run services; in the region.
 	InsightTypeRunIdentity = "google.run.service.IdentityInsight"
-	// PolicyUse is about the permissions of a role that are used; in "global".
+	// InsightTypeIAMPolicy is about the permissions of a role that are used; in "global".
 	InsightTypeIAMPolicy = "google.iam.policy.Insight"
-	// AccountUsage is about accounts that are not used; in "global".
+	// InsightTypeServiceAccount is about accounts that are not used; in "global".
 	InsightTypeServiceAccount = "google.iam.serviceAccount.Insight"
 )
 
-// An Action is what a recommendation proposes. The zero value is Review.
+// An Action is what a recommendation proposes. The zero value is ActionReview.
 type Action uint8
 
 const (
-	// Review means that a person has to look: it is not understood for certain
+	// ActionReview means that a person has to look: it is not understood for certain
 	// what is proposed. [Recommendation.Why] says what isn't.
 	ActionReview Action = iota
-	// NewIdentity is to give a service an account of its own.
+	// ActionNewIdentity is to give a service an account of its own.
 	ActionNewIdentity
-	// RemoveRole is to take a role from a member.
+	// ActionRemoveRole is to take a role from a member.
 	ActionRemoveRole
-	// ReplaceRole is to give a member other roles instead of one.
+	// ActionReplaceRole is to give a member other roles instead of one.
 	ActionReplaceRole
-	// UnusedAccount says that an account was not used. It comes from an insight:
+	// ActionUnusedAccount says that an account was not used. It comes from an insight:
 	// there is no state to change.
 	ActionUnusedAccount
 )
@@ -86,7 +86,7 @@ const (
 // A Recommendation is what Google proposes, as far as it is understood. Its JSON
 // is stable.
 type Recommendation struct {
-	// Name is the full name, with the project's number. Of UnusedAccount, it is
+	// Name is the full name, with the project's number. Of ActionUnusedAccount, it is
 	// the insight's.
 	Name        string `json:"name"`
 	Recommender string `json:"recommender"`
@@ -103,7 +103,7 @@ type Recommendation struct {
 	XorGroup string `json:"xorGroup,omitempty"`
 
 	Action Action `json:"action"`
-	Why    string `json:"why,omitempty"` // of Review: what isn't understood
+	Why    string `json:"why,omitempty"` // of ActionReview: what isn't understood
 
 	// Member has Role on Resource, if Condition, a CEL expression. AddRoles are
 	// proposed instead.
@@ -113,7 +113,7 @@ type Recommendation struct {
 	Condition string   `json:"condition,omitempty"`
 	AddRoles  []string `json:"addRoles,omitempty"`
 
-	// Service is the Cloud Run service that NewIdentity is about; its project is
+	// Service is the Cloud Run service that ActionNewIdentity is about; its project is
 	// the number in Name. Value is what the recommendation would set.
 	Service identity.Workload `json:"service,omitzero"`
 	Value   string            `json:"value,omitempty"`
@@ -156,12 +156,12 @@ type Insight struct {
 	Inferred  []string `json:"inferred,omitempty"`
 	Total     int      `json:"total,omitempty"`
 
-	// Account is the account that an AccountUsage insight is about, LastUsed when
+	// Account is the account that an InsightTypeServiceAccount insight is about, LastUsed when
 	// it was last used: zero if never.
 	Account  string    `json:"account,omitempty"`
 	LastUsed time.Time `json:"lastUsed,omitzero"`
 
-	// Service and Region are of a RunIdentityUse insight.
+	// Service and Region are of an InsightTypeRunIdentity insight.
 	Service string `json:"service,omitempty"`
 	Region  string `json:"region,omitempty"`
 

@@ -35,7 +35,7 @@ func checkMetadata(metadata map[string]string) error {
 
 // Claim says that someone is about to apply a recommendation, which Google then
 // no longer changes. The metadata replaces what is there. It returns the
-// recommendation as it is then. The error wraps [ErrConflict] if the
+// recommendation as it is then. The error wraps [ErrChanged] if the
 // recommendation changed since it was read, and is an
 // [*identity.UnfinishedError] if the answer got lost: the claim may hold.
 func (c *Client) Claim(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {

@@ -22,7 +22,7 @@ type ForOptions struct {
 
 // For lists the active recommendations about a workload, each joined with its
 // insights: Cloud Run's about the workload, if it is a service; IAM's about the
-// account that it runs as; and, as [UnusedAccount], the insight that this account
+// account that it runs as; and, as [ActionUnusedAccount], the insight that this account
 // isn't used.
 //
 // IAM's live where the grant is: the workload's project, the account's and

@@ -7,7 +7,7 @@
 //	b.Use(w.Over)                       // a *fake.Backend, or any handler
 //	ctx, cancel := w.Begin(t.Context()) // a kill cancels it
 //	defer cancel()
-//	change, err := client.Attach(ctx, job, account)
+//	change, err := client.Attach(ctx, job, account, nil)
 //	w.Close()                           // effects that come late have landed
 //	for _, call := range w.Calls() {
 //		t.Log(call)
