@@ -19,7 +19,7 @@ import (
 // An Account is a service account as IAM knows it.
 type Account struct {
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
-	// Created says whether it was created now. If the answer to the creation got
+	// Created reports whether it was created now. If the answer to the creation got
 	// lost, it says so of an account that was missing before and has the display
 	// name and description that were asked for.
 	Created bool `json:"created"`

@@ -15,11 +15,11 @@ type Change struct {
 	// default, or if what it named is no service account's address.
 	Old ServiceAccount `json:"old"`
 	New ServiceAccount `json:"new"`
-	// Written says whether Cloud Run accepted a write. It is false if the
+	// Written reports whether Cloud Run accepted a write. It is false if the
 	// identity was the wanted one already, with ValidateOnly, and beside an
 	// [*UnfinishedError] if that is not known.
 	Written bool `json:"written"`
-	// Done says whether the workload is known to have settled with the wanted
+	// Done reports whether the workload is known to have settled with the wanted
 	// identity.
 	Done bool `json:"done"`
 	// OldGeneration and NewGeneration are the workload's generations as read
@@ -33,7 +33,7 @@ type Change struct {
 	// name can't be used again, so it was cleared and Cloud Run chooses the
 	// new revision's.
 	ClearedRevision string `json:"clearedRevision,omitempty"`
-	// ReceivesTraffic says whether the new revision of a service or worker
+	// ReceivesTraffic reports whether the new revision of a service or worker
 	// pool receives traffic; if all of it is pinned to older ones, they go on
 	// running as the old identity. It is Unknown with NoWait unless the
 	// traffic is pinned, and where the API tells nothing of traffic. Of a job,
@@ -69,7 +69,7 @@ func (d Document) GoString() string { return d.String() }
 // start an execution. If someone else wrote the job in between, their change
 // is lost: Attach then returns an [*InterleavedError] beside the Change. Of a
 // service or worker pool nothing is lost, and only [Change.Interleaved] tells.
-// With any error, [Change.Written] says whether something is known to have been
+// With any error, [Change.Written] reports whether something is known to have been
 // written.
 //
 // If the identity is the wanted one already, nothing is written. If an earlier
@@ -135,7 +135,7 @@ type target struct {
 	number  int64
 }
 
-// reached says whether a workload has the wanted identity.
+// reached reports whether a workload has the wanted identity.
 func (t *target) reached(w Workload, sa ServiceAccount) Tristate {
 	if t.account.IsZero() {
 		return isDefault(w, sa, t.number)
@@ -260,7 +260,7 @@ func (c *Client) conclude(ctx context.Context, change *Change, answer *operation
 // none.
 const defaultIdentity = "the project's default identity"
 
-// receivesTraffic says whether the latest revision receives traffic. Before
+// receivesTraffic reports whether the latest revision receives traffic. Before
 // the change is settled, only traffic that is all pinned tells.
 func receivesTraffic(w Workload, d *document, settled bool) Tristate {
 	if w.Kind == KindJob {

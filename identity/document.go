@@ -100,7 +100,7 @@ func (i *integer) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// toLatest says whether the share goes to the latest ready revision.
+// toLatest reports whether the share goes to the latest ready revision.
 func (t traffic) toLatest() bool {
 	return t.Type == "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST" || t.Type == "INSTANCE_SPLIT_ALLOCATION_TYPE_LATEST"
 }
@@ -127,7 +127,7 @@ func parseTyped(raw []byte) (*document, error) {
 	return parseDocument(raw)
 }
 
-// settled says whether the workload is in the state that a generation asks
+// settled reports whether the workload is in the state that a generation asks
 // for, or has failed to get there.
 func (d *document) settled(generation integer) bool {
 	return !d.Reconciling && (d.ObservedGeneration == 0 || d.ObservedGeneration >= generation)
@@ -163,7 +163,7 @@ func accountOf(email string) (ServiceAccount, error) {
 	return sa, nil
 }
 
-// agentIdentity says whether the workload runs as an agent identity.
+// agentIdentity reports whether the workload runs as an agent identity.
 func (d *document) agentIdentity(k Kind) bool { return isAgent(d.template(k).Identity) }
 
 func isAgent(c *run.GoogleCloudRunV2WorkloadIdentityConfig) bool {

@@ -27,7 +27,7 @@ type Execution struct {
 	// Operation is the full name of the operation that lasts as long as the
 	// execution.
 	Operation string `json:"operation,omitempty"`
-	// Done says whether the execution has ended, by the time Execute returned.
+	// Done reports whether the execution has ended, by the time Execute returned.
 	Done bool `json:"done"`
 	// Tasks and, once they ended, how: their numbers.
 	Tasks     int64 `json:"tasks"`

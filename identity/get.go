@@ -17,7 +17,7 @@ type Attachment struct {
 	// template names none, which means the project's default identity; Cloud
 	// Run has been seen to write the default's address instead.
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
-	// Default says whether ServiceAccount is the project's default identity,
+	// Default reports whether ServiceAccount is the project's default identity,
 	// the Compute Engine default service account. It is Unknown if the address
 	// is of that form and the project's number is neither in Workload nor
 	// given by [GetOptions].ProjectNumber.
@@ -28,7 +28,7 @@ type Attachment struct {
 	// Generation is that of the workload as it was read.
 	Generation int64 `json:"generation"`
 	// Serving are the revisions of a service or worker pool that receive
-	// traffic, and ServingOther says whether one of them runs as another
+	// traffic, and ServingOther reports whether one of them runs as another
 	// identity than ServiceAccount. Both are filled in with
 	// [GetOptions].ReadRevisions.
 	Serving      []ServingRevision `json:"serving,omitempty"`
@@ -86,7 +86,7 @@ func (c *Client) attachment(ctx context.Context, w Workload, opts *GetOptions) (
 	return a, nil
 }
 
-// servesOther says whether a revision that receives traffic runs as another
+// servesOther reports whether a revision that receives traffic runs as another
 // identity.
 func servesOther(a Attachment, number int64) Tristate {
 	if len(a.Serving) == 0 {
@@ -114,7 +114,7 @@ func (c *Client) read(ctx context.Context, w Workload) (*document, error) {
 	return parseDocument(raw)
 }
 
-// isDefault says whether an account is the default identity of a workload's
+// isDefault reports whether an account is the default identity of a workload's
 // project, of which the number may be known.
 func isDefault(w Workload, sa ServiceAccount, number int64) Tristate {
 	if sa.IsZero() {
@@ -134,7 +134,7 @@ func isDefault(w Workload, sa ServiceAccount, number int64) Tristate {
 	}
 }
 
-// same says whether two accounts are the same identity of a workload, of which
+// same reports whether two accounts are the same identity of a workload, of which
 // the zero one is the project's default.
 func same(w Workload, a, b ServiceAccount, number int64) Tristate {
 	switch {

@@ -137,7 +137,7 @@ func (c *Client) post(ctx context.Context, w Workload, parent string, query url.
 	return parseOperation(raw, w)
 }
 
-// holds says whether a resource says all that a message asked for.
+// holds reports whether a resource says all that a message asked for.
 func holds(resource, message []byte) bool {
 	var have, want map[string]any
 	if decodeNumbers(resource, &have) != nil || decodeNumbers(message, &want) != nil {
@@ -153,7 +153,7 @@ func decodeNumbers(raw []byte, v any) error {
 	return dec.Decode(v)
 }
 
-// contains says whether have has what want has. What proto3 takes for absent
+// contains reports whether have has what want has. What proto3 takes for absent
 // may be absent, and numbers are compared by value.
 func contains(have, want any) bool {
 	if have == nil && isEmpty(want) {
@@ -183,7 +183,7 @@ func contains(have, want any) bool {
 	}
 }
 
-// isEmpty says whether a value is one that the API may leave out.
+// isEmpty reports whether a value is one that the API may leave out.
 func isEmpty(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:

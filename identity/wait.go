@@ -165,7 +165,7 @@ func (op *operation) parseWait(raw []byte, name, resource string) error {
 	return nil
 }
 
-// cannotWait says whether an operation can't be waited for here: the method is
+// cannotWait reports whether an operation can't be waited for here: the method is
 // not served, the caller may not, or there is no such operation any more.
 func cannotWait(err error) bool {
 	g, ok := errors.AsType[*googleapi.Error](err)

@@ -110,7 +110,7 @@ func (p *pace) wait(ctx context.Context, err error, again bool) error {
 	return p.backoff.Wait(ctx, err)
 }
 
-// answered says whether a failed request was answered by the service itself,
+// answered reports whether a failed request was answered by the service itself,
 // which is done with it then and says why: not by a connection that broke, nor
 // by a gateway that got no answer.
 func answered(err error) bool {

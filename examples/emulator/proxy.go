@@ -39,7 +39,7 @@ func handler(backend *fake.Backend, anonymous string) http.Handler {
 	})
 }
 
-// isLocal says whether a host is this server itself.
+// isLocal reports whether a host is this server itself.
 func isLocal(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -201,14 +201,14 @@ func (a *application) look(ctx context.Context, old object, refused error) (obje
 	return live, nil
 }
 
-// isAnother says whether a workload has another uid than that: it was deleted, and
+// isAnother reports whether a workload has another uid than that: it was deleted, and
 // made anew under its name.
 func isAnother(o object, uid string) bool {
 	told := textAt(o, "metadata", "uid")
 	return told != "" && uid != "" && told != uid
 }
 
-// contains says whether a message has all that another one says: the server
+// contains reports whether a message has all that another one says: the server
 // adds defaults.
 func contains(whole, part any) bool {
 	switch part := part.(type) {

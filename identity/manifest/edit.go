@@ -317,7 +317,7 @@ func (f *File) removal(spec *yaml.Node, e *entry) (splice, error) {
 	return splice{start, end, ""}, nil
 }
 
-// differsInIdentity says whether an edited file is the same but for the identity
+// differsInIdentity reports whether an edited file is the same but for the identity
 // of some documents.
 func (f *File) differsInIdentity(edited *File, sa identity.ServiceAccount, documents []int) error {
 	if len(edited.Documents) != len(f.Documents) {

@@ -15,7 +15,7 @@ func Command(words ...string) string {
 	return strings.Join(quoted, " ")
 }
 
-// special says whether a character may mean something to a shell.
+// special reports whether a character may mean something to a shell.
 func special(r rune) bool {
 	plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:=@%+,", r)
 	return !plain

@@ -110,7 +110,7 @@ func Do[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	}
 }
 
-// Transient says whether the same call may succeed later: 429, 500, 502, 503,
+// Transient reports whether the same call may succeed later: 429, 500, 502, 503,
 // 504, and connections that broke.
 func Transient(ctx context.Context, err error) bool {
 	if ctx.Err() != nil {
@@ -127,7 +127,7 @@ func Transient(ctx context.Context, err error) bool {
 	return errors.Is(err, ErrGarbled) || broken(err)
 }
 
-// Ambiguous says whether a call that failed so may have had its effect all
+// Ambiguous reports whether a call that failed so may have had its effect all
 // the same.
 func Ambiguous(err error) bool {
 	if err == nil {
@@ -148,7 +148,7 @@ func Ambiguous(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// unsent says whether a request failed before it was sent: there was no
+// unsent reports whether a request failed before it was sent: there was no
 // connection, or no token.
 func unsent(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
@@ -173,7 +173,7 @@ func unsent(err error) bool {
 	return false
 }
 
-// broken says whether a connection failed in a way that another may not.
+// broken reports whether a connection failed in a way that another may not.
 func broken(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return !dns.IsNotFound
@@ -197,7 +197,7 @@ func broken(err error) bool {
 	return false
 }
 
-// isURLErrorAlone says whether the only net.Error in the chain is the
+// isURLErrorAlone reports whether the only net.Error in the chain is the
 // *url.Error that wraps every failed request, and it tells of no timeout.
 func isURLErrorAlone(err error) bool {
 	u, ok := errors.AsType[*url.Error](err)
