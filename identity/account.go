@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iam/v1"
 
 	"github.com/runidentity/runidentity/internal/hold"
 	"github.com/runidentity/runidentity/internal/refusal"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -78,7 +78,7 @@ func (c *Client) ensure(ctx context.Context, sa ServiceAccount, opts *EnsureServ
 		}
 		return describe(sa, found, false)
 	}
-	if !hasCode(err, http.StatusNotFound) {
+	if !rest.HasCode(err, http.StatusNotFound) {
 		return Account{}, err
 	}
 	created, lost, err := c.createAccount(ctx, project, id, sa, opts)
@@ -177,7 +177,7 @@ func (c *Client) awaitAccount(ctx context.Context, sa ServiceAccount, project st
 				continue
 			}
 			err = errors.New("seen, but not often enough in a row")
-		case hasCode(err, http.StatusNotFound), hasCode(err, http.StatusForbidden):
+		case rest.HasCode(err, http.StatusNotFound), rest.HasCode(err, http.StatusForbidden):
 			// A new account that is not visible yet has been reported to
 			// answer 403 as well.
 			good, missed, reads = 0, true, goodReads
@@ -189,9 +189,4 @@ func (c *Client) awaitAccount(ctx context.Context, sa ServiceAccount, project st
 		}
 	}
 	return nil
-}
-
-func hasCode(err error, code int) bool {
-	g, ok := errors.AsType[*googleapi.Error](err)
-	return ok && g.Code == code
 }

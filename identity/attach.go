@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/runidentity/runidentity/internal/names"
 )
 
 // A Change is what [Client.Attach], [Client.Detach] or [Client.CreateJob] did.
@@ -273,7 +274,7 @@ func receivesTraffic(w Workload, d *document, settled bool) Tristate {
 	if settled {
 		targets = d.shares()
 	}
-	latest := lastSegment(d.LatestCreatedRevision)
+	latest := names.Last(d.LatestCreatedRevision)
 	known, pinned := false, true
 	for _, t := range targets {
 		if t.Percent == 0 {
@@ -284,7 +285,7 @@ func receivesTraffic(w Workload, d *document, settled bool) Tristate {
 		if !settled {
 			continue
 		}
-		if t.toLatest() && lastSegment(d.LatestReadyRevision) == latest || t.Revision != "" && lastSegment(t.Revision) == latest {
+		if t.toLatest() && names.Last(d.LatestReadyRevision) == latest || t.Revision != "" && names.Last(t.Revision) == latest {
 			return Yes
 		}
 	}
@@ -295,4 +296,3 @@ func receivesTraffic(w Workload, d *document, settled bool) Tristate {
 }
 
 // lastSegment is the id at the end of a resource name.
-func lastSegment(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }

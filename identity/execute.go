@@ -169,7 +169,7 @@ func (e *Execution) record(raw []byte) error {
 	if err := unmarshal(raw, &x); err != nil {
 		return err
 	}
-	if id := lastSegment(x.Name); id == "" || !names.Same(x.Name, e.Workload.Name()+"/executions/"+id) {
+	if id := names.Last(x.Name); id == "" || !names.Same(x.Name, e.Workload.Name()+"/executions/"+id) {
 		return misdirected(x.Name, "an execution of "+e.Workload.Name())
 	}
 	// An execution that has started is told of, whatever it runs as.

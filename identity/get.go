@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/api/run/v2"
 
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/refusal"
 )
 
@@ -154,9 +155,9 @@ func (c *Client) serving(ctx context.Context, w Workload, d *document) ([]Servin
 	var list []ServingRevision
 	index := make(map[string]int)
 	for _, t := range d.shares() {
-		id := lastSegment(t.Revision)
+		id := names.Last(t.Revision)
 		if t.toLatest() {
-			id = lastSegment(d.LatestReadyRevision)
+			id = names.Last(d.LatestReadyRevision)
 		}
 		if t.Percent == 0 || id == "" {
 			continue

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/api/run/v2"
 
+	"github.com/runidentity/runidentity/internal/message"
 	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/retry"
 )
@@ -138,70 +139,17 @@ func (c *Client) post(ctx context.Context, w Workload, parent string, query url.
 }
 
 // holds reports whether a resource says all that a message asked for.
-func holds(resource, message []byte) bool {
+func holds(resource, body []byte) bool {
 	var have, want map[string]any
-	if decodeNumbers(resource, &have) != nil || decodeNumbers(message, &want) != nil {
+	if decodeNumbers(resource, &have) != nil || decodeNumbers(body, &want) != nil {
 		return false
 	}
 	delete(want, "etag")
-	return contains(have, want)
+	return message.Contains(have, want)
 }
 
 func decodeNumbers(raw []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	return dec.Decode(v)
-}
-
-// contains reports whether have has what want has. What proto3 takes for absent
-// may be absent, and numbers are compared by value.
-func contains(have, want any) bool {
-	if have == nil && isEmpty(want) {
-		return true
-	}
-	switch want := want.(type) {
-	case map[string]any:
-		h, ok := have.(map[string]any)
-		for name, value := range want {
-			ok = ok && contains(h[name], value)
-		}
-		return ok
-	case []any:
-		h, ok := have.([]any)
-		ok = ok && len(h) == len(want)
-		for i := range want {
-			ok = ok && contains(h[i], want[i])
-		}
-		return ok
-	case json.Number:
-		h, ok := have.(json.Number)
-		a, errA := want.Float64()
-		b, errB := h.Float64()
-		return ok && (h == want || errA == nil && errB == nil && a == b)
-	default:
-		return have == want
-	}
-}
-
-// isEmpty reports whether a value is one that the API may leave out.
-func isEmpty(v any) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		for _, value := range v {
-			if !isEmpty(value) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		return len(v) == 0
-	case json.Number:
-		f, err := v.Float64()
-		return err == nil && f == 0
-	case string:
-		return v == ""
-	case bool:
-		return !v
-	}
-	return v == nil
 }

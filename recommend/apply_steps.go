@@ -13,6 +13,7 @@ import (
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/allowpolicy"
 	"github.com/runidentity/runidentity/internal/hold"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -36,7 +37,7 @@ func (c *Client) isSo(ctx context.Context, s Step) (bool, error) {
 			}
 			return a, err
 		})
-		if failedFor(err, http.StatusNotFound) {
+		if rest.HasCode(err, http.StatusNotFound) {
 			return false, nil
 		}
 		if err == nil && a.Disabled {

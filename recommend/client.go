@@ -128,8 +128,3 @@ func checkName(name string) error {
 	return fmt.Errorf("it is no full name of a recommendation, such as %q",
 		"projects/123456789012/locations/global/recommenders/google.iam.policy.Recommender/recommendations/a1b2")
 }
-
-func failedFor(err error, code int) bool {
-	g, ok := errors.AsType[*googleapi.Error](err)
-	return ok && g.Code == code
-}

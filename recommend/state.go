@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -102,7 +103,7 @@ func (c *Client) markOnce(ctx context.Context, r Recommendation, verb string, st
 			return now, nil
 		}
 		open = open || retry.Ambiguous(err)
-		if open && failedFor(err, http.StatusConflict) {
+		if open && rest.HasCode(err, http.StatusConflict) {
 			// The attempt before may have been the one that changed the etag.
 			now, getErr := c.Get(ctx, r.Name)
 			if getErr == nil && marked(now) {

@@ -8,11 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
-
-	"github.com/googleapis/gax-go/v2"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/message"
 	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
@@ -195,7 +193,7 @@ func (a *application) look(ctx context.Context, old object, refused error) (obje
 	switch {
 	case !next, old != nil && isAnother(live, textAt(old, "metadata", "uid")):
 		return nil, &identity.UnfinishedError{Err: refused}
-	case !contains(live["spec"], a.body["spec"]):
+	case !message.Contains(live["spec"], a.body["spec"]):
 		return nil, refused
 	}
 	return live, nil
@@ -208,47 +206,9 @@ func isAnother(o object, uid string) bool {
 	return told != "" && uid != "" && told != uid
 }
 
-// contains reports whether a message has all that another one says: the server
-// adds defaults.
-func contains(whole, part any) bool {
-	switch part := part.(type) {
-	case object:
-		w, ok := whole.(object)
-		if !ok {
-			return len(part) == 0
-		}
-		for name, value := range part {
-			if !contains(w[name], value) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		w, ok := whole.([]any)
-		if !ok || len(w) != len(part) {
-			return !ok && len(part) == 0
-		}
-		for i := range part {
-			if !contains(w[i], part[i]) {
-				return false
-			}
-		}
-		return true
-	case nil:
-		return true
-	case bool:
-		return whole == part || !part && whole == nil
-	case string:
-		return whole == part || part == "" && whole == nil
-	case json.Number:
-		return fmt.Sprint(whole) == part.String() // an int64 is a text in JSON
-	}
-	return false
-}
-
 // await reads the workload until it is ready in our generation.
 func (a *application) await(ctx context.Context, live object) error {
-	pause := gax.Backoff{Initial: 500 * time.Millisecond, Max: 5 * time.Second, Multiplier: 1.5}
+	var backoff retry.Backoff
 	for {
 		generation := numberAt(live, "metadata", "generation")
 		observed, said := at(live, "status", "observedGeneration").(json.Number)
@@ -271,7 +231,7 @@ func (a *application) await(ctx context.Context, live object) error {
 		case condition["status"] == "False":
 			return &identity.OperationError{Reason: rest.Harmless(textAt(condition, "reason")), Message: rest.Harmless(textAt(condition, "message"))}
 		}
-		if err := gax.Sleep(ctx, pause.Pause()); err != nil {
+		if err := backoff.Pause(ctx, errors.New("the workload is not ready yet")); err != nil {
 			return &identity.UnfinishedError{Err: err}
 		}
 		var err error

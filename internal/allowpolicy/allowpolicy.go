@@ -168,11 +168,6 @@ func containsAll[T any](all []T, is func(T) bool) bool {
 	return !slices.ContainsFunc(all, func(v T) bool { return !is(v) })
 }
 
-func hasCode(err error, code int) bool {
-	g, ok := errors.AsType[*googleapi.Error](err)
-	return ok && g.Code == code
-}
-
 // names reports whether a message has an id, and not as a part of a longer one.
 func names(message, id string) bool {
 	part := func(c byte) bool {

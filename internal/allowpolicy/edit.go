@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/runidentity/runidentity/internal/hold"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -131,7 +132,7 @@ func (e *edit) attempt(ctx context.Context, a api, name string) (done bool, err 
 	case err == nil:
 		e.result = Result{Made: made, Sure: true}
 		return true, nil
-	case hasCode(err, http.StatusConflict):
+	case rest.HasCode(err, http.StatusConflict):
 		e.overtaken++
 		if e.overtaken >= maxConflicts {
 			return false, fmt.Errorf("others wrote it %d times in between: %w", e.overtaken, err)
@@ -144,7 +145,7 @@ func (e *edit) attempt(ctx context.Context, a api, name string) (done bool, err 
 			return false, fmt.Errorf("it names a member that doesn't exist any more, and IAM takes no write of it so: remove that member first: %w", err)
 		}
 		return false, nil
-	case hasCode(err, http.StatusBadRequest) && namesMissing(err, made):
+	case rest.HasCode(err, http.StatusBadRequest) && namesMissing(err, made):
 		return false, fmt.Errorf("%w: %w", ErrNoSuchMember, err)
 	}
 	if retry.Ambiguous(err) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"google.golang.org/api/googleapi"
+
+	"github.com/runidentity/runidentity/internal/rest"
 )
 
 // maxPrincipals is how many members the bindings of a policy may have.
@@ -157,7 +159,7 @@ func (b *binding) index(member string) int {
 // deleted since the policy was read: IAM renames such members, and takes the old
 // name for a mistake.
 func (p *policy) isOutdated(err error, made []Change) bool {
-	if !hasCode(err, http.StatusBadRequest) || namesMissing(err, made) {
+	if !rest.HasCode(err, http.StatusBadRequest) || namesMissing(err, made) {
 		return false
 	}
 	g, _ := errors.AsType[*googleapi.Error](err)
