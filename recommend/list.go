@@ -123,7 +123,7 @@ func (c *Client) List(ctx context.Context, projects []string, opts *ListOptions)
 			yield(Recommendation{}, fmt.Errorf("list recommendations: %w", err))
 			return
 		}
-		var jobs []func(context.Context, func(Recommendation, error) bool)
+		var jobs []job
 		for _, l := range listings {
 			jobs = append(jobs, func(ctx context.Context, send func(Recommendation, error) bool) { c.list(ctx, q, l, send) })
 		}
@@ -215,6 +215,9 @@ func (c *Client) Insights(ctx context.Context, projects []string, opts *Insights
 		gather(ctx, jobs, yield)
 	}
 }
+
+// A job lists recommendations, and sends each until that returns false.
+type job = func(ctx context.Context, send func(Recommendation, error) bool)
 
 // gather runs jobs side by side and yields what they send. When it returns, none
 // is under way.

@@ -33,131 +33,159 @@ type ForOptions struct {
 // Run's: for those, it is what IAM says about their account.
 func (c *Client) For(ctx context.Context, w identity.Workload, opts *ForOptions) iter.Seq2[Recommendation, error] {
 	return func(yield func(Recommendation, error) bool) {
-		fail := func(err error) { yield(Recommendation{}, fmt.Errorf("recommendations for %s: %w", w, err)) }
-		if err := w.Validate(); err != nil {
-			fail(err)
+		projects, err := projectsOf(w, opts)
+		if err != nil {
+			yield(Recommendation{}, fmt.Errorf("recommendations for %s: %w", w, err))
 			return
 		}
-		known := []string{w.Project}
-		if opts == nil {
-			opts = new(ForOptions)
-		}
-		for _, p := range opts.Projects {
-			if p == "" || strings.ContainsAny(p, "/?#% ") {
-				fail(fmt.Errorf("project %q: it must be an id or a number, such as %q", p, "data-prod"))
-				return
-			}
-			if !slices.Contains(known, p) {
-				known = append(known, p)
-			}
-		}
 		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
 		// Who it runs as is read while the listings that don't depend on it are.
-		who := make(chan struct{})
-		var account identity.ServiceAccount
-		var whoErr error
-		var reading sync.WaitGroup
-		reading.Go(func() {
-			defer close(who)
-			account, whoErr = c.accountOf(ctx, w)
-		})
-		defer reading.Wait()
+		who := c.findOut(ctx, w)
+		defer who.reading.Wait()
 		defer cancel()
 
-		jobs := []func(context.Context, func(Recommendation, error) bool){
-			func(ctx context.Context, send func(Recommendation, error) bool) {
-				// A project that only the account tells.
-				<-who
-				if whoErr != nil {
-					send(Recommendation{}, whoErr)
-					return
-				}
-				if own, ok := account.Project(); ok && !slices.Contains(known, own) && account.Kind() != identity.AccountComputeDefault {
-					c.forAccount(ctx, own, who, &account, send)
-				}
-			},
+		var jobs []job
+		for _, project := range projects {
+			jobs = append(jobs, c.aboutAccount(project, who))
 		}
-		for _, project := range known {
-			jobs = append(jobs, func(ctx context.Context, send func(Recommendation, error) bool) {
-				c.forAccount(ctx, project, who, &account, send)
-			})
-		}
+		jobs = append(jobs, c.inAccountsProject(projects, who))
 		if w.Kind == identity.KindService {
-			jobs = append(jobs, func(ctx context.Context, send func(Recommendation, error) bool) {
-				l := listing{w.Project, w.Location, "recommenders", RecommenderRunIdentity, "recommendations"}
-				c.list(ctx, query{withInsights: true}, l, func(r Recommendation, err error) bool {
-					if err == nil && r.Service.ID != w.ID {
-						return true
-					}
-					if err == nil {
-						r.Service = w
-					}
-					return send(r, err)
-				})
-			})
+			jobs = append(jobs, c.aboutService(w))
 		}
-		// A project may be given by its id and by its number.
-		seen := make(map[string]bool)
-		gather(ctx, jobs, func(r Recommendation, err error) bool {
-			if err == nil && r.Name != "" && seen[r.Name] {
+		gather(ctx, jobs, once(yield))
+	}
+}
+
+// projectsOf returns the projects in which recommendations for a workload are
+// looked for.
+func projectsOf(w identity.Workload, opts *ForOptions) ([]string, error) {
+	if err := w.Validate(); err != nil {
+		return nil, err
+	}
+	if opts == nil {
+		opts = new(ForOptions)
+	}
+	all := []string{w.Project}
+	for _, p := range opts.Projects {
+		if p == "" || strings.ContainsAny(p, "/?#% ") {
+			return nil, fmt.Errorf("project %q: it must be an id or a number, such as %q", p, "data-prod")
+		}
+		if !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+// once yields each recommendation once: a project may be given by its id and by
+// its number.
+func once(yield func(Recommendation, error) bool) func(Recommendation, error) bool {
+	seen := make(map[string]bool)
+	return func(r Recommendation, err error) bool {
+		if err == nil && r.Name != "" && seen[r.Name] {
+			return true
+		}
+		seen[r.Name] = err == nil
+		return yield(r, err)
+	}
+}
+
+// who is the account that a workload runs as, once it was found out.
+type who struct {
+	reading sync.WaitGroup
+	account identity.ServiceAccount
+	err     error
+}
+
+// findOut reads the account that a workload runs as.
+func (c *Client) findOut(ctx context.Context, w identity.Workload) *who {
+	var found who
+	found.reading.Go(func() {
+		a, err := c.identity.Get(ctx, w, nil)
+		if err == nil && a.ServiceAccount.IsZero() {
+			err = errors.New("it names no account, and so runs as the project's default one, whose address takes the project's number: " +
+				"list the recommendations of the project")
+		}
+		found.account, found.err = a.ServiceAccount, err
+	})
+	return &found
+}
+
+// get waits for the account. It is zero if it can't be found out.
+func (w *who) get() (identity.ServiceAccount, error) {
+	w.reading.Wait()
+	return w.account, w.err
+}
+
+// inAccountsProject lists what is said about an account in its own project, unless
+// that is among others that are looked at. It tells why the account is not known.
+func (c *Client) inAccountsProject(others []string, who *who) job {
+	return func(ctx context.Context, send func(Recommendation, error) bool) {
+		account, err := who.get()
+		if err != nil {
+			send(Recommendation{}, err)
+			return
+		}
+		if own, ok := account.Project(); ok && !slices.Contains(others, own) && account.Kind() != identity.AccountComputeDefault {
+			c.aboutAccount(own, who)(ctx, send)
+		}
+	}
+}
+
+// aboutService lists Cloud Run's recommendations about a service.
+func (c *Client) aboutService(w identity.Workload) job {
+	return func(ctx context.Context, send func(Recommendation, error) bool) {
+		l := listing{w.Project, w.Location, "recommenders", RecommenderRunIdentity, "recommendations"}
+		c.list(ctx, query{withInsights: true}, l, func(r Recommendation, err error) bool {
+			if err == nil && r.Service.ID != w.ID {
 				return true
 			}
-			seen[r.Name] = err == nil
-			return yield(r, err)
+			if err == nil {
+				r.Service = w
+			}
+			return send(r, err)
 		})
 	}
 }
 
-// accountOf returns the account that a workload runs as.
-func (c *Client) accountOf(ctx context.Context, w identity.Workload) (identity.ServiceAccount, error) {
-	a, err := c.identity.Get(ctx, w, nil)
-	if err != nil {
-		return identity.ServiceAccount{}, err
-	}
-	if a.ServiceAccount.IsZero() {
-		return identity.ServiceAccount{}, errors.New("it names no account, and so runs as the project's default one, whose address takes the project's number: " +
-			"list the recommendations of the project")
-	}
-	return a.ServiceAccount, nil
-}
-
-// forAccount lists what is said about an account in a project: the
+// aboutAccount lists what is said about an account in a project: the
 // recommendations with their insights, and that it isn't used. What comes waits
 // for who the account is.
-func (c *Client) forAccount(ctx context.Context, project string, who <-chan struct{}, account *identity.ServiceAccount, send func(Recommendation, error) bool) {
-	var both sync.WaitGroup
-	var one sync.Mutex // send is not for two at a time
-	ordered := func(r Recommendation, err error) bool {
-		one.Lock()
-		defer one.Unlock()
-		return send(r, err)
-	}
-	both.Go(func() {
-		l := listing{project, "global", "recommenders", RecommenderIAMPolicy, "recommendations"}
-		c.list(ctx, query{withInsights: true}, l, func(r Recommendation, err error) bool {
-			<-who
-			if err == nil && !isAbout(r, *account) {
-				return true
-			}
-			return ordered(r, err)
-		})
-	})
-	both.Go(func() {
-		l := listing{project, "global", "insightTypes", InsightTypeServiceAccount, "insights"}
-		err := c.pages(ctx, l, query{}.filter(l.items), func(raw json.RawMessage) bool {
-			i, err := DecodeInsight(raw)
-			<-who
-			if err != nil || account.IsZero() || !strings.EqualFold(i.Account, account.Email()) {
-				return true
-			}
-			return ordered(unused(i), nil)
-		})
-		if err != nil {
-			ordered(Recommendation{}, err)
+func (c *Client) aboutAccount(project string, who *who) job {
+	return func(ctx context.Context, send func(Recommendation, error) bool) {
+		var both sync.WaitGroup
+		var one sync.Mutex // send is not for two at a time
+		ordered := func(r Recommendation, err error) bool {
+			one.Lock()
+			defer one.Unlock()
+			return send(r, err)
 		}
-	})
-	both.Wait()
+		both.Go(func() {
+			l := listing{project, "global", "recommenders", RecommenderIAMPolicy, "recommendations"}
+			c.list(ctx, query{withInsights: true}, l, func(r Recommendation, err error) bool {
+				account, _ := who.get()
+				if err == nil && !isAbout(r, account) {
+					return true
+				}
+				return ordered(r, err)
+			})
+		})
+		both.Go(func() {
+			l := listing{project, "global", "insightTypes", InsightTypeServiceAccount, "insights"}
+			err := c.pages(ctx, l, query{}.filter(l.items), func(raw json.RawMessage) bool {
+				i, err := DecodeInsight(raw)
+				account, _ := who.get()
+				if err != nil || account.IsZero() || !strings.EqualFold(i.Account, account.Email()) {
+					return true
+				}
+				return ordered(unused(i), nil)
+			})
+			if err != nil {
+				ordered(Recommendation{}, err)
+			}
+		})
+		both.Wait()
+	}
 }
 
 // isAbout reports whether a recommendation is about an account. Of one that isn't
