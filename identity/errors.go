@@ -45,6 +45,13 @@ var (
 	ErrMayHaveStarted = errors.New("the execution may have started: look for it before you try again")
 )
 
+// WrapError adds to an error what Cloud Run or IAM means by it, as this package does
+// to the errors of its own calls, so that errors.Is finds [ErrActAsDenied] and the
+// others above. It is for programs that make the API calls themselves, with a
+// generated client of REST or of gRPC. The error stays in the chain, and so does its
+// *googleapi.Error or gRPC status. What isn't recognised is returned as it is.
+func WrapError(err error) error { return refusal.Wrap(err) }
+
 // An OperationError tells that Cloud Run accepted a change or an execution,
 // and that it then failed.
 type OperationError struct {

@@ -194,6 +194,28 @@ func ExampleClient_EnsureServiceAccount() {
 	// Output: created: true in web-prod
 }
 
+// A program that makes the API calls itself tells refusals apart all the same.
+func ExampleWrapError() {
+	b := exampleCloud()
+	defer b.Close()
+	b.Grant("projects/web-prod", "roles/run.developer", "user:new@example.com")
+	client, err := run.NewService(context.Background(), b.ClientOptions("user:new@example.com")...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = client.Projects.Locations.Jobs.Create("projects/web-prod/locations/europe-west1", &run.GoogleCloudRunV2Job{
+		Template: &run.GoogleCloudRunV2ExecutionTemplate{Template: &run.GoogleCloudRunV2TaskTemplate{
+			ServiceAccount: "runner@data-prod.iam.gserviceaccount.com",
+			Containers:     []*run.GoogleCloudRunV2Container{{Image: "us-docker.pkg.dev/cloudrun/container/job"}},
+		}},
+	}).JobId("hourly").Do()
+	fmt.Println(errors.Is(err, identity.ErrActAsDenied))
+	fmt.Println(errors.Is(identity.WrapError(err), identity.ErrActAsDenied))
+	// Output:
+	// false
+	// true
+}
+
 func ExampleSet() {
 	job := &run.GoogleCloudRunV2Job{}
 	if err := identity.Set(job, identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")); err != nil {

@@ -24,13 +24,22 @@ var (
 	ErrConflict = errors.New("someone else changed the workload meanwhile")
 )
 
-// Wrap adds what the server's error means, where it is recognised.
+// An answer is how a server refused something.
+type answer struct {
+	code            int // of HTTP
+	status, message string
+}
+
+// Wrap adds what the server's error means, where it is recognised and not said
+// yet.
 func Wrap(err error) error {
-	g, ok := errors.AsType[*googleapi.Error](err)
-	if !ok {
-		return err
+	var a answer
+	if g, ok := errors.AsType[*googleapi.Error](err); ok {
+		a = answer{g.Code, status(g), g.Message}
+	} else {
+		a = fromGRPC(err)
 	}
-	if found := Recognize(g.Code, status(g), g.Message); found != nil {
+	if found := Recognize(a.code, a.status, a.message); found != nil && !errors.Is(err, found) {
 		return fmt.Errorf("%w: %w", found, err)
 	}
 	return err
