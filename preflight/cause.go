@@ -11,6 +11,7 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/rest"
 )
 
 // cause puts something that isn't known in this package's terms, with the
@@ -92,7 +93,7 @@ func apiDisabled(err error) bool {
 // helping are the permissions that would have made a call succeed, if it was
 // for lack of them that it failed.
 func helping(err error, permissions ...string) []string {
-	if !hasCode(err, http.StatusForbidden) || apiDisabled(err) {
+	if !rest.HasCode(err, http.StatusForbidden) || apiDisabled(err) {
 		return nil
 	}
 	return permissions

@@ -28,8 +28,8 @@ func TestNeedOnAnotherService(t *testing.T) {
 	for _, res := range []string{"//storage.googleapis.com/projects/_/buckets/invoices", "//logging.googleapis.com/projects/data-prod"} {
 		b.ResetCalls()
 		b.Grant(ownProject, "roles/viewer", selfBot)
-		report := check(t, c, preflight.Target{Workload: job, Identity: account(t, local), Needs: []preflight.Need{{Resource: res, Permissions: []string{"storage.objects.get"}}}}, preflight.NoAdvice())
-		f := finding(t, report, preflight.CheckNeed)
+		report := check(t, c, preflight.Target{Workload: job, Identity: account(t, local), Needs: []preflight.Need{{Resource: res, Permissions: []string{"storage.objects.get"}}}}, &preflight.CheckOptions{NoAdvice: true})
+		f := finding(t, report, preflight.CheckRuntimeAccess)
 		assert.Equal(t, preflight.Unknown, f.Verdict)
 	}
 }
@@ -40,8 +40,8 @@ func TestUnknownProjectOfTheAccount(t *testing.T) {
 	b := newCloud(t)
 	c := newChecker(t, b, dev)
 	sa := account(t, "123-abc@developer.gserviceaccount.com")
-	report := check(t, c, preflight.Target{Workload: job, Identity: sa}, preflight.NoAdvice())
-	f := finding(t, report, preflight.CheckOrgPolicy)
+	report := check(t, c, preflight.Target{Workload: job, Identity: sa}, &preflight.CheckOptions{NoAdvice: true})
+	f := finding(t, report, preflight.CheckCrossProjectPolicy)
 	require.Error(t, f.Causes[0].Err, "it says why")
 }
 
@@ -53,9 +53,8 @@ func TestFixerWaitsForAWhile(t *testing.T) {
 		disableRun(t, b)
 		b.SetOperationTime(48*time.Hour, "serviceusage.services.enable")
 		f := newFixer(t, b)
-		f.Wait = time.Minute
 		began := time.Now()
-		_, err := f.Apply(t.Context(), preflight.EnableAPI{Project: "web-prod", Service: "run.googleapis.com"})
+		_, err := f.Apply(t.Context(), []preflight.Fix{{Kind: preflight.FixEnableAPI, Project: "web-prod", Service: "run.googleapis.com"}}, &preflight.ApplyOptions{Wait: time.Minute})
 		require.ErrorContains(t, err, "the operation is still under way")
 		assert.Less(t, time.Since(began), time.Hour)
 	})
@@ -70,10 +69,9 @@ func TestRepairEndsWithItsContext(t *testing.T) {
 		grantReading(b, dev)
 		c := newChecker(t, b, dev)
 		fixer := newFixer(t, b)
-		fixer.Guardrails = true
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		_, _, err := fixer.Repair(ctx, c, check(t, c, target))
+		_, _, err := fixer.Repair(ctx, c, check(t, c, target), repairAll)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.NotContains(t, err.Error(), "after 5m0s")
 	})
@@ -86,10 +84,10 @@ func TestWhyThereIsNoAgent(t *testing.T) {
 	number := b.AddProject(&cloudresourcemanager.Project{ProjectId: "new-proj"})
 	b.SetService(&serviceusage.GoogleApiServiceusageV1Service{Name: "projects/new-proj/services/run.googleapis.com", State: "DISABLED"})
 	b.Inject("serviceusage.services.generateServiceIdentity", fake.Fault{Status: 403, Body: `{"error": {"code": 403, "message": "you lack serviceusage.services.enable", "status": "PERMISSION_DENIED"}}`})
-	_, err := newFixer(t, b).Apply(t.Context(), preflight.GrantRole{
-		Resource: "//iam.googleapis.com/projects/data-prod/serviceAccounts/" + remote, Role: "roles/iam.serviceAccountTokenCreator",
+	_, err := newFixer(t, b).Apply(t.Context(), []preflight.Fix{{
+		Kind: preflight.FixGrantRole, Resource: "//iam.googleapis.com/projects/data-prod/serviceAccounts/" + remote, Role: "roles/iam.serviceAccountTokenCreator",
 		Member: identity.RunServiceAgent(number).Member(),
-	})
+	}}, nil)
 	require.ErrorContains(t, err, "serviceusage.services.enable")
 }
 
@@ -99,18 +97,17 @@ func TestFixesAreCheckedFirst(t *testing.T) {
 	b := newCloud(t)
 	disableRun(t, b)
 	for _, bad := range []preflight.Fix{
-		preflight.GrantRole{Resource: "//cloudresourcemanager.googleapis.com/projects/web-prod", Role: "roles/run.viewer", Member: "bob"},
-		preflight.GrantRole{Resource: "projects/web-prod", Role: "roles/run.viewer", Member: dev},
-		preflight.GrantRole{Resource: "//cloudresourcemanager.googleapis.com/projects/web-prod", Member: dev},
-		preflight.ExemptFromDeny{Member: dev},
-		preflight.AllowCrossProject{},
-		preflight.EnableAccount{},
-		preflight.CreateAccount{},
+		{Kind: preflight.FixGrantRole, Resource: "//cloudresourcemanager.googleapis.com/projects/web-prod", Role: "roles/run.viewer", Member: "bob"},
+		{Kind: preflight.FixGrantRole, Resource: "projects/web-prod", Role: "roles/run.viewer", Member: dev},
+		{Kind: preflight.FixGrantRole, Resource: "//cloudresourcemanager.googleapis.com/projects/web-prod", Member: dev},
+		{Kind: preflight.FixExemptFromDeny, Member: dev},
+		{Kind: preflight.FixAllowCrossProject},
+		{Kind: preflight.FixEnableAccount},
+		{Kind: preflight.FixCreateAccount},
 	} {
 		b.ResetCalls()
 		f := newFixer(t, b)
-		f.Guardrails = true
-		_, err := f.Apply(t.Context(), preflight.EnableAPI{Project: "web-prod", Service: "run.googleapis.com"}, bad)
+		_, err := f.Apply(t.Context(), []preflight.Fix{{Kind: preflight.FixEnableAPI, Project: "web-prod", Service: "run.googleapis.com"}, bad}, applyAll)
 		require.Error(t, err)
 		assert.Empty(t, b.Calls(), "%T", bad)
 	}
@@ -126,18 +123,17 @@ func TestDenyRuleMoved(t *testing.T) {
 			DeniedPrincipals: []string{"principalSet://goog/public:all"}, DeniedPermissions: []string{permission}}}
 	}
 	b.AddDenyPolicy("folders/2", &iamv2.GoogleIamV2Policy{Name: "frozen", Rules: []*iamv2.GoogleIamV2PolicyRule{rule("iam.googleapis.com/serviceAccounts.actAs")}})
-	report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Identity: account(t, local), Deployer: dev}, preflight.NoAdvice())
+	report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Identity: account(t, local), Deployer: dev}, &preflight.CheckOptions{NoAdvice: true})
 	svc, err := iamv2.NewService(t.Context(), b.ClientOptions(fake.Admin)...)
 	require.NoError(t, err)
-	name := preflight.Fixes(report)[0].(preflight.ExemptFromDeny).Policy
+	name := preflight.Fixes(report)[0].Policy
 	p, err := svc.Policies.Get(name).Do()
 	require.NoError(t, err)
 	p.Rules = append([]*iamv2.GoogleIamV2PolicyRule{rule("iam.googleapis.com/serviceAccountKeys.create")}, p.Rules...)
 	_, err = svc.Policies.Update(name, p).Do()
 	require.NoError(t, err)
 	f := newFixer(t, b)
-	f.Guardrails = true
-	_, err = f.Apply(t.Context(), preflight.Fixes(report)...)
+	_, err = f.Apply(t.Context(), preflight.Fixes(report), applyAll)
 	require.ErrorContains(t, err, "rule 0 of the policy doesn't deny iam.serviceAccounts.actAs any more: check again")
 	p, err = svc.Policies.Get(name).Do()
 	require.NoError(t, err)
@@ -147,11 +143,11 @@ func TestDenyRuleMoved(t *testing.T) {
 // What became of a fix is kept as JSON.
 func TestStepJSON(t *testing.T) {
 	t.Parallel()
-	text, err := json.Marshal(preflight.Step{Fix: preflight.EnableAPI{Project: "p", Service: "s"}, Outcome: preflight.Applied})
+	text, err := json.Marshal(preflight.Step{Fix: preflight.Fix{Kind: preflight.FixEnableAPI, Project: "p", Service: "s"}, Outcome: preflight.OutcomeApplied})
 	require.NoError(t, err)
 	var s preflight.Step
 	require.NoError(t, json.Unmarshal(text, &s))
-	assert.Equal(t, preflight.Step{Fix: preflight.EnableAPI{Project: "p", Service: "s"}, Outcome: preflight.Applied}, s)
+	assert.Equal(t, preflight.Step{Fix: preflight.Fix{Kind: preflight.FixEnableAPI, Project: "p", Service: "s"}, Outcome: preflight.OutcomeApplied}, s)
 	text, err = json.Marshal(preflight.Step{})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"fix": null, "outcome": ""}`, string(text))
@@ -163,7 +159,7 @@ func TestConditionalOrgPolicy(t *testing.T) {
 	b := newCloud(t)
 	grantAuditor(b)
 	b.Inject("orgpolicy.projects.policies.getEffectivePolicy", fake.Fault{Status: 200, Body: `{"name":"projects/210987654321/policies/iam.disableCrossProjectServiceAccountUsage","spec":{"rules":[{"enforce":false,"condition":{"expression":"resource.matchTag('1/env','test')"}}]}}`})
-	report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Identity: account(t, remote), Deployer: dev}, preflight.NoAdvice())
-	f := finding(t, report, preflight.CheckOrgPolicy)
+	report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Identity: account(t, remote), Deployer: dev}, &preflight.CheckOptions{NoAdvice: true})
+	f := finding(t, report, preflight.CheckCrossProjectPolicy)
 	assert.Equal(t, preflight.Unknown, f.Verdict)
 }

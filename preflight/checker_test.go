@@ -93,14 +93,14 @@ func TestBadTargets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			report, err := c.Check(t.Context(), tt.target)
+			report, err := c.Check(t.Context(), tt.target, nil)
 			require.ErrorContains(t, err, tt.want)
 			assert.Empty(t, report.Findings)
 		})
 	}
 	nameless := newChecker(t, b, "user:x@example.com")
 	nameless.Caller = "dev@example.com"
-	_, err := nameless.Check(t.Context(), preflight.Target{Workload: job})
+	_, err := nameless.Check(t.Context(), preflight.Target{Workload: job}, nil)
 	require.ErrorContains(t, err, "the checker's Caller: deployer")
 	assert.Empty(t, b.Calls(), "nothing is asked before")
 }
@@ -114,14 +114,14 @@ func TestUnknownCaller(t *testing.T) {
 	c := newChecker(t, b, dev)
 	c.Caller = ""
 	report := check(t, c, preflight.Target{Workload: job, Identity: account(t, local)})
-	f := finding(t, report, preflight.CheckActAs)
+	f := finding(t, report, preflight.CheckDeployerActAs)
 	assert.Equal(t, preflight.Fail, f.Verdict)
 	assert.Empty(t, report.Deployer)
 	assert.Contains(t, f.Message, "the caller lacks")
 	assert.Equal(t, "gcloud iam service-accounts add-iam-policy-binding "+local+" --member=MEMBER --role=roles/iam.serviceAccountUser --project=web-prod --condition=None",
 		f.Fix.Gcloud())
 	b.ResetCalls()
-	steps, err := newFixer(t, b).Apply(t.Context(), preflight.Fixes(report)...)
+	steps, err := newFixer(t, b).Apply(t.Context(), preflight.Fixes(report), nil)
 	require.ErrorContains(t, err, "whom to grant to isn't known")
 	assert.Empty(t, steps)
 	assert.Empty(t, b.Calls())
@@ -137,7 +137,7 @@ func TestNothingIsWrittenWhateverFails(t *testing.T) {
 		target := preflight.Target{Workload: job, Identity: account(t, remote), Deployer: dev, Needs: []preflight.Need{
 			{Resource: ownProject, Permissions: []string{"run.jobs.run"}, Role: "roles/run.invoker"},
 		}}
-		opts := []preflight.Option{preflight.Troubleshoot(), preflight.DryRun()}
+		opts := []*preflight.CheckOptions{{Troubleshoot: true, ValidateOnly: true}}
 		truth := verdicts(check(t, newChecker(t, b, auditor), target))
 		check(t, newChecker(t, b, caller), target, opts...)
 		methods := make(map[string]bool)
@@ -179,7 +179,7 @@ func TestNilServices(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	c := &preflight.Checker{Caller: dev}
-	report := check(t, c, preflight.Target{Workload: job, Identity: account(t, remote)}, preflight.DryRun())
+	report := check(t, c, preflight.Target{Workload: job, Identity: account(t, remote)}, &preflight.CheckOptions{ValidateOnly: true})
 	for _, f := range report.Findings {
 		assert.Equal(t, preflight.Unknown, f.Verdict, "%s", f.Code)
 		assert.NotEmpty(t, f.Causes)
@@ -197,7 +197,7 @@ func TestContextEnds(t *testing.T) {
 		b.Inject("iam.projects.serviceAccounts.get", fake.Fault{Hang: true})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := newChecker(t, b, dev).Check(ctx, preflight.Target{Workload: job, Identity: account(t, local)})
+		_, err := newChecker(t, b, dev).Check(ctx, preflight.Target{Workload: job, Identity: account(t, local)}, nil)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "check "+jobName)
 	})
@@ -222,7 +222,7 @@ func TestCheckAll(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
 		good, bad, last := 0, 0, 0
-		for report, err := range newChecker(t, b, dev).CheckAll(t.Context(), targets(40), preflight.Progress(func(n int) { last = n })) {
+		for report, err := range newChecker(t, b, dev).CheckAll(t.Context(), targets(40), &preflight.CheckAllOptions{Progress: func(n int) { last = n }}) {
 			if err != nil {
 				assert.Equal(t, "nobody", report.Target.Deployer)
 				bad++
@@ -238,7 +238,7 @@ func TestCheckAll(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { // which fails if a goroutine stays behind
 			b := newCloud(t)
 			b.SetLatency(time.Second)
-			for range newChecker(t, b, dev).CheckAll(t.Context(), targets(1000), preflight.Concurrency(4)) {
+			for range newChecker(t, b, dev).CheckAll(t.Context(), targets(1000), &preflight.CheckAllOptions{Concurrency: 4}) {
 				break
 			}
 			n := len(b.Calls())
@@ -255,7 +255,7 @@ func TestCheckAll(t *testing.T) {
 			defer cancel(nil)
 			why := errors.New("enough")
 			var errs []error
-			for _, err := range newChecker(t, b, dev).CheckAll(ctx, targets(1000), preflight.Concurrency(2)) {
+			for _, err := range newChecker(t, b, dev).CheckAll(ctx, targets(1000), &preflight.CheckAllOptions{Concurrency: 2}) {
 				errs = append(errs, err)
 				cancel(why)
 			}
@@ -269,7 +269,7 @@ func TestCheckAll(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			began := time.Now()
-			for range newChecker(t, b, dev).CheckAll(t.Context(), targets(300), preflight.RateLimit(10), preflight.NoAdvice()) {
+			for range newChecker(t, b, dev).CheckAll(t.Context(), targets(300), &preflight.CheckAllOptions{Check: preflight.CheckOptions{NoAdvice: true, CallsPerSecond: 10}}) {
 			}
 			var run int
 			for _, c := range b.Calls() {
@@ -301,7 +301,7 @@ func TestUnusualProjects(t *testing.T) {
 		report := check(t, c, preflight.Target{Workload: w, Identity: account(t, email), Deployer: dev})
 		assert.Equal(t, preflight.Pass, report.Verdict(), "%s: %s", name, report)
 		assert.Equal(t, "example.com:shop", report.IdentityProject)
-		assert.NotContains(t, verdicts(report), preflight.CheckOrgPolicy, "it is of the same project")
+		assert.NotContains(t, verdicts(report), preflight.CheckCrossProjectPolicy, "it is of the same project")
 		assert.Equal(t, preflight.AdviceWideGrant, report.Advice[0].Code)
 	}
 }
@@ -334,10 +334,10 @@ func TestSetsAsDeployers(t *testing.T) {
 			b.Grant(runProject, "roles/run.developer", tt.granted)
 			b.Grant(accountName(remote), "roles/iam.serviceAccountUser", tt.granted)
 			report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Identity: account(t, remote), Deployer: tt.deployer})
-			assert.Equal(t, tt.want, verdicts(report)[preflight.CheckActAs], "%s", report)
-			assert.Equal(t, tt.want, verdicts(report)[preflight.CheckDeploy], "%s", report)
+			assert.Equal(t, tt.want, verdicts(report)[preflight.CheckDeployerActAs], "%s", report)
+			assert.Equal(t, tt.want, verdicts(report)[preflight.CheckDeployerDeploy], "%s", report)
 			if tt.want == preflight.Unknown {
-				f := finding(t, report, preflight.CheckActAs)
+				f := finding(t, report, preflight.CheckDeployerActAs)
 				assert.Equal(t, tt.granted, f.Causes[0].Principal, "the set is named")
 			}
 		})
@@ -353,14 +353,14 @@ func TestWhatTheServerDoesNotSay(t *testing.T) {
 		code         preflight.Code
 		want         preflight.Verdict
 	}{
-		"no rules":           {"orgpolicy.projects.policies.getEffectivePolicy", `{"name": "x", "spec": {}}`, 200, preflight.CheckOrgPolicy, preflight.Unknown},
-		"no specification":   {"orgpolicy.projects.policies.getEffectivePolicy", `{"name": "x"}`, 200, preflight.CheckOrgPolicy, preflight.Unknown},
-		"rules that differ":  {"orgpolicy.projects.policies.getEffectivePolicy", `{"spec": {"rules": [{"enforce": true, "condition": {"expression": "x"}}, {"enforce": false}]}}`, 200, preflight.CheckOrgPolicy, preflight.Unknown},
-		"rules of a list":    {"orgpolicy.projects.policies.getEffectivePolicy", `{"spec": {"rules": [{"allowAll": true}]}}`, 200, preflight.CheckOrgPolicy, preflight.Unknown},
-		"no policy":          {"orgpolicy.projects.policies.getEffectivePolicy", `{"error": {"code": 404, "message": "none"}}`, 404, preflight.CheckOrgPolicy, preflight.Unknown},
-		"enforced":           {"orgpolicy.projects.policies.getEffectivePolicy", `{"spec": {"rules": [{"enforce": true}]}}`, 200, preflight.CheckOrgPolicy, preflight.Fail},
-		"a role that's gone": {"iam.roles.get", `{"error": {"code": 404, "message": "none"}}`, 404, preflight.CheckActAs, preflight.Fail},
-		"a state of the API": {"serviceusage.services.get", `{"name": "projects/123456789012/services/run.googleapis.com", "state": "STATE_UNSPECIFIED"}`, 200, preflight.CheckAPI, preflight.Unknown},
+		"no rules":           {"orgpolicy.projects.policies.getEffectivePolicy", `{"name": "x", "spec": {}}`, 200, preflight.CheckCrossProjectPolicy, preflight.Unknown},
+		"no specification":   {"orgpolicy.projects.policies.getEffectivePolicy", `{"name": "x"}`, 200, preflight.CheckCrossProjectPolicy, preflight.Unknown},
+		"rules that differ":  {"orgpolicy.projects.policies.getEffectivePolicy", `{"spec": {"rules": [{"enforce": true, "condition": {"expression": "x"}}, {"enforce": false}]}}`, 200, preflight.CheckCrossProjectPolicy, preflight.Unknown},
+		"rules of a list":    {"orgpolicy.projects.policies.getEffectivePolicy", `{"spec": {"rules": [{"allowAll": true}]}}`, 200, preflight.CheckCrossProjectPolicy, preflight.Unknown},
+		"no policy":          {"orgpolicy.projects.policies.getEffectivePolicy", `{"error": {"code": 404, "message": "none"}}`, 404, preflight.CheckCrossProjectPolicy, preflight.Unknown},
+		"enforced":           {"orgpolicy.projects.policies.getEffectivePolicy", `{"spec": {"rules": [{"enforce": true}]}}`, 200, preflight.CheckCrossProjectPolicy, preflight.Fail},
+		"a role that's gone": {"iam.roles.get", `{"error": {"code": 404, "message": "none"}}`, 404, preflight.CheckDeployerActAs, preflight.Fail},
+		"a state of the API": {"serviceusage.services.get", `{"name": "projects/123456789012/services/run.googleapis.com", "state": "STATE_UNSPECIFIED"}`, 200, preflight.CheckRunAPI, preflight.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -385,9 +385,9 @@ func TestProjectByNumber(t *testing.T) {
 		b.Grant(accountName(email), "roles/iam.serviceAccountUser", dev)
 		report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: w, Identity: account(t, email), Deployer: dev})
 		assert.Equal(t, preflight.Pass, report.Verdict(), "%s", report)
-		assert.NotContains(t, verdicts(report), preflight.CheckOrgPolicy, "it is of the same project")
+		assert.NotContains(t, verdicts(report), preflight.CheckCrossProjectPolicy, "it is of the same project")
 		assert.Equal(t, "web-prod", report.IdentityProject)
 	}
 	report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: w, Identity: account(t, remote), Deployer: dev})
-	assert.Equal(t, preflight.Pass, verdicts(report)[preflight.CheckOrgPolicy], "of another")
+	assert.Equal(t, preflight.Pass, verdicts(report)[preflight.CheckCrossProjectPolicy], "of another")
 }

@@ -41,7 +41,7 @@ func ExampleChecker_Check() {
 	report, err := checker.Check(ctx, preflight.Target{
 		Workload: identity.Job("web-prod", "europe-west1", "nightly"),
 		Identity: identity.MustParseServiceAccount("runner@web-prod.iam.gserviceaccount.com"),
-	})
+	}, nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -68,7 +68,7 @@ func ExampleFixer_Repair() {
 	report, err := checker.Check(ctx, preflight.Target{
 		Workload: identity.Job("web-prod", "europe-west1", "nightly"),
 		Identity: identity.MustParseServiceAccount("runner@web-prod.iam.gserviceaccount.com"),
-	})
+	}, nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -79,7 +79,7 @@ func ExampleFixer_Repair() {
 		fmt.Println(err)
 		return
 	}
-	report, steps, err := fixer.Repair(ctx, checker, report)
+	report, steps, err := fixer.Repair(ctx, checker, report, nil)
 	for _, s := range steps {
 		fmt.Println(s.Outcome, s.Fix)
 	}
@@ -99,7 +99,7 @@ func ExampleChecker_CheckAll() {
 		return
 	}
 	targets := []preflight.Target{{Workload: identity.Job("web-prod", "europe-west1", "nightly")}}
-	for report, err := range checker.CheckAll(ctx, slices.Values(targets), preflight.NoAdvice()) {
+	for report, err := range checker.CheckAll(ctx, slices.Values(targets), &preflight.CheckAllOptions{Check: preflight.CheckOptions{NoAdvice: true}}) {
 		fmt.Println(report.Target.Workload.ID, report.Identity, report.Verdict(), err)
 	}
 	// Output: nightly 123456789012-compute@developer.gserviceaccount.com fail <nil>

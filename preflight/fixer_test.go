@@ -43,9 +43,8 @@ func TestRepairWaitsForGrants(t *testing.T) {
 		grantReading(b, dev)
 		report := check(t, c, target)
 		fixer := newFixer(t, b)
-		fixer.Guardrails = true
 		began := time.Now()
-		repaired, steps, err := fixer.Repair(t.Context(), c, report)
+		repaired, steps, err := fixer.Repair(t.Context(), c, report, repairAll)
 		require.NoError(t, err)
 		assert.Equal(t, preflight.Pass, repaired.Verdict(), "%s", repaired)
 		assert.GreaterOrEqual(t, time.Since(began), time.Minute)
@@ -72,9 +71,10 @@ func TestRepairGivesUp(t *testing.T) {
 		grantReading(b, dev)
 		c := newChecker(t, b, dev)
 		fixer := newFixer(t, b)
-		fixer.Guardrails, fixer.Wait = true, 3*time.Minute
 		began := time.Now()
-		report, steps, err := fixer.Repair(t.Context(), c, check(t, c, target))
+		report, steps, err := fixer.Repair(t.Context(), c, check(t, c, target), &preflight.RepairOptions{
+			Apply: preflight.ApplyOptions{AllowGuardrailChanges: true, Wait: 3 * time.Minute},
+		})
 		require.ErrorIs(t, err, preflight.ErrNotEffective)
 		require.ErrorContains(t, err, "lacks iam.serviceAccounts.actAs")
 		assert.LessOrEqual(t, time.Since(began), 4*time.Minute)
@@ -83,17 +83,17 @@ func TestRepairGivesUp(t *testing.T) {
 	})
 }
 
-func TestGuardrailsAreLeft(t *testing.T) {
+func TestGuardrailChangesAreSkipped(t *testing.T) {
 	t.Parallel()
 	b, target := brokenCloud(t)
 	c := newChecker(t, b, auditor)
-	report, steps, err := newFixer(t, b).Repair(t.Context(), c, check(t, c, target))
+	report, steps, err := newFixer(t, b).Repair(t.Context(), c, check(t, c, target), nil)
 	require.NoError(t, err)
 	assert.Equal(t, map[preflight.Code]preflight.Verdict{
-		preflight.CheckIdentity: preflight.Pass, preflight.CheckActAs: preflight.Pass, preflight.CheckDeploy: preflight.Pass,
-		preflight.CheckAPI: preflight.Pass, preflight.CheckAgent: preflight.Pass, preflight.CheckOrgPolicy: preflight.Fail,
+		preflight.CheckIdentity: preflight.Pass, preflight.CheckDeployerActAs: preflight.Pass, preflight.CheckDeployerDeploy: preflight.Pass,
+		preflight.CheckRunAPI: preflight.Pass, preflight.CheckServiceAgent: preflight.Pass, preflight.CheckCrossProjectPolicy: preflight.Fail,
 	}, verdicts(report))
-	assert.Equal(t, preflight.Left, steps[len(steps)-1].Outcome)
+	assert.Equal(t, preflight.OutcomeSkipped, steps[len(steps)-1].Outcome)
 	require.Error(t, attach(t, b, dev, job, remote))
 }
 
@@ -103,14 +103,14 @@ func TestDryRunOfFixes(t *testing.T) {
 	c := newChecker(t, b, auditor)
 	report := check(t, c, target)
 	fixer := newFixer(t, b)
-	fixer.DryRun, fixer.Guardrails = true, true
+	dry := &preflight.RepairOptions{Apply: preflight.ApplyOptions{DryRun: true, AllowGuardrailChanges: true}}
 	b.ResetCalls()
-	after, steps, err := fixer.Repair(t.Context(), c, report)
+	after, steps, err := fixer.Repair(t.Context(), c, report, dry)
 	require.NoError(t, err)
 	assert.Equal(t, report, after)
 	assert.Empty(t, b.Calls())
 	for _, s := range steps {
-		assert.Equal(t, preflight.Left, s.Outcome)
+		assert.Equal(t, preflight.OutcomeSkipped, s.Outcome)
 	}
 	assert.Len(t, steps, 4)
 }
@@ -122,8 +122,7 @@ func TestHalfDone(t *testing.T) {
 	b.Inject("run.projects.locations.jobs.setIamPolicy", fake.Fault{Status: 403, Body: `{"error": {"code": 403, "message": "not you", "status": "PERMISSION_DENIED"}}`})
 	c := newChecker(t, b, auditor)
 	fixer := newFixer(t, b)
-	fixer.Guardrails = true
-	_, steps, err := fixer.Repair(t.Context(), c, check(t, c, target))
+	_, steps, err := fixer.Repair(t.Context(), c, check(t, c, target), repairAll)
 	var g *googleapi.Error
 	require.ErrorAs(t, err, &g)
 	require.ErrorContains(t, err, "repair "+jobName+": grant roles/run.developer to dev@example.com on "+jobName)
@@ -144,28 +143,19 @@ func TestAgentIsMade(t *testing.T) {
 	b := newCloud(t)
 	number := b.AddProject(&cloudresourcemanager.Project{ProjectId: "new-proj"})
 	b.SetService(&serviceusage.GoogleApiServiceusageV1Service{Name: "projects/new-proj/services/run.googleapis.com", State: "DISABLED"})
-	grant := preflight.GrantRole{
-		Resource: "//iam.googleapis.com/projects/data-prod/serviceAccounts/" + remote, Role: "roles/iam.serviceAccountTokenCreator",
+	grant := preflight.Fix{
+		Kind: preflight.FixGrantRole, Resource: "//iam.googleapis.com/projects/data-prod/serviceAccounts/" + remote, Role: "roles/iam.serviceAccountTokenCreator",
 		Member: identity.RunServiceAgent(number).Member(),
 	}
 	fixer := newFixer(t, b)
-	steps, err := fixer.Apply(t.Context(), grant)
+	steps, err := fixer.Apply(t.Context(), []preflight.Fix{grant}, nil)
 	require.NoError(t, err)
 	require.Len(t, steps, 2)
-	assert.Equal(t, "create-agent", typeOf(t, steps[0]))
-	assert.Equal(t, []preflight.Outcome{preflight.Applied, preflight.Applied}, []preflight.Outcome{steps[0].Outcome, steps[1].Outcome})
-	steps, err = fixer.Apply(t.Context(), grant)
+	assert.Equal(t, preflight.FixCreateAgent, steps[0].Fix.Kind)
+	assert.Equal(t, []preflight.Outcome{preflight.OutcomeApplied, preflight.OutcomeApplied}, []preflight.Outcome{steps[0].Outcome, steps[1].Outcome})
+	steps, err = fixer.Apply(t.Context(), []preflight.Fix{grant}, nil)
 	require.NoError(t, err)
-	assert.Equal(t, preflight.Unneeded, steps[0].Outcome)
-}
-
-func typeOf(t *testing.T, s preflight.Step) string {
-	t.Helper()
-	text, err := json.Marshal(s)
-	require.NoError(t, err)
-	var out struct{ Fix struct{ Type string } }
-	require.NoError(t, json.Unmarshal(text, &out))
-	return out.Fix.Type
+	assert.Equal(t, preflight.OutcomeUnneeded, steps[0].Outcome)
 }
 
 func TestNeeds(t *testing.T) {
@@ -175,8 +165,8 @@ func TestNeeds(t *testing.T) {
 	b.Grant(ownProject, "roles/run.invoker", "serviceAccount:"+local)
 	b.GrantIf(accountName(remote), "roles/iam.serviceAccountTokenCreator", "serviceAccount:"+local, `request.time < timestamp("2999-01-01T00:00:00Z")`)
 	c := newChecker(t, b, auditor)
-	need := func(n preflight.Need, opts ...preflight.Option) preflight.Finding {
-		return finding(t, check(t, c, preflight.Target{Workload: job, Identity: account(t, local), Needs: []preflight.Need{n}}, opts...), preflight.CheckNeed)
+	need := func(n preflight.Need, opts ...*preflight.CheckOptions) preflight.Finding {
+		return finding(t, check(t, c, preflight.Target{Workload: job, Identity: account(t, local), Needs: []preflight.Need{n}}, opts...), preflight.CheckRuntimeAccess)
 	}
 	f := need(preflight.Need{Resource: "projects/data-prod", Permissions: []string{"run.jobs.run"}})
 	assert.Equal(t, preflight.Pass, f.Verdict)
@@ -188,8 +178,8 @@ func TestNeeds(t *testing.T) {
 	f = need(preflight.Need{Resource: "projects/data-prod", Role: "roles/run.developer"})
 	assert.Equal(t, preflight.Fail, f.Verdict)
 	assert.Contains(t, f.Message, "permissions of roles/run.developer on projects/data-prod, such as ")
-	assert.Equal(t, preflight.GrantRole{
-		Resource: "//cloudresourcemanager.googleapis.com/projects/data-prod", Role: "roles/run.developer", Member: "serviceAccount:" + local,
+	assert.Equal(t, &preflight.Fix{
+		Kind: preflight.FixGrantRole, Resource: "//cloudresourcemanager.googleapis.com/projects/data-prod", Role: "roles/run.developer", Member: "serviceAccount:" + local,
 	}, f.Fix)
 
 	f = need(preflight.Need{Resource: "//iam.googleapis.com/projects/data-prod/serviceAccounts/" + remote, Permissions: []string{"iam.serviceAccounts.signJwt"}})
@@ -218,14 +208,14 @@ func TestTroubleshooter(t *testing.T) {
 	b := newCloud(t)
 	grantAuditor(b)
 	target := preflight.Target{Workload: job, Identity: account(t, remote), Deployer: dev}
-	report := check(t, newChecker(t, b, auditor), target, preflight.Troubleshoot())
+	report := check(t, newChecker(t, b, auditor), target, &preflight.CheckOptions{Troubleshoot: true})
 	assert.Equal(t, preflight.Pass, report.Verdict(), "%s", report)
-	assert.Equal(t, preflight.ByTroubleshooter, finding(t, report, preflight.CheckActAs).Evidence.Method)
-	assert.Equal(t, preflight.ByTroubleshooter, finding(t, report, preflight.CheckAgent).Evidence.Method)
+	assert.Equal(t, preflight.ByTroubleshooter, finding(t, report, preflight.CheckDeployerActAs).Evidence.Method)
+	assert.Equal(t, preflight.ByTroubleshooter, finding(t, report, preflight.CheckServiceAgent).Evidence.Method)
 	revoke(b, accountName(remote), "", dev)
-	report = check(t, newChecker(t, b, auditor), target, preflight.Troubleshoot())
-	assert.Equal(t, preflight.Fail, finding(t, report, preflight.CheckActAs).Verdict)
-	assert.NotNil(t, finding(t, report, preflight.CheckActAs).Fix)
+	report = check(t, newChecker(t, b, auditor), target, &preflight.CheckOptions{Troubleshoot: true})
+	assert.Equal(t, preflight.Fail, finding(t, report, preflight.CheckDeployerActAs).Verdict)
+	assert.NotNil(t, finding(t, report, preflight.CheckDeployerActAs).Fix)
 }
 
 func TestDryRun(t *testing.T) {
@@ -233,12 +223,12 @@ func TestDryRun(t *testing.T) {
 	b := newCloud(t)
 	target := preflight.Target{Workload: job, Identity: account(t, remote)}
 	before := b.JSON(jobName)
-	report := check(t, newChecker(t, b, dev), target, preflight.DryRun())
+	report := check(t, newChecker(t, b, dev), target, &preflight.CheckOptions{ValidateOnly: true})
 	f := finding(t, report, preflight.CheckDryRun)
 	assert.Equal(t, preflight.Pass, f.Verdict)
 	assert.Equal(t, preflight.Unknown, report.Verdict(), "a dry run makes nothing else pass")
 	revoke(b, accountName(remote), "", agent)
-	report = check(t, newChecker(t, b, dev), target, preflight.DryRun())
+	report = check(t, newChecker(t, b, dev), target, &preflight.CheckOptions{ValidateOnly: true})
 	f = finding(t, report, preflight.CheckDryRun)
 	assert.Equal(t, preflight.Fail, f.Verdict)
 	assert.Contains(t, f.Message, "Google Cloud Run Service Agent does not have permission to get access tokens")
@@ -270,9 +260,9 @@ func TestAdvice(t *testing.T) {
 	b.Grant(runProject, "roles/owner", "serviceAccount:"+compute)
 	report = check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Deployer: dev})
 	last := report.Advice[len(report.Advice)-1]
-	assert.Equal(t, preflight.AdviceMightier, last.Code)
+	assert.Equal(t, preflight.AdviceMightierIdentity, last.Code)
 	assert.Contains(t, last.Message, "may change the allow policy of projects/web-prod, which dev@example.com may not")
-	assert.Empty(t, check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Deployer: dev}, preflight.NoAdvice()).Advice)
+	assert.Empty(t, check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Deployer: dev}, &preflight.CheckOptions{NoAdvice: true}).Advice)
 }
 
 func TestManyMembers(t *testing.T) {
@@ -291,9 +281,9 @@ func TestManyMembers(t *testing.T) {
 
 	// A policy that is full takes no other principal, and that is said before it
 	// is written.
-	_, err := newFixer(t, b).Apply(t.Context(), preflight.GrantRole{
-		Resource: "//iam.googleapis.com/projects/web-prod/serviceAccounts/" + local, Role: "roles/iam.serviceAccountUser", Member: auditor,
-	})
+	_, err := newFixer(t, b).Apply(t.Context(), []preflight.Fix{{
+		Kind: preflight.FixGrantRole, Resource: "//iam.googleapis.com/projects/web-prod/serviceAccounts/" + local, Role: "roles/iam.serviceAccountUser", Member: auditor,
+	}}, nil)
 	require.ErrorContains(t, err, "would have 1501 principals, and may have 1500")
 }
 
@@ -308,7 +298,7 @@ func TestRepairOfWhatIsMissing(t *testing.T) {
 		const fresh = "fresh-one@data-prod.iam.gserviceaccount.com"
 		report := check(t, c, preflight.Target{Workload: job, Identity: account(t, fresh)})
 		assert.Equal(t, preflight.Fail, report.Verdict())
-		repaired, steps, err := newFixer(t, b).Repair(t.Context(), c, report)
+		repaired, steps, err := newFixer(t, b).Repair(t.Context(), c, report, nil)
 		require.NoError(t, err)
 		assert.Equal(t, preflight.Pass, repaired.Verdict(), "%s", repaired)
 		assert.Len(t, steps, 3)
@@ -325,24 +315,19 @@ func TestDenialsAreFound(t *testing.T) {
 		DeniedPrincipals: []string{"principal://goog/subject/dev@example.com"}, DeniedPermissions: []string{"iam.googleapis.com/serviceAccounts.actAs"},
 	}}}})
 	target := preflight.Target{Workload: job, Identity: account(t, remote), Deployer: dev}
-	f := finding(t, check(t, newChecker(t, b, dev), target), preflight.CheckActAs)
+	f := finding(t, check(t, newChecker(t, b, dev), target), preflight.CheckDeployerActAs)
 	assert.Equal(t, preflight.Fail, f.Verdict)
-	assert.Equal(t, "grant-role", kindOf(t, f), "who may not read policies is told what is usual")
+	assert.Equal(t, preflight.FixGrantRole, f.Fix.Kind, "who may not read policies is told what is usual")
 
 	grantReading(b, dev)
 	grantAuditor(b)
-	for caller, opts := range map[string][]preflight.Option{dev: nil, auditor: {preflight.Troubleshoot()}} {
-		f = finding(t, check(t, newChecker(t, b, caller), target, opts...), preflight.CheckActAs)
+	for caller, opts := range map[string][]*preflight.CheckOptions{dev: nil, auditor: {&preflight.CheckOptions{Troubleshoot: true}}} {
+		f = finding(t, check(t, newChecker(t, b, caller), target, opts...), preflight.CheckDeployerActAs)
 		assert.Equal(t, preflight.Fail, f.Verdict)
-		assert.Equal(t, "exempt-from-deny", kindOf(t, f), caller)
+		assert.Equal(t, preflight.FixExemptFromDeny, f.Fix.Kind, caller)
 		assert.Contains(t, f.Message, "rule 0 of the deny policy freeze on folders/3 denies it")
 		assert.NotEqual(t, preflight.ByPolicies, f.Evidence.Method)
 	}
-}
-
-func kindOf(t *testing.T, f preflight.Finding) string {
-	t.Helper()
-	return typeOf(t, preflight.Step{Fix: f.Fix})
 }
 
 // Services and worker pools alike.
@@ -357,7 +342,7 @@ func TestKinds(t *testing.T) {
 			require.NoError(t, err)
 			target := preflight.Target{Workload: w, Identity: account(t, local), Deployer: dev}
 			for _, c := range []*preflight.Checker{newChecker(t, b, auditor), newChecker(t, b, dev)} {
-				f := finding(t, check(t, c, target), preflight.CheckDeploy)
+				f := finding(t, check(t, c, target), preflight.CheckDeployerDeploy)
 				if f.Verdict == preflight.Fail { // dev may not see whether it is there
 					assert.Contains(t, f.Permission, "run."+strings.ToLower(strings.Split(name, "/")[0])+".")
 				}
@@ -369,10 +354,10 @@ func TestKinds(t *testing.T) {
 			b.AddJSON(w.Name(), []byte(template))
 			report := check(t, newChecker(t, b, auditor), target)
 			assert.Equal(t, preflight.Fail, report.Verdict())
-			_, _, err = newFixer(t, b).Repair(t.Context(), newChecker(t, b, auditor), report)
+			_, _, err = newFixer(t, b).Repair(t.Context(), newChecker(t, b, auditor), report, nil)
 			require.NoError(t, err)
 			for _, c := range []*preflight.Checker{newChecker(t, b, auditor), newChecker(t, b, dev)} {
-				assert.Equal(t, preflight.Pass, verdicts(check(t, c, target))[preflight.CheckDeploy])
+				assert.Equal(t, preflight.Pass, verdicts(check(t, c, target))[preflight.CheckDeployerDeploy])
 			}
 			require.NoError(t, attach(t, b, dev, w, local))
 		})

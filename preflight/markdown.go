@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/render"
 )
 
@@ -21,7 +22,7 @@ func (r Report) Markdown() string {
 		b.WriteString("\n**Smallest fixes**\n\n")
 		for _, f := range fixes {
 			note := ""
-			if f.Guardrail() {
+			if f.ChangesGuardrail() {
 				note = " ⚠ " + render.Cell(f.SideEffect())
 			}
 			fmt.Fprintf(&b, "- %s%s\n", render.Cell(f.String()), note)
@@ -54,7 +55,7 @@ func (e Evidence) words() string {
 		}
 		return text
 	case e.Denial != nil:
-		return "deny policy " + lastSegment(e.Denial.Policy) + " on " + shortName(e.Denial.Resource)
+		return "deny policy " + names.Last(e.Denial.Policy) + " on " + shortName(e.Denial.Resource)
 	case e.Detail != "":
 		return string(e.Method) + ": " + e.Detail
 	}
@@ -80,7 +81,7 @@ func (r Report) diagram() string {
 		who := f.Principal
 		if who == "" {
 			who = "the caller"
-			if f.Code == CheckAgent {
+			if f.Code == CheckServiceAgent {
 				who = "the service agent"
 			}
 		}

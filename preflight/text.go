@@ -23,9 +23,9 @@ func (v Verdict) mark() string {
 
 // titles say in words what is checked.
 var titles = map[Code]string{
-	CheckIdentity: "identity exists", CheckActAs: "deployer may act as it", CheckDeploy: "deployer may deploy",
-	CheckAPI: "Cloud Run API enabled", CheckAgent: "service agent may use it", CheckOrgPolicy: "cross-project use allowed",
-	CheckNeed: "runtime access", CheckDryRun: "dry run",
+	CheckIdentity: "identity exists", CheckDeployerActAs: "deployer may act as it", CheckDeployerDeploy: "deployer may deploy",
+	CheckRunAPI: "Cloud Run API enabled", CheckServiceAgent: "service agent may use it", CheckCrossProjectPolicy: "cross-project use allowed",
+	CheckRuntimeAccess: "runtime access", CheckDryRun: "dry run",
 }
 
 // summary counts the findings.
@@ -87,7 +87,7 @@ func (r Report) String() string {
 			for text := range strings.SplitSeq(f.Fix.Gcloud(), "\n") {
 				fmt.Fprintf(&b, "%s  %s\n", indent, render.Line(text))
 			}
-			if f.Fix.Guardrail() {
+			if f.Fix.ChangesGuardrail() {
 				b.WriteString(wrap("careful: "+f.Fix.SideEffect(), indent+"  ", indent+"  "))
 			}
 		}
