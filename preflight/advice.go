@@ -180,7 +180,7 @@ func (d *deploy) projects() []string {
 func (r *reader) boundRole(ctx context.Context, who principal, at resource, names ...string) *access.Grant {
 	const marker = "runidentity.roles.marker"
 	roles := make(map[string]*access.Role)
-	ch := &chain{errs: make(map[string]error), kinds: make(map[string]resource)}
+	ch := newChain()
 	r.fill(ctx, ch, at, true, true)
 	for _, level := range ch.levels {
 		if level.Allow == nil {

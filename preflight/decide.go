@@ -101,7 +101,7 @@ func (r *reader) decideByTest(ctx context.Context, permission string, at resourc
 // them.
 func (r *reader) decideByPolicies(ctx context.Context, who principal, permission string, at resource) decision {
 	know := newKnown(who)
-	ch := &chain{errs: make(map[string]error), kinds: make(map[string]resource)}
+	ch := newChain()
 	deniable := access.Deniable(access.PermissionFQDN(permission))
 
 	// Deny policies count only if something grants the permission, but waiting

@@ -137,7 +137,24 @@ func (r resource) readPermission() string {
 	return ""
 }
 
-// runPermissions are the beginnings of the permissions on a kind of workload.
+// getPermission returns what reading a project or folder takes, and with it what it
+// is in.
+func (r resource) getPermission() string {
+	if r.kind == folderResource {
+		return "resourcemanager.folders.get"
+	}
+	return "resourcemanager.projects.get"
+}
+
+// named returns the full resource name; "" for a project that isn't known.
+func (r resource) named() string {
+	if r.kind == projectResource && (r.project == "" || r.project == "-") {
+		return ""
+	}
+	return r.full
+}
+
+// runPermissions returns the beginnings of the permissions on a kind of workload.
 func runPermissions(k identity.Kind) string {
 	switch k {
 	case identity.KindService:
