@@ -148,52 +148,6 @@ func TestVerdictOfReports(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestFixes(t *testing.T) {
-	t.Parallel()
-	sa := identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
-	const onAccount = "//iam.googleapis.com/projects/data-prod/serviceAccounts/runner@data-prod.iam.gserviceaccount.com"
-	until := preflight.Condition{Title: "until, say, 2027", Expression: `request.time < timestamp("2027-01-01T00:00:00Z") && "#" != ''`}
-	fixes := []preflight.Fix{
-		{Kind: preflight.FixEnableAPI, Project: "web-prod", Service: "run.googleapis.com"},
-		{Kind: preflight.FixCreateAgent, Project: "web-prod", Service: "run.googleapis.com"},
-		{Kind: preflight.FixCreateAccount, Account: sa},
-		{Kind: preflight.FixEnableAccount, Account: sa, Project: "data-prod"},
-		{Kind: preflight.FixGrantRole, Resource: onAccount, Role: "roles/iam.serviceAccountUser", Member: dev},
-		{Kind: preflight.FixGrantRole, Resource: onAccount, Role: "roles/iam.serviceAccountUser", Member: "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/*", Condition: until},
-		{Kind: preflight.FixGrantRole, Resource: "//run.googleapis.com/" + jobName, Role: "roles/run.developer", Member: dev},
-		{Kind: preflight.FixGrantRole, Resource: "//run.googleapis.com/projects/p/locations/l/services/s", Role: "roles/run.developer", Member: dev},
-		{Kind: preflight.FixGrantRole, Resource: "//run.googleapis.com/projects/p/locations/l/workerPools/w", Role: "roles/run.developer", Member: dev},
-		{Kind: preflight.FixGrantRole, Resource: "//cloudresourcemanager.googleapis.com/projects/p", Role: "roles/run.developer", Member: dev},
-		{Kind: preflight.FixGrantRole, Resource: "//cloudresourcemanager.googleapis.com/folders/2", Role: "roles/run.developer", Member: ""},
-		{Kind: preflight.FixGrantRole, Resource: "//cloudresourcemanager.googleapis.com/organizations/1", Role: "roles/run.developer", Member: dev},
-		{Kind: preflight.FixAllowCrossProject, Project: "data-prod"},
-		{Kind: preflight.FixExemptFromDeny, Policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F1/denypolicies/d", Member: "group:g@example.com"},
-	}
-	var b strings.Builder
-	for _, f := range fixes {
-		r := f.Request()
-		b.WriteString(f.String() + "\n  " + strings.ReplaceAll(f.Gcloud(), "\n", "\n  ") + "\n  " + r.Method + " " + r.Verb + " " + r.URL + " " + r.Body + "\n  " + f.SideEffect() + "\n")
-		text, err := json.Marshal(preflight.Finding{Fix: &f})
-		require.NoError(t, err)
-		var back preflight.Finding
-		require.NoError(t, json.Unmarshal(text, &back))
-		assert.Equal(t, &f, back.Fix)
-	}
-	golden(t, "fixes.txt", b.String())
-
-	var reports []preflight.Report
-	for i := range fixes { // the last first, and all twice
-		f := preflight.Finding{Fix: &fixes[len(fixes)-1-i]}
-		reports = append(reports, preflight.Report{Findings: []preflight.Finding{f, f}}, preflight.Report{Findings: []preflight.Finding{{}, f}})
-	}
-	all := preflight.Fixes(reports...)
-	require.Len(t, all, len(fixes))
-	assert.Equal(t, fixes[:4], all[:4])
-	assert.Equal(t, fixes[len(fixes)-2:], all[len(all)-2:])
-	var f preflight.Finding
-	require.ErrorContains(t, json.Unmarshal([]byte(`{"fix": {"type": "reboot"}}`), &f), `fix of type "reboot": not one of enable-api`)
-}
-
 // Whatever a server says, a table row stays one, and a fence is closed.
 func FuzzRenderings(f *testing.F) {
 	f.Add("a|b\n`c`", "gcloud \"x\"")
