@@ -114,6 +114,32 @@ func TestRenderings(t *testing.T) {
 	golden(t, "report.log", out.String())
 }
 
+// A report that is stored says its version, and one that isn't known is no report.
+func TestReportVersion(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(sample())
+	require.NoError(t, err)
+	assert.True(t, bytes.HasPrefix(text, []byte(`{"version":1,"verdict":`)), "%.40s", text)
+	kept := sample()
+	for name, tt := range map[string]struct{ text, want string }{
+		"none":        {`{"findings": []}`, "preflight report: version: missing; 1 is the one that is known"},
+		"null":        {`{"version": null}`, "preflight report: version: missing"},
+		"of tomorrow": {`{"version": 2, "findings": "not a list"}`, "preflight report: version: 2 is not a version that is known: 1 is"},
+		"zero":        {`{"version": 0}`, "version: 0 is not a version"},
+		"a string":    {`{"version": "1"}`, "cannot unmarshal string"},
+		"no object":   {`[]`, "cannot unmarshal array"},
+		"bad field":   {`{"version": 1, "findings": 1}`, "cannot unmarshal number"},
+	} {
+		report := sample()
+		require.ErrorContains(t, json.Unmarshal([]byte(tt.text), &report), tt.want, name)
+		assert.Equal(t, kept, report, "%s: what isn't read changes nothing", name)
+	}
+	// What is read replaces all.
+	report := sample()
+	require.NoError(t, json.Unmarshal([]byte(`{"version": 1, "findings": [], "of tomorrow": true}`), &report))
+	assert.Equal(t, preflight.Report{Findings: []preflight.Finding{}}, report)
+}
+
 func TestVerdictOfReports(t *testing.T) {
 	t.Parallel()
 	of := func(verdicts ...preflight.Verdict) preflight.Report {
@@ -180,7 +206,8 @@ func FuzzReportJSON(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add([]byte(`{"findings": [{"fix": {"type": "grant-role", "resource": 1}}]}`))
+	f.Add([]byte(`{"version": 1, "findings": [{"fix": {"type": "grant-role", "resource": 1}}]}`))
+	f.Add([]byte(`{"version": 1, "findings": [{"fix": {"type": "exempt-from-deny", "rule": -1, "policy": "/"}}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var r preflight.Report
 		if json.Unmarshal(text, &r) != nil {
