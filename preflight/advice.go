@@ -145,7 +145,7 @@ func (r *reader) listWorkerPools(ctx context.Context, parent, token string) (res
 	return out, nil
 }
 
-// adviseBasicRole says that the identity is owner or editor of a project that
+// adviseBasicRole advises that the identity is owner or editor of a project that
 // is in play.
 func (d *deploy) adviseBasicRole(ctx context.Context, _ *Report) []Advice {
 	var advice []Advice
@@ -163,7 +163,7 @@ func (d *deploy) adviseBasicRole(ctx context.Context, _ *Report) []Advice {
 	return advice
 }
 
-// projects are those of the account and of the workload.
+// projects returns those of the account and of the workload.
 func (d *deploy) projects() []string {
 	if d.cross == identity.No {
 		return []string{d.runProject}
@@ -200,7 +200,7 @@ func (r *reader) boundRole(ctx context.Context, who principal, at resource, name
 	return x.Grant
 }
 
-// adviseWideGrant says that a right on the account is granted for all accounts
+// adviseWideGrant advises that a right on the account is granted for all accounts
 // of a project, folder or organization.
 func (d *deploy) adviseWideGrant(_ context.Context, report *Report) []Advice {
 	var advice []Advice
@@ -221,7 +221,7 @@ func (d *deploy) adviseWideGrant(_ context.Context, report *Report) []Advice {
 	return advice
 }
 
-// adviseAgentRole says that something that is no service agent has the role of
+// adviseAgentRole advises that something that is no service agent has the role of
 // Cloud Run's.
 func (d *deploy) adviseAgentRole(ctx context.Context, _ *Report) []Advice {
 	var advice []Advice
@@ -254,7 +254,7 @@ func (d *deploy) adviseAgentRole(ctx context.Context, _ *Report) []Advice {
 	return advice
 }
 
-// adviseMightier says that the identity may change the allow policy of a
+// adviseMightier advises that the identity may change the allow policy of a
 // project, and the deployer may not: whoever may deploy may then have the
 // identity grant them anything.
 func (d *deploy) adviseMightier(ctx context.Context, _ *Report) []Advice {

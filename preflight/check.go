@@ -194,7 +194,7 @@ func (d *deploy) findIdentity(ctx context.Context) (identity.ServiceAccount, *Fi
 	return identity.DefaultServiceAccount(mustNumber(number)), nil
 }
 
-// mustNumber is a project's number, 0 if it is too long for one.
+// mustNumber returns a project's number, 0 if it is too long for one.
 func mustNumber(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -220,7 +220,7 @@ func (d *deploy) checkAccount(ctx context.Context) []Finding {
 	}
 }
 
-// projectOfEmail is the project that an account's email names, by its id if
+// projectOfEmail returns the project that an account's email names, by its id if
 // that can be found out, or "".
 func (d *deploy) projectOfEmail(ctx context.Context) string {
 	project, ok := d.sa.Project()
@@ -239,7 +239,7 @@ func (d *deploy) projectOfEmail(ctx context.Context) string {
 	return project
 }
 
-// isCross says whether the account is of another project than the workload.
+// isCross reports whether the account is of another project than the workload.
 func (d *deploy) isCross(ctx context.Context) identity.Tristate {
 	switch {
 	case d.project == "":
@@ -302,7 +302,7 @@ func (d *deploy) checkAccountIn(ctx context.Context) []Finding {
 	return findings
 }
 
-// subjectOf is the identity as a principal.
+// subjectOf returns the identity as a principal.
 func (d *deploy) subjectOf() principal {
 	p := withProject(principal{member: access.ServiceAccount(d.sa.Email())})
 	if d.project != "" {
@@ -312,7 +312,7 @@ func (d *deploy) subjectOf() principal {
 	return p
 }
 
-// accessFinding is the finding that a decision makes. For a Fail without a
+// accessFinding returns the finding that a decision makes. For a Fail without a
 // deny rule it has the fix that is given.
 func accessFinding(code Code, who principal, permission string, at resource, d decision, fix *Fix) Finding {
 	f := Finding{
@@ -375,7 +375,7 @@ func because(causes []Cause) string {
 	return text
 }
 
-// shortName is a resource's relative name, of an account its email.
+// shortName returns a resource's relative name, of an account its email.
 func shortName(full string) string {
 	if rest, ok := strings.CutPrefix(full, "//"); ok {
 		if _, name, ok := strings.Cut(rest, "/"); ok {

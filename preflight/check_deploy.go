@@ -6,7 +6,7 @@ import (
 	"github.com/runidentity/runidentity/internal/access"
 )
 
-// checkDeploy says whether the deployer may create or update the workload, and
+// checkDeploy checks whether the deployer may create or update the workload, and
 // read it.
 //
 // https://cloud.google.com/run/docs/reference/iam/roles
@@ -66,9 +66,10 @@ func (d *deploy) checkDeploy(ctx context.Context) ([]Finding, []Advice) {
 	return findings, advice
 }
 
-// writeFinding is about creating or updating, whichever the deploy does: that
-// depends on whether the workload is there, which is asked only if it matters.
-// isUpdate says that it certainly updates, or that it makes no difference.
+// writeFinding returns the finding on creating or updating, whichever the deploy
+// does. That depends on whether the workload is there, which is asked only if it
+// matters. isUpdate reports that the deploy certainly updates, or that it makes no
+// difference.
 func (d *deploy) writeFinding(ctx context.Context, creates, updates, gets decision, create, update string, developer, onProject *Fix) (f Finding, isUpdate bool) {
 	project := projectOf(d.runProject)
 	updating := accessFinding(CheckDeployerDeploy, d.who, update, d.workload, updates, developer)
@@ -96,7 +97,7 @@ func (d *deploy) writeFinding(ctx context.Context, creates, updates, gets decisi
 	return updating, false
 }
 
-// checkAPI says whether the Cloud Run API is enabled in the workload's project.
+// checkAPI checks whether the Cloud Run API is enabled in the workload's project.
 func (d *deploy) checkAPI(ctx context.Context) Finding {
 	project := projectOf(d.runProject)
 	f := Finding{Code: CheckRunAPI, Resource: project.full, Evidence: Evidence{Method: ByRead}}

@@ -44,7 +44,7 @@ func (d *deploy) checkDryRun(ctx context.Context) Finding {
 	return f
 }
 
-// isRefusal says whether the server answered that the request won't do.
+// isRefusal reports whether the server answered that the request won't do.
 func isRefusal(err error) bool {
 	for _, code := range []int{400, 403, 412} {
 		if rest.HasCode(err, code) {

@@ -23,7 +23,7 @@ const (
 	crossProjectConstraint = "iam.disableCrossProjectServiceAccountUsage"
 )
 
-// checkIdentity says whether the account is there and enabled. What acting as
+// checkIdentity checks whether the account is there and enabled. What acting as
 // it came to may tell where the account can't be read.
 func (d *deploy) checkIdentity(at resource, acting Finding) Finding {
 	f := Finding{Code: CheckIdentity, Resource: at.full, Principal: d.sa.Member(), Evidence: Evidence{Method: ByRead}}
@@ -57,14 +57,14 @@ func (d *deploy) checkIdentity(at resource, acting Finding) Finding {
 	return f
 }
 
-// canCreate says whether an account of that address can be created: since an
+// canCreate reports whether an account of that address can be created: since an
 // id has 6 to 30 characters, it may be one that was made otherwise.
 func canCreate(email string) bool {
 	id, _, _ := strings.Cut(email, "@")
 	return len(id) >= 6 && len(id) <= 30 && id[0] >= 'a' && id[0] <= 'z'
 }
 
-// checkActAs says whether the deployer may attach the account.
+// checkActAs checks whether the deployer may attach the account.
 func (d *deploy) checkActAs(ctx context.Context, at resource) Finding {
 	fix := grantOf(roleAccountUser, d.who, at)
 	made := d.r.decide(ctx, d.who, actAs, at)
@@ -82,13 +82,13 @@ func (d *deploy) checkActAs(ctx context.Context, at resource) Finding {
 	return f
 }
 
-// missing says whether the account is certainly not there.
+// missing reports whether the account is certainly not there.
 func (d *deploy) missing(ctx context.Context, at resource) bool {
 	_, err := d.r.account(ctx, at.project, d.sa)
 	return d.project != "" && rest.HasCode(err, http.StatusNotFound)
 }
 
-// checkAgent says whether the project's Cloud Run service agent may mint tokens
+// checkAgent checks whether the project's Cloud Run service agent may mint tokens
 // for the account.
 func (d *deploy) checkAgent(ctx context.Context, at resource) Finding {
 	if d.r.eager {
@@ -125,7 +125,7 @@ func (d *deploy) checkAgent(ctx context.Context, at resource) Finding {
 	return f
 }
 
-// checkOrgPolicy says whether the account's project lets workloads of other
+// checkOrgPolicy checks whether the account's project lets workloads of other
 // projects use its accounts.
 //
 // https://cloud.google.com/iam/docs/attach-service-accounts#enabling-cross-project

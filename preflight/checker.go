@@ -50,9 +50,9 @@ type Checker struct {
 	GroupMembers func(ctx context.Context, email string) ([]string, error)
 }
 
-// NewChecker returns a checker that uses Application Default Credentials unless
-// the options say otherwise. It refuses [option.WithEndpoint], as it asks
-// several APIs: replace the field of the service whose endpoint is another.
+// NewChecker returns a checker that uses Application Default Credentials unless the
+// options say otherwise. It refuses [option.WithEndpoint], since it asks several
+// APIs: to use another endpoint for one of them, replace that service's field.
 func NewChecker(ctx context.Context, opts ...option.ClientOption) (*Checker, error) {
 	if err := settings.RefuseEndpoint(opts...); err != nil {
 		return nil, fmt.Errorf("new checker: %w", err)

@@ -13,7 +13,7 @@ import (
 	"github.com/runidentity/runidentity/internal/rest"
 )
 
-// A decision says whether a principal has a permission on a resource.
+// A decision is whether a principal has a permission on a resource.
 type decision struct {
 	outcome  access.Outcome
 	missing  bool // the server says that there is no such resource
@@ -33,7 +33,7 @@ func (d decision) verdict() Verdict {
 	return Unknown
 }
 
-// decide says whether a principal has a permission on a resource: exactly, if
+// decide finds out whether a principal has a permission on a resource: exactly, if
 // it is the caller; else as Policy Troubleshooter says, if it may be asked and
 // can tell; else as the policies do.
 func (r *reader) decide(ctx context.Context, who principal, permission string, at resource) decision {
@@ -146,7 +146,7 @@ func (r *reader) decideByPolicies(ctx context.Context, who principal, permission
 	return r.decisionOf(ctx, x, ch)
 }
 
-// attributesOf are what conditions see of a resource. A project's name is by
+// attributesOf returns what conditions see of a resource. A project's name is by
 // its number there.
 func (r *reader) attributesOf(ctx context.Context, at resource) (access.Resource, error) {
 	attrs := at.attributes()

@@ -145,7 +145,7 @@ type Denial struct {
 	Principal string `json:"principal"` // whom the rule denies, as the rule has it
 }
 
-// A Condition is the condition of a binding.
+// A Condition is the condition of a binding, in CEL.
 //
 // https://cloud.google.com/iam/docs/conditions-overview
 type Condition struct {

@@ -25,7 +25,7 @@ func (f *unknownFix) request() Request { return Request{} }
 
 func (f *unknownFix) sideEffect() string { return "what it does isn't known" }
 
-// changesGuardrail is true since it may.
+// changesGuardrail returns true: it may.
 func (f *unknownFix) changesGuardrail() bool { return true }
 
 func (f *unknownFix) apply(context.Context, *applier) (bool, error) {

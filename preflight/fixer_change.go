@@ -14,7 +14,7 @@ import (
 
 // A change is what a fix brings about with one write, which may be made again.
 type change struct {
-	// look reports whether it is so. It is nil where nothing that may be read tells.
+	// look reports whether it is so. It is nil if no readable resource shows it.
 	look func(context.Context) (bool, error)
 	// write makes it so, from what look read last. It reports whether the server
 	// accepted it, which it may have done also where err isn't nil.

@@ -12,9 +12,10 @@ import (
 // error with a report that has the target only, and the rest goes on. If opts is
 // nil, the defaults of [CheckAllOptions] hold.
 //
-// targets is read from another goroutine, while reports are yielded. When ctx ends,
-// or the loop is left, no goroutine outlives the loop once targets has returned. If
-// ctx ended, the last thing that is yielded is its error.
+// targets is read from another goroutine, while reports are yielded. No goroutine
+// outlives the loop, whether it runs to its end, is left, or ctx ends: it waits for
+// calls to be cut short and for targets to return. If ctx ended, the last thing that
+// is yielded is its error.
 func (c *Checker) CheckAll(ctx context.Context, targets iter.Seq[Target], opts *CheckAllOptions) iter.Seq2[Report, error] {
 	var o CheckAllOptions
 	if opts != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/runidentity/runidentity/internal/render"
 )
 
-// Markdown is the report for a pull request: a table, the commands that fix
+// Markdown returns the report for a pull request: a table, the commands that fix
 // what failed, and a Mermaid diagram of who needs what on whom.
 func (r Report) Markdown() string {
 	var b strings.Builder
@@ -45,7 +45,7 @@ func (r Report) Markdown() string {
 	return b.String()
 }
 
-// words says how a finding was made.
+// words returns how a finding was made.
 func (e Evidence) words() string {
 	switch {
 	case e.Grant != nil:
@@ -101,7 +101,7 @@ func (r Report) diagram() string {
 	return b.String()
 }
 
-// label is a quoted Mermaid label. Mermaid reads entities by their number after
+// label returns a quoted Mermaid label. Mermaid reads entities by their number after
 // a #, and Markdown within labels.
 func label(s string) string {
 	var b strings.Builder

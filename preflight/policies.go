@@ -90,7 +90,7 @@ func (r *reader) readAllow(ctx context.Context, of resource) (*iam.Policy, error
 	})
 }
 
-// policyFrom is a policy of another API's type.
+// policyFrom returns a policy of another API's type.
 func policyFrom(p any, err error) (*iam.Policy, error) {
 	if err != nil {
 		return nil, err

@@ -292,7 +292,7 @@ func (r *reader) attachment(ctx context.Context, w identity.Workload) (identity.
 	})
 }
 
-// exists says whether a workload is there.
+// exists reports whether a workload is there.
 func (r *reader) exists(ctx context.Context, w identity.Workload) (bool, error) {
 	_, err := r.attachment(ctx, w)
 	if errors.Is(err, identity.ErrNotFound) || rest.HasCode(err, http.StatusNotFound) {

@@ -59,7 +59,7 @@ func (r Report) Verdict() Verdict {
 // error: nothing was checked.
 func (r Report) Err() error { return r.err(Fail) }
 
-// ErrStrict is like [Report.Err], but what is Unknown counts as well.
+// ErrStrict returns what [Report.Err] does, but what is Unknown counts as well.
 func (r Report) ErrStrict() error { return r.err(Fail, Unknown) }
 
 func (r Report) err(which ...Verdict) error {

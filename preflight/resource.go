@@ -50,7 +50,7 @@ func workloadOf(w identity.Workload) resource {
 	return resource{kind: workloadResource, full: runPrefix + w.Name(), name: w.Name(), project: w.Project, workload: w}
 }
 
-// containerOf is a project, folder or organization by its relative name.
+// containerOf returns a project, folder or organization by its relative name.
 func containerOf(name string) resource {
 	kind, id, _ := strings.Cut(name, "/")
 	switch kind {
@@ -103,7 +103,7 @@ func parseResource(s string) (resource, error) {
 	return resource{kind: otherResource, full: s, name: name}, nil
 }
 
-// attributes are what conditions see of the resource. Service accounts and
+// attributes returns what conditions see of the resource. Service accounts and
 // Cloud Run resources have none.
 func (r resource) attributes() access.Resource {
 	const service = "cloudresourcemanager.googleapis.com"
@@ -119,7 +119,7 @@ func (r resource) attributes() access.Resource {
 	return access.Resource{}
 }
 
-// readPermission is what reading the resource's allow policy takes.
+// readPermission returns what reading the resource's allow policy takes.
 func (r resource) readPermission() string {
 	switch r.kind {
 	case accountResource:

@@ -9,7 +9,7 @@ import (
 	"github.com/runidentity/runidentity/internal/render"
 )
 
-// mark is what stands for a verdict in text and tables.
+// mark returns what stands for a verdict in text and tables.
 func (v Verdict) mark() string {
 	switch v {
 	case Pass:
@@ -62,7 +62,7 @@ func (r Report) identityWords() string {
 	return r.Identity.Email()
 }
 
-// String is the report for a terminal of 80 columns: each check with what was
+// String returns the report for a terminal of 80 columns: each check with what was
 // found, and the commands that fix what failed, which are not broken.
 func (r Report) String() string {
 	var b strings.Builder
@@ -101,7 +101,7 @@ func (r Report) String() string {
 	return b.String()
 }
 
-// passedBy says in few words how a check passed.
+// passedBy returns in few words how a check passed.
 func (f Finding) passedBy() string {
 	switch g := f.Evidence.Grant; {
 	case g != nil && !g.Expires.IsZero():
@@ -146,7 +146,7 @@ func wrap(text, first, others string) string {
 	return b.String()
 }
 
-// LogValue is the report for a structured log: what was checked, the verdict,
+// LogValue returns the report for a structured log: what was checked, the verdict,
 // the counts and the codes of what failed or isn't known.
 func (r Report) LogValue() slog.Value {
 	counts := r.counts()
