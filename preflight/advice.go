@@ -177,7 +177,7 @@ func (d *deploy) projects() []string {
 // It asks for a permission that does not exist, and lets the roles in question be
 // the only ones that have it: what grants it is then a binding of one of them, with
 // its condition and its members evaluated as for any permission.
-func (r *reader) boundRole(ctx context.Context, who principal, at resource, names ...string) *access.Grant {
+func (r *reader) boundRole(ctx context.Context, who principal, at resource, wanted ...string) *access.Grant {
 	const marker = "runidentity.roles.marker"
 	roles := make(map[string]*access.Role)
 	ch := newChain()
@@ -192,7 +192,7 @@ func (r *reader) boundRole(ctx context.Context, who principal, at resource, name
 			}
 		}
 	}
-	for _, name := range names {
+	for _, name := range wanted {
 		roles[name] = access.NewRole(access.RoleActive, marker)
 	}
 	attrs, _ := r.attributesOf(ctx, at)

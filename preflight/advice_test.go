@@ -12,7 +12,7 @@ func TestAdvice(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	grantAuditor(b)
-	const compute = "123456789012-compute@developer.gserviceaccount.com"
+
 	b.AddJSON("projects/web-prod/locations/europe-west1/jobs/other", []byte(`{"template": {"template": {"containers": [{"image": "i"}]}}}`))
 	b.Grant(runProject, "roles/editor", "serviceAccount:"+compute)
 	b.Grant(ownProject, "roles/owner", "serviceAccount:"+compute)

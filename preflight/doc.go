@@ -63,8 +63,8 @@
 //
 // # Permissions
 //
-// With these roles on the organization, nothing is Unknown for a caller who checks
-// itself or another deployer, groups aside:
+// Whether the caller checks its own deploys or another's: with these roles on the
+// organization nothing is Unknown, but for what depends on groups.
 //
 //   - roles/iam.securityReviewer: allow policies, roles and accounts;
 //   - roles/iam.denyReviewer: deny policies;

@@ -85,10 +85,10 @@ type Finding struct {
 // Advice is something that works but should be otherwise. It is never a failure.
 type Advice struct {
 	Code Code `json:"code"` // one of the Advice constants
-	// Resource is what the advice is about, as a full resource name. Principal is
-	// whose access there, as a member, and Role its role; empty if the advice is not
-	// about access.
-	Resource  string `json:"resource"`
+	// Resource is what the advice is about, as a full resource name.
+	Resource string `json:"resource"`
+	// Principal is whose access to the resource the advice is about, as a member, and
+	// Role is the role that gives it. Either is empty if it doesn't matter.
 	Principal string `json:"principal,omitempty"`
 	Role      string `json:"role,omitempty"`
 	// Message says it in a sentence.

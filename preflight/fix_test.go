@@ -68,7 +68,7 @@ func TestEachKindOfFixIsWhole(t *testing.T) {
 		var back preflight.Fix
 		require.NoError(t, json.Unmarshal(text, &back))
 		assert.Equal(t, fix, back, "%s", name)
-		assert.True(t, fix == back, "fixes can be compared")
+		assert.True(t, map[preflight.Fix]bool{fix: true}[back], "fixes can be compared")
 
 		b := newCloud(t)
 		_, err = newFixer(t, b).Apply(t.Context(), []preflight.Fix{{Kind: kind}}, applyAll)

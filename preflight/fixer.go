@@ -60,17 +60,18 @@ func NewFixer(ctx context.Context, opts ...option.ClientOption) (*Fixer, error) 
 
 // ApplyOptions are the options of [Fixer.Apply].
 type ApplyOptions struct {
-	// AllowGuardrailChanges applies fixes that change what an organization forbade
-	// on purpose as well, see [Fix.ChangesGuardrail]. By default they are skipped.
+	// AllowGuardrailChanges lets fixes change what an organization forbade on
+	// purpose: its policies and deny policies, see [Fix.ChangesGuardrail]. By default
+	// such fixes are skipped.
 	AllowGuardrailChanges bool
 
-	// DryRun skips every fix, so that the steps say what would be applied, in
-	// which order. Nothing is sent. The default is false.
+	// DryRun skips every fix and sends nothing. The steps have the fixes in the order
+	// in which they would be applied. By default fixes are applied.
 	DryRun bool
 
-	// Wait bounds how long one fix may take: an operation that the server starts,
-	// or an account that was just created and isn't seen yet. 0 means 5 minutes, and
-	// so does what is below.
+	// Wait bounds how long one fix may take: an operation that the server starts, or
+	// an account that was just created and isn't seen yet. [Fixer.Repair] also waits
+	// that long for fixes to take effect. 0 means 5 minutes, and so does what is below.
 	Wait time.Duration
 }
 

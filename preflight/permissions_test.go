@@ -22,7 +22,7 @@ func documentedRoles(t *testing.T) []string {
 	text, err := os.ReadFile("doc.go")
 	require.NoError(t, err)
 	var roles []string
-	for _, m := range regexp.MustCompile(`(?m)^//   - (roles/[\w.]+):`).FindAllSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^// {3}- (roles/[\w.]+):`).FindAllSubmatch(text, -1) {
 		roles = append(roles, string(m[1]))
 	}
 	require.NotEmpty(t, roles)

@@ -116,8 +116,8 @@ func (r *reader) above(ctx context.Context, container resource) ([]string, error
 			if err != nil {
 				return nil, err
 			}
-			rest, err := r.above(ctx, containerOf(folder.Parent))
-			return append([]string{container.name}, rest...), err
+			parents, err := r.above(ctx, containerOf(folder.Parent))
+			return append([]string{container.name}, parents...), err
 		default:
 		}
 		answer, err := ask(ctx, r, "cloudresourcemanager", r.c.ResourceManagerV1 != nil,

@@ -10,14 +10,14 @@ import (
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
-// ErrNotEffective is wrapped by [Fixer.Repair] when fixes were applied and the
-// check still fails, or can't tell, after [ApplyOptions.Wait].
+// ErrNotEffective is what errors of [Fixer.Repair] wrap when fixes were applied and a
+// check still fails after [ApplyOptions.Wait].
 var ErrNotEffective = errors.New("applied, but not in effect yet")
 
 // RepairOptions are the options of [Fixer.Repair].
 type RepairOptions struct {
-	// Apply says how fixes are applied. Its Wait is also how long Repair waits for
-	// them to take effect: a grant takes a minute or more.
+	// Apply says how fixes are applied, and for how long Repair waits for them to take
+	// effect: a grant takes a minute or more.
 	Apply ApplyOptions
 
 	// Check says how the target is checked again. Give the options with which the
