@@ -53,9 +53,11 @@
 //
 // # Fixes
 //
-// A failure has the narrowest [Fix] that is known to work: a grant is on the
-// account, never on its project. If a permission is missing and no role is known to
-// be the right one, there is no fix.
+// A failure has the narrowest [Fix] that is known to work. Access to an account is
+// granted on the account, never on its project; only the service agent of the
+// account's own project gets its role back on the project, where Google grants it.
+// If a permission is missing and no role is known to be the right one, there is no
+// fix.
 //
 // [Fixer.Repair] applies the fixes of a report and reports success only once they
 // are in effect. It skips fixes that change what an organization forbade on purpose,
@@ -63,8 +65,8 @@
 //
 // # Permissions
 //
-// Whether the caller checks its own deploys or another's: with these roles on the
-// organization nothing is Unknown, but for what depends on groups.
+// With these roles on the organization, nothing is Unknown for want of a permission,
+// whether the caller checks its own deploys or another's:
 //
 //   - roles/iam.securityReviewer: allow policies, roles and accounts;
 //   - roles/iam.denyReviewer: deny policies;
@@ -72,8 +74,15 @@
 //   - roles/run.viewer: the workload, and the project's ancestors;
 //   - roles/serviceusage.serviceUsageViewer: whether the API is enabled.
 //
-// A [Need] on a folder takes roles/resourcemanager.folderViewer as well. None of the
-// APIs used here lists the members of Google groups: set [Checker.GroupMembers].
+// A [Need] on a folder takes roles/resourcemanager.folderViewer as well. To apply a
+// fix takes the permission that [Fix.SideEffect] names.
 //
-// A [Fixer] needs the permission that [Fix.SideEffect] names.
+// # Limits
+//
+//   - None of the APIs used here lists the members of Google groups: what depends on
+//     them is Unknown unless [Checker.GroupMembers] is set.
+//   - Policies of resources other than those that [Need] lists are not read: access to
+//     them is Unknown unless Policy Troubleshooter can tell.
+//   - In a project without an organization, the organization policy is Unknown if the
+//     server has none.
 package preflight

@@ -87,6 +87,22 @@ func TestEachKindOfFixIsWhole(t *testing.T) {
 	}
 }
 
+// The JSON of fixes is kept in reports: whole ones of each kind, and empty ones.
+func TestFixJSONIsStable(t *testing.T) {
+	t.Parallel()
+	var whole, empty []preflight.Step
+	for _, kind := range []preflight.FixKind{
+		preflight.FixEnableAPI, preflight.FixCreateAgent, preflight.FixCreateAccount, preflight.FixEnableAccount,
+		preflight.FixGrantRole, preflight.FixAllowCrossProject, preflight.FixExemptFromDeny,
+	} {
+		whole = append(whole, preflight.Step{Fix: sampleFixes()[kind], Outcome: preflight.OutcomeApplied})
+		empty = append(empty, preflight.Step{Fix: preflight.Fix{Kind: kind}, Outcome: preflight.OutcomeApplied})
+	}
+	text, err := json.MarshalIndent(append(whole, empty...), "", "  ")
+	require.NoError(t, err)
+	golden(t, "fixes.json", string(text)+"\n")
+}
+
 // A kind that isn't known, and none, is said and never applied.
 func TestUnknownKindOfFix(t *testing.T) {
 	t.Parallel()

@@ -16,9 +16,9 @@ type CheckOptions struct {
 	// https://cloud.google.com/policy-intelligence/docs/troubleshoot-access
 	Troubleshoot bool
 
-	// NoAdvice leaves [Report.Advice] empty, and saves the calls that advice takes:
-	// one that lists the workloads of the region, and policies that no check needs.
-	// By default there is advice.
+	// NoAdvice leaves [Report.Advice] empty. That saves the calls that advice takes: one
+	// that lists the workloads of the region, and those that read policies which no
+	// check needs. By default there is advice.
 	NoAdvice bool
 
 	// ValidateOnly adds the check [CheckDryRun]: it sends the change that

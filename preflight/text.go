@@ -63,7 +63,7 @@ func (r Report) identityWords() string {
 }
 
 // String returns the report for a terminal of 80 columns: each check with what was
-// found, and the commands that fix what failed, which are not broken.
+// found, and the commands that fix what failed. Commands are not broken into lines.
 func (r Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "preflight of %s\n  as %s: %s\n\n", r.Target.Workload.Name(), r.identityWords(), r.summary())
