@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	"google.golang.org/api/orgpolicy/v2"
+
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/access"
 	"github.com/runidentity/runidentity/internal/rest"
@@ -152,23 +154,10 @@ func (d *deploy) checkOrgPolicy(ctx context.Context) Finding {
 		f.Message = "whether " + crossProjectConstraint + " is enforced on project " + d.project + " can't be read" + because(f.Causes)
 		return f
 	}
-	enforced, conditional, rules := false, false, 0
-	if policy.Spec != nil {
-		for i, rule := range policy.Spec.Rules {
-			if rule.Values != nil || rule.AllowAll || rule.DenyAll {
-				conditional = true // no rule of a boolean constraint
-			}
-			conditional = conditional || rule.Condition != nil || i > 0 && rule.Enforce != enforced
-			enforced = rule.Enforce
-			rules++
-		}
-	}
+	enforced, told, why := enforcement(policy.Spec)
 	switch {
-	case rules == 0 || conditional:
-		f.Message = "the effective policy for " + crossProjectConstraint + " on project " + d.project + " doesn't say whether it is enforced"
-		if conditional {
-			f.Message += ": its rules differ by condition"
-		}
+	case !told:
+		f.Message = "the effective policy for " + crossProjectConstraint + " on project " + d.project + " doesn't say whether it is enforced" + why
 		f.Causes = []Cause{{Message: "the effective policy doesn't say", Resource: f.Resource}}
 	case enforced:
 		f.Verdict = Fail
@@ -179,4 +168,20 @@ func (d *deploy) checkOrgPolicy(ctx context.Context) Finding {
 		f.Message = crossProjectConstraint + " isn't enforced on project " + d.project
 	}
 	return f
+}
+
+// enforcement reports whether an effective policy enforces a boolean constraint, and
+// whether it tells; why not, it says as the end of a sentence.
+func enforcement(spec *orgpolicy.GoogleCloudOrgpolicyV2PolicySpec) (enforced, told bool, why string) {
+	if spec == nil || len(spec.Rules) == 0 {
+		return false, false, ""
+	}
+	enforced = spec.Rules[0].Enforce
+	for _, rule := range spec.Rules {
+		ofAList := rule.Values != nil || rule.AllowAll || rule.DenyAll
+		if ofAList || rule.Condition != nil || rule.Enforce != enforced {
+			return false, false, ": its rules differ by condition"
+		}
+	}
+	return enforced, true, ""
 }

@@ -27,17 +27,17 @@ func readsOnly(c fake.Call) bool {
 	return false
 }
 
-// Each way in which an attach is refused: the check says so beforehand, to the
-// deployer and to whoever may read policies, and its fixes make the attach pass.
-func TestRefusals(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		account string
-		breaks  func(*testing.T, *fake.Backend)
-		code    preflight.Code
-		message string // a part of it, as the auditor reads it
-		fixes   string // their texts
-	}{
+// A refusal is a way in which an attach is refused.
+type refusal struct {
+	account string
+	breaks  func(*testing.T, *fake.Backend)
+	code    preflight.Code
+	message string // a part of it, as the auditor reads it
+	fixes   string // their texts
+}
+
+func refusals() map[string]refusal {
+	return map[string]refusal{
 		"no actAs": {
 			local, func(_ *testing.T, b *fake.Backend) { revoke(b, accountName(local), "", dev) },
 			preflight.CheckDeployerActAs, "lacks iam.serviceAccounts.actAs on " + local,
@@ -151,7 +151,13 @@ func TestRefusals(t *testing.T) {
 			preflight.CheckDeployerDeploy, "lacks run.jobs.update on " + jobName, "grant roles/run.developer to dev@example.com on " + jobName,
 		},
 	}
-	for name, tt := range tests {
+}
+
+// Each way in which an attach is refused: the check says so beforehand, to the
+// deployer and to whoever may read policies, and its fixes make the attach pass.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for name, tt := range refusals() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newCloud(t)
