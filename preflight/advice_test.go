@@ -13,7 +13,7 @@ func TestAdvice(t *testing.T) {
 	b := newCloud(t)
 	grantAuditor(b)
 
-	b.AddJSON("projects/web-prod/locations/europe-west1/jobs/other", []byte(`{"template": {"template": {"containers": [{"image": "i"}]}}}`))
+	b.AddRunJSON("projects/web-prod/locations/europe-west1/jobs/other", []byte(`{"template": {"template": {"containers": [{"image": "i"}]}}}`))
 	b.Grant(runProject, "roles/editor", "serviceAccount:"+compute)
 	b.Grant(ownProject, "roles/owner", "serviceAccount:"+compute)
 	b.Grant("folders/2", "roles/iam.serviceAccountUser", dev)

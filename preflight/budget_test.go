@@ -38,7 +38,7 @@ func deepCloud(t *testing.T) *fake.Backend {
 	}
 	b.AddServiceAccount(&iam.ServiceAccount{Email: remote})
 	b.AddServiceAccount(&iam.ServiceAccount{Email: local})
-	b.AddJSON(jobName, []byte(`{"template": {"template": {"containers": [{"image": "image"}], "serviceAccount": "`+local+`"}}}`))
+	b.AddRunJSON(jobName, []byte(`{"template": {"template": {"containers": [{"image": "image"}], "serviceAccount": "`+local+`"}}}`))
 	b.SetOrgPolicy(crossProject(ownProject, false))
 	grantAuditor(b)
 	return b

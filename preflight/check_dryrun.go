@@ -22,7 +22,7 @@ func (d *deploy) checkDryRun(ctx context.Context) Finding {
 		return f
 	}
 	w := d.target.Workload
-	change, err := d.r.c.Identity.Attach(ctx, w, d.sa, identity.ValidateOnly())
+	change, err := d.r.c.Identity.Attach(ctx, w, d.sa, &identity.AttachOptions{ValidateOnly: true})
 	switch {
 	case errors.Is(err, identity.ErrNotFound):
 		f.Message = "a dry run wasn't made: the " + w.Kind.String() + " isn't there yet"

@@ -135,7 +135,7 @@ func TestDryRun(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	target := preflight.Target{Workload: job, Identity: account(t, remote)}
-	before := b.JSON(jobName)
+	before := b.RunJSON(jobName)
 	report := check(t, newChecker(t, b, dev), target, &preflight.CheckOptions{ValidateOnly: true})
 	f := finding(t, report, preflight.CheckDryRun)
 	assert.Equal(t, preflight.Pass, f.Verdict)
@@ -147,7 +147,7 @@ func TestDryRun(t *testing.T) {
 	assert.Contains(t, f.Message, "Google Cloud Run Service Agent does not have permission to get access tokens")
 	require.ErrorContains(t, report.Err(), "Service Agent")
 	assertNoWrites(t, b)
-	assert.JSONEq(t, string(before), string(b.JSON(jobName)))
+	assert.JSONEq(t, string(before), string(b.RunJSON(jobName)))
 }
 
 // Whatever goes wrong with whatever is asked, nothing is written, and nothing is

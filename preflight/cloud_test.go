@@ -170,7 +170,7 @@ func attach(t *testing.T, b *fake.Backend, member string, w identity.Workload, e
 	t.Helper()
 	client, err := identity.NewClient(t.Context(), b.ClientOptions(member)...)
 	require.NoError(t, err)
-	_, err = client.Attach(t.Context(), w, account(t, email))
+	_, err = client.Attach(t.Context(), w, account(t, email), nil)
 	return err
 }
 

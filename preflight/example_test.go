@@ -20,7 +20,7 @@ func exampleCloud() *fake.Backend {
 	b := fake.NewBackend()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Name: "projects/123456789012"})
 	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
-	b.AddJSON("projects/web-prod/locations/europe-west1/jobs/nightly", []byte(`{"template": {"template": {"containers": [{"image": "job"}]}}}`))
+	b.AddRunJSON("projects/web-prod/locations/europe-west1/jobs/nightly", []byte(`{"template": {"template": {"containers": [{"image": "job"}]}}}`))
 	b.Grant("projects/web-prod", "roles/run.developer", "user:dev@example.com")
 	b.Grant("projects/web-prod", "roles/iam.securityReviewer", "user:dev@example.com")
 	b.Grant("projects/web-prod", "roles/iam.denyReviewer", "user:dev@example.com")

@@ -48,6 +48,6 @@ func (f *createAccount) sideEffect() string {
 func (f *createAccount) changesGuardrail() bool { return false }
 
 func (f *createAccount) apply(ctx context.Context, by *applier) (bool, error) {
-	a, err := by.accounts.EnsureServiceAccount(ctx, identity.AccountSpec{ServiceAccount: f.Account, Wait: by.wait})
+	a, err := by.accounts.EnsureServiceAccount(ctx, f.Account, &identity.EnsureServiceAccountOptions{Wait: by.wait})
 	return a.Created, err
 }

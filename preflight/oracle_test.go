@@ -74,7 +74,7 @@ func generate(t *testing.T, seed uint64) *world {
 	w.AddServiceAccount(&iam.ServiceAccount{Email: w.email, Disabled: w.chance(3)})
 	w.levels = append(w.levels, "organizations/1", runProject, ownProject, accountName(w.email), accountName(w.email))
 	if w.chance(85) {
-		w.AddJSON(jobName, []byte(`{"template": {"template": {"containers": [{"image": "image"}]}}}`))
+		w.AddRunJSON(jobName, []byte(`{"template": {"template": {"containers": [{"image": "image"}]}}}`))
 		w.levels = append(w.levels, jobName)
 	}
 	w.AddRole(&iam.Role{Name: "projects/web-prod/roles/actor", IncludedPermissions: []string{"iam.serviceAccounts.actAs", "run.jobs.update"}})
@@ -205,13 +205,13 @@ func (w *world) deployAs(t *testing.T) error {
 	t.Helper()
 	client, err := identity.NewClient(t.Context(), w.ClientOptions(w.deployer)...)
 	require.NoError(t, err)
-	if w.JSON(jobName) == nil {
+	if w.RunJSON(jobName) == nil {
 		_, err = client.CreateJob(t.Context(), job, account(t, w.email), &run.GoogleCloudRunV2Job{Template: &run.GoogleCloudRunV2ExecutionTemplate{
 			Template: &run.GoogleCloudRunV2TaskTemplate{Containers: []*run.GoogleCloudRunV2Container{{Image: "image"}}},
-		}})
+		}}, nil)
 		return err
 	}
-	_, err = client.Attach(t.Context(), job, account(t, w.email))
+	_, err = client.Attach(t.Context(), job, account(t, w.email), nil)
 	return err
 }
 

@@ -288,7 +288,7 @@ func (r *reader) attachment(ctx context.Context, w identity.Workload) (identity.
 		if err := r.wait(ctx, "run"); err != nil {
 			return identity.Attachment{}, err
 		}
-		return r.c.Identity.Get(ctx, w)
+		return r.c.Identity.Get(ctx, w, nil)
 	})
 }
 

@@ -191,7 +191,7 @@ func TestKinds(t *testing.T) {
 			if w.Kind == identity.KindJob {
 				template = `{"template": ` + template + `}`
 			}
-			b.AddJSON(w.Name(), []byte(template))
+			b.AddRunJSON(w.Name(), []byte(template))
 			report := check(t, newChecker(t, b, auditor), target)
 			assert.Equal(t, preflight.Fail, report.Verdict())
 			_, _, err = newFixer(t, b).Repair(t.Context(), newChecker(t, b, auditor), report, nil)

@@ -30,7 +30,7 @@ func TestUpdatePermissionAlone(t *testing.T) {
 			if w.Kind == identity.KindJob {
 				template = `{"template": ` + template + `}`
 			}
-			b.AddJSON(w.Name(), []byte(template))
+			b.AddRunJSON(w.Name(), []byte(template))
 			b.AddRole(&iam.Role{Name: "projects/web-prod/roles/updater", IncludedPermissions: []string{permission}})
 			b.Grant(w.Name(), "projects/web-prod/roles/updater", bot)
 

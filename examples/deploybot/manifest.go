@@ -91,7 +91,7 @@ func carryOut(ctx context.Context, c *cloud, o options, files map[string]*manife
 func applyManifests(ctx context.Context, c *cloud, files map[string]*manifest.File, all []*declared) error {
 	for i, d := range all {
 		patient, cancel := context.WithTimeout(ctx, patience)
-		applied, err := c.manifests.Apply(patient, files[d.File], d.index, manifest.Order{})
+		applied, err := c.manifests.Apply(patient, files[d.File], d.index, nil)
 		cancel()
 		_, open := errors.AsType[*identity.UnfinishedError](err)
 		switch {
