@@ -21,7 +21,7 @@
 //	w := identity.Job("web-prod", "europe-west1", "nightly")
 //	sa, err := identity.ParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
 //	checker, err := preflight.NewChecker(ctx)
-//	report, err := checker.Check(ctx, preflight.Target{Workload: w, Identity: sa})
+//	report, err := checker.Check(ctx, preflight.Target{Workload: w, Identity: sa}, nil)
 //	if err := report.Err(); err != nil { … }
 //	client, err := identity.NewClient(ctx)
 //	change, err := client.Attach(ctx, w, sa)

@@ -7,10 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/api/run/v2"
-
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/names"
 )
 
 // advise looks for what works but should be otherwise. What can't be read
@@ -71,62 +70,82 @@ func (d *deploy) adviseShared(ctx context.Context, _ *Report) []Advice {
 
 // listResidents lists the workloads of a kind and region by their identity.
 func (r *reader) listResidents(ctx context.Context, kind identity.Kind, parent string) (map[identity.ServiceAccount][]string, error) {
-	all := make(map[identity.ServiceAccount][]string)
-	add := func(name, email string) {
-		if sa, err := identity.ParseServiceAccount(email); err == nil {
-			all[sa] = append(all[sa], lastSegment(name))
-		}
+	list := r.listJobs
+	switch kind {
+	case identity.KindService:
+		list = r.listServices
+	case identity.KindWorkerPool:
+		list = r.listWorkerPools
+	default:
 	}
+	all := make(map[identity.ServiceAccount][]string)
 	for token := ""; ; {
-		next, err := ask(ctx, r, "run", r.c.Run != nil, func(ctx context.Context) (string, error) {
-			locations := r.c.Run.Projects.Locations
-			switch kind {
-			case identity.KindService:
-				page, err := locations.Services.List(parent).PageToken(token).Context(ctx).Do()
-				if err != nil {
-					return "", err
-				}
-				for _, s := range page.Services {
-					if s.Template != nil {
-						add(s.Name, s.Template.ServiceAccount)
-					}
-				}
-				return page.NextPageToken, nil
-			case identity.KindWorkerPool:
-				page, err := locations.WorkerPools.List(parent).PageToken(token).Context(ctx).Do()
-				if err != nil {
-					return "", err
-				}
-				for _, p := range page.WorkerPools {
-					if p.Template != nil {
-						add(p.Name, p.Template.ServiceAccount)
-					}
-				}
-				return page.NextPageToken, nil
-			default:
-			}
-			var page *run.GoogleCloudRunV2ListJobsResponse
-			page, err := locations.Jobs.List(parent).PageToken(token).Context(ctx).Do()
-			if err != nil {
-				return "", err
-			}
-			for _, j := range page.Jobs {
-				if j.Template != nil && j.Template.Template != nil {
-					add(j.Name, j.Template.Template.ServiceAccount)
-				}
-			}
-			return page.NextPageToken, nil
-		})
+		page, err := ask(ctx, r, "run", r.c.Run != nil, func(ctx context.Context) (residents, error) { return list(ctx, parent, token) })
 		if err != nil {
 			return nil, err
 		}
-		if token = next; token == "" {
+		for _, w := range page.workloads {
+			if sa, err := identity.ParseServiceAccount(w.email); err == nil {
+				all[sa] = append(all[sa], names.Last(w.name))
+			}
+		}
+		if token = page.next; token == "" {
 			return all, nil
 		}
 	}
 }
 
-// adviseBasicRole says that the identity is owner or editor of a project that
+// residents are workloads on a page of a listing, with the token of the next page.
+type residents struct {
+	workloads []resident
+	next      string
+}
+
+type resident struct{ name, email string }
+
+func (r *reader) listJobs(ctx context.Context, parent, token string) (residents, error) {
+	page, err := r.c.Run.Projects.Locations.Jobs.List(parent).PageToken(token).Context(ctx).Do()
+	if err != nil {
+		return residents{}, err
+	}
+	out := residents{next: page.NextPageToken}
+	for _, j := range page.Jobs {
+		if j.Template != nil && j.Template.Template != nil {
+			out.workloads = append(out.workloads, resident{j.Name, j.Template.Template.ServiceAccount})
+		}
+	}
+	return out, nil
+}
+
+func (r *reader) listServices(ctx context.Context, parent, token string) (residents, error) {
+	page, err := r.c.Run.Projects.Locations.Services.List(parent).PageToken(token).Context(ctx).Do()
+	if err != nil {
+		return residents{}, err
+	}
+	out := residents{next: page.NextPageToken}
+	for _, s := range page.Services {
+		if s.Template != nil {
+			out.workloads = append(out.workloads, resident{s.Name, s.Template.ServiceAccount})
+		}
+	}
+	return out, nil
+}
+
+func (r *reader) listWorkerPools(ctx context.Context, parent, token string) (residents, error) {
+	page, err := r.c.Run.Projects.Locations.WorkerPools.List(parent).PageToken(token).Context(ctx).Do()
+	if err != nil {
+		return residents{}, err
+	}
+	out := residents{next: page.NextPageToken}
+	for _, p := range page.WorkerPools {
+		if p.Template != nil {
+			out.workloads = append(out.workloads, resident{p.Name, p.Template.ServiceAccount})
+		}
+	}
+	return out, nil
+}
+
+// adviseBasicRole advises that the identity is owner or editor of a project that
 // is in play.
 func (d *deploy) adviseBasicRole(ctx context.Context, _ *Report) []Advice {
 	var advice []Advice
@@ -144,7 +163,7 @@ func (d *deploy) adviseBasicRole(ctx context.Context, _ *Report) []Advice {
 	return advice
 }
 
-// projects are those of the account and of the workload.
+// projects returns those of the account and of the workload.
 func (d *deploy) projects() []string {
 	if d.cross == identity.No {
 		return []string{d.runProject}
@@ -154,10 +173,14 @@ func (d *deploy) projects() []string {
 
 // boundRole returns a binding of one of some roles to a principal, on a
 // container or above it, or nil if none is known.
-func (r *reader) boundRole(ctx context.Context, who principal, at resource, names ...string) *access.Grant {
+//
+// It asks for a permission that does not exist, and lets the roles in question be
+// the only ones that have it: what grants it is then a binding of one of them, with
+// its condition and its members evaluated as for any permission.
+func (r *reader) boundRole(ctx context.Context, who principal, at resource, wanted ...string) *access.Grant {
 	const marker = "runidentity.roles.marker"
 	roles := make(map[string]*access.Role)
-	ch := &chain{errs: make(map[string]error), kinds: make(map[string]resource)}
+	ch := newChain()
 	r.fill(ctx, ch, at, true, true)
 	for _, level := range ch.levels {
 		if level.Allow == nil {
@@ -169,7 +192,7 @@ func (r *reader) boundRole(ctx context.Context, who principal, at resource, name
 			}
 		}
 	}
-	for _, name := range names {
+	for _, name := range wanted {
 		roles[name] = access.NewRole(access.RoleActive, marker)
 	}
 	attrs, _ := r.attributesOf(ctx, at)
@@ -177,16 +200,16 @@ func (r *reader) boundRole(ctx context.Context, who principal, at resource, name
 	return x.Grant
 }
 
-// adviseWideGrant says that a right on the account is granted for all accounts
+// adviseWideGrant advises that a right on the account is granted for all accounts
 // of a project, folder or organization.
 func (d *deploy) adviseWideGrant(_ context.Context, report *Report) []Advice {
 	var advice []Advice
 	for _, f := range report.Findings {
 		g := f.Evidence.Grant
-		if f.Verdict != Pass || g == nil || !strings.HasPrefix(g.Resource, managerPrefix) || f.Code != CheckActAs && f.Code != CheckAgent {
+		if f.Verdict != Pass || g == nil || !strings.HasPrefix(g.Resource, managerPrefix) || f.Code != CheckDeployerActAs && f.Code != CheckServiceAgent {
 			continue
 		}
-		if f.Code == CheckAgent && g.Role == roleServiceAgent && d.cross == identity.No {
+		if f.Code == CheckServiceAgent && g.Role == roleServiceAgent && d.cross == identity.No {
 			continue // as Google grants it
 		}
 		advice = append(advice, Advice{
@@ -198,7 +221,7 @@ func (d *deploy) adviseWideGrant(_ context.Context, report *Report) []Advice {
 	return advice
 }
 
-// adviseAgentRole says that something that is no service agent has the role of
+// adviseAgentRole advises that something that is no service agent has the role of
 // Cloud Run's.
 func (d *deploy) adviseAgentRole(ctx context.Context, _ *Report) []Advice {
 	var advice []Advice
@@ -231,7 +254,7 @@ func (d *deploy) adviseAgentRole(ctx context.Context, _ *Report) []Advice {
 	return advice
 }
 
-// adviseMightier says that the identity may change the allow policy of a
+// adviseMightier advises that the identity may change the allow policy of a
 // project, and the deployer may not: whoever may deploy may then have the
 // identity grant them anything.
 func (d *deploy) adviseMightier(ctx context.Context, _ *Report) []Advice {
@@ -252,7 +275,7 @@ func (d *deploy) adviseMightier(ctx context.Context, _ *Report) []Advice {
 			continue
 		}
 		a := Advice{
-			Code: AdviceMightier, Resource: at.full, Principal: who.String(),
+			Code: AdviceMightierIdentity, Resource: at.full, Principal: who.String(),
 			Message: d.sa.Email() + " may change the allow policy of " + at.name + ", which " + deployer.words() +
 				" may not: who deploys code that runs as it has its rights",
 		}

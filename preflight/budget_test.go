@@ -50,7 +50,7 @@ func measure(t *testing.T, b *fake.Backend, c *preflight.Checker, target preflig
 	b.SetLatency(latency)
 	b.ResetCalls()
 	began := time.Now()
-	report := check(t, c, target, preflight.NoAdvice(), preflight.RateLimit(0))
+	report := check(t, c, target, &preflight.CheckOptions{NoAdvice: true, CallsPerSecond: -1})
 	trips := int(time.Since(began) / latency)
 	b.SetLatency(0)
 	return report, trips, b.Calls()
@@ -183,7 +183,7 @@ func TestManyTargets(t *testing.T) { //nolint:paralleltest // it measures
 	runtime.ReadMemStats(&before)
 	began := time.Now()
 	passed, peak := 0, uint64(0)
-	for report, err := range c.CheckAll(t.Context(), targets, preflight.NoAdvice(), preflight.RateLimit(0)) {
+	for report, err := range c.CheckAll(t.Context(), targets, &preflight.CheckAllOptions{Check: preflight.CheckOptions{NoAdvice: true, CallsPerSecond: -1}}) {
 		require.NoError(t, err)
 		if report.Verdict() == preflight.Pass {
 			passed++

@@ -53,7 +53,7 @@ func callerOf(ctx context.Context, opts []option.ClientOption) string {
 	return memberOfMachine(ctx)
 }
 
-// defaultFiles are where Application Default Credentials are looked for.
+// defaultFiles returns where Application Default Credentials are looked for.
 //
 // https://cloud.google.com/docs/authentication/application-default-credentials
 func defaultFiles() []string {

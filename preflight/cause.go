@@ -11,38 +11,39 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/rest"
 )
 
 // cause puts something that isn't known in this package's terms, with the
 // permission that would help.
 func (r *reader) cause(ctx context.Context, c access.Cause, ch *chain) Cause {
-	out := Cause{Message: c.String()}
-	res, known := ch.kinds[c.Level]
+	of, itself := ch.resourceOf(c.Level)
+	out := Cause{Message: c.String(), Resource: of.named()}
 	switch c.Kind {
 	case access.CausePolicy:
-		out.Resource, out.Err = c.Level, ch.errs[c.Level]
-		if known {
-			out.Permissions = helping(out.Err, res.readPermission())
+		out.Err = ch.errs[c.Level]
+		if itself {
+			out.Permissions = helping(out.Err, of.readPermission())
 		} else {
-			out.Permissions = helping(out.Err, "resourcemanager.projects.get")
+			out.Permissions = helping(out.Err, of.getPermission())
 		}
 	case access.CauseDenyPolicies:
-		out.Resource, out.Err = c.Level, ch.errs[denyKey(c.Level)]
-		if known {
-			out.Permissions = helping(out.Err, "iam.denypolicies.list", "iam.denypolicies.get")
+		const list, get = "iam.denypolicies.list", "iam.denypolicies.get"
+		if itself {
+			out.Err = ch.errs[denyKey(c.Level)]
+			out.Permissions = helping(out.Err, list, get)
 		} else {
 			out.Err = ch.errs[c.Level]
-			out.Permissions = helping(out.Err, "resourcemanager.projects.get", "iam.denypolicies.list", "iam.denypolicies.get")
+			out.Permissions = helping(out.Err, of.getPermission(), list, get)
 		}
 	case access.CauseRole:
-		out.Resource = "//iam.googleapis.com/" + c.Role
+		out.Resource = iamPrefix + c.Role
 		_, out.Err = r.role(ctx, c.Role)
 		out.Permissions = helping(out.Err, "iam.roles.get")
 	case access.CauseSet, access.CauseMember:
 		out.Principal = c.Set.String()
-		out.Resource = c.Level
 	default:
-		out.Resource, out.Err = c.Level, c.Err
+		out.Err = c.Err
 	}
 	if out.Err != nil && len(out.Permissions) == 0 {
 		out.Message += ": " + serverText(out.Err)
@@ -50,14 +51,14 @@ func (r *reader) cause(ctx context.Context, c access.Cause, ch *chain) Cause {
 	return out
 }
 
-// causeOf is a cause that reading something failed.
+// causeOf returns the cause that reading something failed.
 func causeOf(what, resource string, err error, permissions ...string) Cause {
 	return Cause{
 		Message: what + " can't be read: " + serverText(err), Resource: resource, Permissions: helping(err, permissions...), Err: err,
 	}
 }
 
-// permissionsOf are the distinct permissions that causes name.
+// permissionsOf returns the distinct permissions that causes name.
 func permissionsOf(causes []Cause) []string {
 	set := make(map[string]bool)
 	for _, c := range causes {
@@ -68,7 +69,7 @@ func permissionsOf(causes []Cause) []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
-// serverText is the message of a server's error, or the error's text.
+// serverText returns the message of a server's error, or the error's text.
 func serverText(err error) string {
 	if err == nil {
 		return ""
@@ -83,16 +84,16 @@ func serverText(err error) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// apiDisabled says whether a call was refused since its API isn't enabled.
+// apiDisabled reports whether a call was refused since its API isn't enabled.
 func apiDisabled(err error) bool {
 	g, ok := errors.AsType[*googleapi.Error](err)
 	return ok && g.Code == http.StatusForbidden && strings.Contains(g.Body, `"SERVICE_DISABLED"`)
 }
 
-// helping are the permissions that would have made a call succeed, if it was
+// helping returns the permissions that would have made a call succeed, if it was
 // for lack of them that it failed.
 func helping(err error, permissions ...string) []string {
-	if !hasCode(err, http.StatusForbidden) || apiDisabled(err) {
+	if !rest.HasCode(err, http.StatusForbidden) || apiDisabled(err) {
 		return nil
 	}
 	return permissions

@@ -14,9 +14,24 @@ type chain struct {
 	levels []access.Level
 	errs   map[string]error // by the level's resource
 	kinds  map[string]resource
+	// top is the highest resource that is known, if what is above it can't be read.
+	top resource
 }
 
-// without are the levels as if there were no deny policies.
+func newChain() *chain {
+	return &chain{errs: make(map[string]error), kinds: make(map[string]resource)}
+}
+
+// resourceOf returns the resource that a level is about, and reports whether the
+// level is that resource itself and not what is above it.
+func (ch *chain) resourceOf(level string) (of resource, itself bool) {
+	if level == unseen(ch.top) {
+		return ch.top, false
+	}
+	return ch.kinds[level], true
+}
+
+// without returns the levels as if there were no deny policies.
 func (ch *chain) without() []access.Level {
 	out := slices.Clone(ch.levels)
 	for i := range out {
@@ -25,9 +40,9 @@ func (ch *chain) without() []access.Level {
 	return out
 }
 
-// unseen is the level that stands for what a project of unknown ancestry is in.
-func unseen(project string) string {
-	return managerPrefix + "projects/" + project + " (the folders and the organization above it)"
+// unseen returns the level that stands for what a resource of unknown ancestry is in.
+func unseen(below resource) string {
+	return below.full + " (the folders and the organization above it)"
 }
 
 // containers returns what a resource is in, from its project upwards, or
@@ -92,7 +107,8 @@ func (r *reader) fill(ctx context.Context, ch *chain, at resource, own, above bo
 		ch.levels = append(ch.levels, level)
 	}
 	if err != nil {
-		name := unseen(at.project)
+		ch.top = containers[len(containers)-1]
+		name := unseen(ch.top)
 		ch.levels = append(ch.levels, access.Level{Resource: name})
 		ch.errs[name] = err
 	}

@@ -143,7 +143,7 @@ func (d *deploy) run(ctx context.Context, report *Report) {
 	// In the order of the codes: the account and acting as it, deploying, the
 	// API, then the service agent and what follows.
 	split := 0
-	for split < len(accountFindings) && (accountFindings[split].Code == CheckIdentity || accountFindings[split].Code == CheckActAs) {
+	for split < len(accountFindings) && (accountFindings[split].Code == CheckIdentity || accountFindings[split].Code == CheckDeployerActAs) {
 		split++
 	}
 	report.Findings = append(report.Findings, accountFindings[:split]...)
@@ -155,10 +155,10 @@ func (d *deploy) run(ctx context.Context, report *Report) {
 		report.ProjectNumber = number
 		report.Agent = agentOf(number).Member()
 	}
-	if r.options.dryRun && identityFinding == nil {
+	if r.options.ValidateOnly && identityFinding == nil {
 		report.Findings = append(report.Findings, d.checkDryRun(ctx))
 	}
-	if !r.options.noAdvice {
+	if !r.options.NoAdvice {
 		report.Advice = slices.Concat(deployAdvice, d.advise(ctx, report))
 	}
 }
@@ -194,7 +194,7 @@ func (d *deploy) findIdentity(ctx context.Context) (identity.ServiceAccount, *Fi
 	return identity.DefaultServiceAccount(mustNumber(number)), nil
 }
 
-// mustNumber is a project's number, 0 if it is too long for one.
+// mustNumber returns a project's number, 0 if it is too long for one.
 func mustNumber(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -220,7 +220,7 @@ func (d *deploy) checkAccount(ctx context.Context) []Finding {
 	}
 }
 
-// projectOfEmail is the project that an account's email names, by its id if
+// projectOfEmail returns the project that an account's email names, by its id if
 // that can be found out, or "".
 func (d *deploy) projectOfEmail(ctx context.Context) string {
 	project, ok := d.sa.Project()
@@ -239,7 +239,7 @@ func (d *deploy) projectOfEmail(ctx context.Context) string {
 	return project
 }
 
-// isCross says whether the account is of another project than the workload.
+// isCross reports whether the account is of another project than the workload.
 func (d *deploy) isCross(ctx context.Context) identity.Tristate {
 	switch {
 	case d.project == "":
@@ -302,7 +302,7 @@ func (d *deploy) checkAccountIn(ctx context.Context) []Finding {
 	return findings
 }
 
-// subjectOf is the identity as a principal.
+// subjectOf returns the identity as a principal.
 func (d *deploy) subjectOf() principal {
 	p := withProject(principal{member: access.ServiceAccount(d.sa.Email())})
 	if d.project != "" {
@@ -312,9 +312,9 @@ func (d *deploy) subjectOf() principal {
 	return p
 }
 
-// accessFinding is the finding that a decision makes. For a Fail without a
+// accessFinding returns the finding that a decision makes. For a Fail without a
 // deny rule it has the fix that is given.
-func accessFinding(code Code, who principal, permission string, at resource, d decision, fix Fix) Finding {
+func accessFinding(code Code, who principal, permission string, at resource, d decision, fix *Fix) Finding {
 	f := Finding{
 		Code: code, Verdict: d.verdict(), Resource: at.full, Principal: who.String(), Permission: permission,
 		Evidence: d.evidence, Causes: d.causes,
@@ -334,17 +334,30 @@ func accessFinding(code Code, who principal, permission string, at resource, d d
 		f.Message = who.words() + " has " + on
 	case f.Verdict == Fail && d.evidence.Denial != nil:
 		n := d.evidence.Denial
-		f.Message = fmt.Sprintf("%s lacks %s: rule %d of the deny policy %s on %s denies it", who.words(), on, n.Rule, lastSegment(n.Policy), shortName(n.Resource))
-		f.Fix = ExemptFromDeny{Policy: n.Policy, Rule: n.Rule, Permission: permission, Member: who.String()}
+		f.Message = fmt.Sprintf("%s lacks %s: rule %d of the deny policy %s on %s denies it", who.words(), on, n.Rule, names.Last(n.Policy), shortName(n.Resource))
+		f.Fix = exemptionOf(n, permission, who)
 	case f.Verdict == Fail && d.byDeny:
 		f.Message = who.words() + " lacks " + on + ": a deny policy denies it, which can't be read"
 	case f.Verdict == Fail:
 		f.Message = who.words() + " lacks " + on
-		f.Fix = fix
+		if fix != nil {
+			own := *fix // a finding shares nothing with another
+			f.Fix = &own
+		}
 	default:
 		f.Message = "whether " + who.words() + " has " + on + " can't be told" + because(d.causes)
 	}
 	return f
+}
+
+// grantOf returns the fix that grants a role.
+func grantOf(role string, who principal, at resource) *Fix {
+	return &Fix{Kind: FixGrantRole, Resource: at.full, Role: role, Member: who.String()}
+}
+
+// exemptionOf returns the fix that exempts from the rule that denies a permission.
+func exemptionOf(n *Denial, permission string, who principal) *Fix {
+	return &Fix{Kind: FixExemptFromDeny, Policy: n.Policy, Rule: n.Rule, Permission: permission, Member: who.String()}
 }
 
 // because names the first causes, and what would help.
@@ -362,7 +375,7 @@ func because(causes []Cause) string {
 	return text
 }
 
-// shortName is a resource's relative name, of an account its email.
+// shortName returns a resource's relative name, of an account its email.
 func shortName(full string) string {
 	if rest, ok := strings.CutPrefix(full, "//"); ok {
 		if _, name, ok := strings.Cut(rest, "/"); ok {
@@ -374,5 +387,3 @@ func shortName(full string) string {
 	}
 	return full
 }
-
-func lastSegment(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }

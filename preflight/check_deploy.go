@@ -6,7 +6,7 @@ import (
 	"github.com/runidentity/runidentity/internal/access"
 )
 
-// checkDeploy says whether the deployer may create or update the workload, and
+// checkDeploy checks whether the deployer may create or update the workload, and
 // read it.
 //
 // https://cloud.google.com/run/docs/reference/iam/roles
@@ -40,23 +40,23 @@ func (d *deploy) checkDeploy(ctx context.Context) ([]Finding, []Advice) {
 			if i == 1 || i == 2 {
 				at = d.workload
 			}
-			if i == 3 && d.r.options.noAdvice {
+			if i == 3 && d.r.options.NoAdvice {
 				return
 			}
 			*of[i] = d.r.decide(ctx, d.who, permission, at)
 		})
 	}
 
-	developer := GrantRole{Resource: d.workload.full, Role: roleDeveloper, Member: d.who.String()}
-	onProject := GrantRole{Resource: project.full, Role: roleDeveloper, Member: d.who.String()}
+	developer := grantOf(roleDeveloper, d.who, d.workload)
+	onProject := grantOf(roleDeveloper, d.who, project)
 	var findings []Finding
 	write, isUpdate := d.writeFinding(ctx, creates, updates, gets, create, update, developer, onProject)
 	findings = append(findings, write)
 	if isUpdate { // what is created isn't read before
-		findings = append(findings, accessFinding(CheckDeploy, d.who, get, d.workload, gets, developer))
+		findings = append(findings, accessFinding(CheckDeployerDeploy, d.who, get, d.workload, gets, developer))
 	}
 	var advice []Advice
-	if waits.outcome == access.Denied && !d.r.options.noAdvice {
+	if waits.outcome == access.Denied && !d.r.options.NoAdvice {
 		advice = append(advice, Advice{
 			Code: AdviceCannotWait, Resource: project.full, Principal: d.who.String(),
 			Message: d.who.words() + " lacks " + wait + ": this library then watches the " + d.target.Workload.Kind.String() +
@@ -66,13 +66,14 @@ func (d *deploy) checkDeploy(ctx context.Context) ([]Finding, []Advice) {
 	return findings, advice
 }
 
-// writeFinding is about creating or updating, whichever the deploy does: that
-// depends on whether the workload is there, which is asked only if it matters.
-// isUpdate says that it certainly updates, or that it makes no difference.
-func (d *deploy) writeFinding(ctx context.Context, creates, updates, gets decision, create, update string, developer, onProject GrantRole) (f Finding, isUpdate bool) {
+// writeFinding returns the finding on creating or updating, whichever the deploy
+// does. That depends on whether the workload is there, which is asked only if it
+// matters. isUpdate reports that the deploy certainly updates, or that it makes no
+// difference.
+func (d *deploy) writeFinding(ctx context.Context, creates, updates, gets decision, create, update string, developer, onProject *Fix) (f Finding, isUpdate bool) {
 	project := projectOf(d.runProject)
-	updating := accessFinding(CheckDeploy, d.who, update, d.workload, updates, developer)
-	creating := accessFinding(CheckDeploy, d.who, create, project, creates, onProject)
+	updating := accessFinding(CheckDeployerDeploy, d.who, update, d.workload, updates, developer)
+	creating := accessFinding(CheckDeployerDeploy, d.who, create, project, creates, onProject)
 	if creates.outcome == access.Granted && updates.outcome == access.Granted && gets.outcome == access.Granted {
 		updating.Message += "; it may create it as well"
 		return updating, true
@@ -96,10 +97,10 @@ func (d *deploy) writeFinding(ctx context.Context, creates, updates, gets decisi
 	return updating, false
 }
 
-// checkAPI says whether the Cloud Run API is enabled in the workload's project.
+// checkAPI checks whether the Cloud Run API is enabled in the workload's project.
 func (d *deploy) checkAPI(ctx context.Context) Finding {
 	project := projectOf(d.runProject)
-	f := Finding{Code: CheckAPI, Resource: project.full, Evidence: Evidence{Method: ByRead}}
+	f := Finding{Code: CheckRunAPI, Resource: project.full, Evidence: Evidence{Method: ByRead}}
 	s, err := d.r.service(ctx, d.runProject, runAPI)
 	switch {
 	case err != nil:
@@ -112,7 +113,7 @@ func (d *deploy) checkAPI(ctx context.Context) Finding {
 	case s.State == "DISABLED":
 		f.Verdict = Fail
 		f.Message = "the Cloud Run API isn't enabled in project " + d.runProject
-		f.Fix = EnableAPI{Project: d.runProject, Service: runAPI}
+		f.Fix = &Fix{Kind: FixEnableAPI, Project: d.runProject, Service: runAPI}
 	default:
 		f.Message = "the server doesn't say whether the Cloud Run API is enabled in project " + d.runProject
 		f.Causes = []Cause{{Message: "the state is " + s.State, Resource: project.full}}

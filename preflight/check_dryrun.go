@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/rest"
 )
 
 // checkDryRun sends the change with validateOnly.
@@ -43,10 +44,10 @@ func (d *deploy) checkDryRun(ctx context.Context) Finding {
 	return f
 }
 
-// isRefusal says whether the server answered that the request won't do.
+// isRefusal reports whether the server answered that the request won't do.
 func isRefusal(err error) bool {
 	for _, code := range []int{400, 403, 412} {
-		if hasCode(err, code) {
+		if rest.HasCode(err, code) {
 			return true
 		}
 	}

@@ -6,8 +6,11 @@ import (
 	"strings"
 	"sync"
 
+	"google.golang.org/api/orgpolicy/v2"
+
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/rest"
 )
 
 const (
@@ -22,7 +25,7 @@ const (
 	crossProjectConstraint = "iam.disableCrossProjectServiceAccountUsage"
 )
 
-// checkIdentity says whether the account is there and enabled. What acting as
+// checkIdentity checks whether the account is there and enabled. What acting as
 // it came to may tell where the account can't be read.
 func (d *deploy) checkIdentity(at resource, acting Finding) Finding {
 	f := Finding{Code: CheckIdentity, Resource: at.full, Principal: d.sa.Member(), Evidence: Evidence{Method: ByRead}}
@@ -31,22 +34,22 @@ func (d *deploy) checkIdentity(at resource, acting Finding) Finding {
 	case err == nil && d.account.Disabled:
 		f.Verdict = Fail
 		f.Message = email + " is disabled, and Cloud Run answers as if it weren't there"
-		f.Fix = EnableAccount{Account: d.sa, Project: d.project}
+		f.Fix = &Fix{Kind: FixEnableAccount, Account: d.sa, Project: d.project}
 	case err == nil:
 		f.Verdict = Pass
 		f.Message = email + " is there and enabled, in project " + d.account.ProjectId
-	case hasCode(err, http.StatusNotFound) && d.project != "":
+	case rest.HasCode(err, http.StatusNotFound) && d.project != "":
 		f.Verdict = Fail
 		f.Message = "there is no account " + email + " in project " + d.project
 		f.Evidence.Detail = serverText(err)
 		if d.sa.Kind() == identity.AccountUserManaged && canCreate(email) {
-			f.Fix = CreateAccount{Account: d.sa}
+			f.Fix = &Fix{Kind: FixCreateAccount, Account: d.sa}
 		} else {
 			f.Message += "; it is one that Google makes, when the API that it is for is enabled"
 		}
 	default:
 		f.Message = "whether " + email + " is there and enabled can't be read"
-		if acting.Verdict == Pass && acting.Evidence.Method == ByTest {
+		if acting.Verdict == Pass && acting.Evidence.Method == ByTestIAMPermissions {
 			f.Message = email + " is there, but whether it is enabled can't be read"
 		}
 		f.Evidence.Detail = serverText(err)
@@ -56,16 +59,16 @@ func (d *deploy) checkIdentity(at resource, acting Finding) Finding {
 	return f
 }
 
-// canCreate says whether an account of that address can be created: since an
+// canCreate reports whether an account of that address can be created: since an
 // id has 6 to 30 characters, it may be one that was made otherwise.
 func canCreate(email string) bool {
 	id, _, _ := strings.Cut(email, "@")
 	return len(id) >= 6 && len(id) <= 30 && id[0] >= 'a' && id[0] <= 'z'
 }
 
-// checkActAs says whether the deployer may attach the account.
+// checkActAs checks whether the deployer may attach the account.
 func (d *deploy) checkActAs(ctx context.Context, at resource) Finding {
-	fix := GrantRole{Resource: at.full, Role: roleAccountUser, Member: d.who.String()}
+	fix := grantOf(roleAccountUser, d.who, at)
 	made := d.r.decide(ctx, d.who, actAs, at)
 	if d.who.caller && made.outcome == access.Denied && d.missing(ctx, at) {
 		// Nothing can be asked of an account that isn't there; once it is, what
@@ -74,20 +77,20 @@ func (d *deploy) checkActAs(ctx context.Context, at resource) Finding {
 			made = above
 		}
 	}
-	f := accessFinding(CheckActAs, d.who, actAs, at, made, fix)
+	f := accessFinding(CheckDeployerActAs, d.who, actAs, at, made, fix)
 	if f.Verdict == Fail && !made.byDeny && made.evidence.Denial == nil {
 		f.Message += ", which it takes to attach the account"
 	}
 	return f
 }
 
-// missing says whether the account is certainly not there.
+// missing reports whether the account is certainly not there.
 func (d *deploy) missing(ctx context.Context, at resource) bool {
 	_, err := d.r.account(ctx, at.project, d.sa)
-	return d.project != "" && hasCode(err, http.StatusNotFound)
+	return d.project != "" && rest.HasCode(err, http.StatusNotFound)
 }
 
-// checkAgent says whether the project's Cloud Run service agent may mint tokens
+// checkAgent checks whether the project's Cloud Run service agent may mint tokens
 // for the account.
 func (d *deploy) checkAgent(ctx context.Context, at resource) Finding {
 	if d.r.eager {
@@ -101,7 +104,7 @@ func (d *deploy) checkAgent(ctx context.Context, at resource) Finding {
 	if err != nil {
 		project := projectOf(d.runProject).full
 		f := Finding{
-			Code: CheckAgent, Resource: at.full, Permission: getToken, Evidence: Evidence{Method: ByRead, Detail: serverText(err)},
+			Code: CheckServiceAgent, Resource: at.full, Permission: getToken, Evidence: Evidence{Method: ByRead, Detail: serverText(err)},
 			Causes: []Cause{causeOf("the number of the project, which names its service agent,", project, err,
 				"serviceusage.services.get", "resourcemanager.projects.get")},
 		}
@@ -113,23 +116,23 @@ func (d *deploy) checkAgent(ctx context.Context, at resource) Finding {
 	if d.cross == identity.No {
 		who.sparing = false // its role is on the project
 	}
-	fix := GrantRole{Resource: at.full, Role: roleTokenCreator, Member: agent.Member()}
+	fix := grantOf(roleTokenCreator, who, at)
 	if d.cross == identity.No {
-		fix = GrantRole{Resource: projectOf(d.runProject).full, Role: roleServiceAgent, Member: agent.Member()}
+		fix = grantOf(roleServiceAgent, who, projectOf(d.runProject))
 	}
-	f := accessFinding(CheckAgent, who, getToken, at, d.r.decide(ctx, who, getToken, at), fix)
-	if f.Fix == fix {
+	f := accessFinding(CheckServiceAgent, who, getToken, at, d.r.decide(ctx, who, getToken, at), fix)
+	if f.Fix != nil && *f.Fix == *fix { // no deny rule is in the way
 		f.Message = "the service agent " + agent.Email() + " of project " + d.runProject + " may not mint tokens for " + d.sa.Email()
 	}
 	return f
 }
 
-// checkOrgPolicy says whether the account's project lets workloads of other
+// checkOrgPolicy checks whether the account's project lets workloads of other
 // projects use its accounts.
 //
 // https://cloud.google.com/iam/docs/attach-service-accounts#enabling-cross-project
 func (d *deploy) checkOrgPolicy(ctx context.Context) Finding {
-	f := Finding{Code: CheckOrgPolicy, Evidence: Evidence{Method: ByRead}}
+	f := Finding{Code: CheckCrossProjectPolicy, Evidence: Evidence{Method: ByRead}}
 	if d.cross == identity.Unknown {
 		f.Resource = accountIn("-", d.sa).full
 		f.Message = "whether the account is of another project isn't known, and so not whether an organization policy applies"
@@ -139,7 +142,7 @@ func (d *deploy) checkOrgPolicy(ctx context.Context) Finding {
 	f.Resource = projectOf(d.project).full
 	policy, err := d.r.effectivePolicy(ctx, d.project, crossProjectConstraint)
 	switch {
-	case hasCode(err, http.StatusNotFound):
+	case rest.HasCode(err, http.StatusNotFound):
 		f.Evidence.Detail = serverText(err)
 		f.Message = "the server has no effective policy for " + crossProjectConstraint + " on project " + d.project +
 			", which may be in no organization; whether Cloud Run enforces it then isn't documented"
@@ -151,31 +154,34 @@ func (d *deploy) checkOrgPolicy(ctx context.Context) Finding {
 		f.Message = "whether " + crossProjectConstraint + " is enforced on project " + d.project + " can't be read" + because(f.Causes)
 		return f
 	}
-	enforced, conditional, rules := false, false, 0
-	if policy.Spec != nil {
-		for i, rule := range policy.Spec.Rules {
-			if rule.Values != nil || rule.AllowAll || rule.DenyAll {
-				conditional = true // no rule of a boolean constraint
-			}
-			conditional = conditional || rule.Condition != nil || i > 0 && rule.Enforce != enforced
-			enforced = rule.Enforce
-			rules++
-		}
-	}
+	enforced, told, why := enforcement(policy.Spec)
 	switch {
-	case rules == 0 || conditional:
-		f.Message = "the effective policy for " + crossProjectConstraint + " on project " + d.project + " doesn't say whether it is enforced"
-		if conditional {
-			f.Message += ": its rules differ by condition"
-		}
+	case !told:
+		f.Message = "the effective policy for " + crossProjectConstraint + " on project " + d.project + " doesn't say whether it is enforced" + why
 		f.Causes = []Cause{{Message: "the effective policy doesn't say", Resource: f.Resource}}
 	case enforced:
 		f.Verdict = Fail
 		f.Message = crossProjectConstraint + " is enforced on project " + d.project + ", so that its accounts can't be attached in project " + d.runProject
-		f.Fix = AllowCrossProject{Project: d.project}
+		f.Fix = &Fix{Kind: FixAllowCrossProject, Project: d.project}
 	default:
 		f.Verdict = Pass
 		f.Message = crossProjectConstraint + " isn't enforced on project " + d.project
 	}
 	return f
+}
+
+// enforcement reports whether an effective policy enforces a boolean constraint, and
+// whether it tells; why not, it says as the end of a sentence.
+func enforcement(spec *orgpolicy.GoogleCloudOrgpolicyV2PolicySpec) (enforced, told bool, why string) {
+	if spec == nil || len(spec.Rules) == 0 {
+		return false, false, ""
+	}
+	enforced = spec.Rules[0].Enforce
+	for _, rule := range spec.Rules {
+		ofAList := rule.Values != nil || rule.AllowAll || rule.DenyAll
+		if ofAList || rule.Condition != nil || rule.Enforce != enforced {
+			return false, false, ": its rules differ by condition"
+		}
+	}
+	return enforced, true, ""
 }

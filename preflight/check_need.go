@@ -9,24 +9,25 @@ import (
 	"google.golang.org/api/iam/v1"
 
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/names"
 )
 
-// checkNeed says whether the identity has what it needs at run time.
+// checkNeed checks whether the identity has what it needs at run time.
 func (d *deploy) checkNeed(ctx context.Context, n Need, at resource) []Finding {
 	who := d.subjectOf()
 	var findings []Finding
 	if n.Role != "" {
 		findings = append(findings, d.checkRole(ctx, who, n.Role, at))
 	}
-	grant := GrantRole{Resource: at.full, Role: n.Role, Member: who.String()}
 	for _, permission := range n.Permissions {
-		made := d.r.decide(ctx, who, permission, at)
-		f := accessFinding(CheckNeed, who, permission, at, made, nil)
+		f := accessFinding(CheckRuntimeAccess, who, permission, at, d.r.decide(ctx, who, permission, at), nil)
 		if f.Verdict == Fail && f.Fix == nil && at.kind != otherResource {
-			if grant.Role != "" {
-				f.Fix = grant
-			} else if role, why := d.r.smallestRole(ctx, permission, at); role != "" {
-				f.Fix = GrantRole{Resource: at.full, Role: role, Member: who.String()}
+			role, why := n.Role, ""
+			if role == "" {
+				role, why = d.r.smallestRole(ctx, permission, at)
+			}
+			if role != "" {
+				f.Fix = grantOf(role, who, at)
 			} else {
 				f.Message += "; which role to grant isn't known: " + why
 			}
@@ -36,68 +37,70 @@ func (d *deploy) checkNeed(ctx context.Context, n Need, at resource) []Finding {
 	return findings
 }
 
-// checkRole says whether the identity has all permissions of a role, however
+// checkRole checks whether the identity has all permissions of a role, however
 // they are granted.
 func (d *deploy) checkRole(ctx context.Context, who principal, name string, at resource) Finding {
-	f := Finding{Code: CheckNeed, Resource: at.full, Principal: who.String(), Evidence: Evidence{Method: ByPolicies}}
+	f := Finding{Code: CheckRuntimeAccess, Resource: at.full, Principal: who.String(), Evidence: Evidence{Method: ByPolicies}}
+	unknown := func(causes ...Cause) Finding {
+		f.Causes = causes
+		f.Message = "whether " + who.words() + " has the permissions of " + name + " on " + shortName(at.full) + " can't be told" + because(causes)
+		return f
+	}
 	role, err := d.r.role(ctx, name)
 	if err != nil {
-		f.Causes = []Cause{causeOf("the role "+name, "//iam.googleapis.com/"+name, err, "iam.roles.get")}
-		f.Message = "whether " + who.words() + " has the permissions of " + name + " on " + shortName(at.full) + " can't be told" + because(f.Causes)
-		return f
+		return unknown(causeOf("the role "+name, iamPrefix+name, err, "iam.roles.get"))
 	}
+	permissions := role.IncludedPermissions
 	// Asking Policy Troubleshooter for hundreds of permissions takes its quota.
 	const mostAsked = 50
-	if at.kind == otherResource && (!d.r.options.troubleshoot || len(role.IncludedPermissions) > mostAsked) {
-		f.Causes = []Cause{{Message: "this package does not read the policies of such a resource, and asks Policy Troubleshooter" +
-			fmt.Sprintf(" (option Troubleshoot) about roles of at most %d permissions", mostAsked), Resource: at.full}}
-		f.Message = "whether " + who.words() + " has the permissions of " + name + " on " + shortName(at.full) + " can't be told" + because(f.Causes)
+	if at.kind == otherResource && (!d.r.options.Troubleshoot || len(permissions) > mostAsked) {
+		return unknown(Cause{Resource: at.full, Message: "this package does not read the policies of such a resource, and asks Policy Troubleshooter" +
+			fmt.Sprintf(" (CheckOptions.Troubleshoot) about roles of at most %d permissions", mostAsked)})
+	}
+	if len(permissions) == 0 {
+		f.Causes = []Cause{{Message: "the role has no permissions", Resource: iamPrefix + name}}
+		f.Message = "the role " + name + " has no permissions, so that having it can't be told"
 		return f
 	}
-	decisions := make([]decision, len(role.IncludedPermissions))
-	sideBySide(len(decisions), func(i int) {
-		decisions[i] = d.r.decide(ctx, who, role.IncludedPermissions[i], at)
-	})
-	var missing []string
-	unknown := -1
-	denied := -1
-	for i, made := range decisions {
-		switch made.outcome {
-		case access.Denied:
-			missing = append(missing, role.IncludedPermissions[i])
-			if made.evidence.Denial != nil && denied < 0 {
-				denied = i
-			}
-		case access.Unknown:
-			unknown = i
-		default:
-		}
-	}
+	decisions := make([]decision, len(permissions))
+	sideBySide(len(decisions), func(i int) { decisions[i] = d.r.decide(ctx, who, permissions[i], at) })
+	missing := indexes(decisions, func(d decision) bool { return d.outcome == access.Denied })
+	open := indexes(decisions, func(d decision) bool { return d.outcome == access.Unknown })
 	switch {
 	case len(missing) > 0:
 		f.Verdict = Fail
 		f.Message = fmt.Sprintf("%s lacks %d of the %d permissions of %s on %s, such as %s",
-			who.words(), len(missing), len(decisions), name, shortName(at.full), missing[0])
+			who.words(), len(missing), len(decisions), name, shortName(at.full), permissions[missing[0]])
+		denied := slices.IndexFunc(decisions, func(d decision) bool { return d.outcome == access.Denied && d.evidence.Denial != nil })
 		if denied >= 0 {
 			f.Evidence = decisions[denied].evidence
 			n := f.Evidence.Denial
-			f.Message += fmt.Sprintf("; rule %d of the deny policy %s denies %s", n.Rule, lastSegment(n.Policy), role.IncludedPermissions[denied])
-			f.Fix = ExemptFromDeny{Policy: n.Policy, Rule: n.Rule, Permission: role.IncludedPermissions[denied], Member: who.String()}
+			f.Message += fmt.Sprintf("; rule %d of the deny policy %s denies %s", n.Rule, names.Last(n.Policy), permissions[denied])
+			f.Fix = exemptionOf(n, permissions[denied], who)
 		} else if at.kind != otherResource {
-			f.Fix = GrantRole{Resource: at.full, Role: name, Member: who.String()}
+			f.Fix = grantOf(name, who, at)
 		}
-	case unknown >= 0:
-		f.Evidence, f.Causes = decisions[unknown].evidence, decisions[unknown].causes
-		f.Message = "whether " + who.words() + " has the permissions of " + name + " on " + shortName(at.full) + " can't be told" + because(f.Causes)
-	case len(decisions) == 0:
-		f.Causes = []Cause{{Message: "the role has no permissions", Resource: "//iam.googleapis.com/" + name}}
-		f.Message = "the role " + name + " has no permissions, so that having it can't be told"
+	case len(open) > 0:
+		last := decisions[open[len(open)-1]]
+		f.Evidence = last.evidence
+		return unknown(last.causes...)
 	default:
 		f.Verdict = Pass
 		f.Evidence = decisions[0].evidence
 		f.Message = fmt.Sprintf("%s has all permissions of %s on %s", who.words(), name, shortName(at.full))
 	}
 	return f
+}
+
+// indexes returns where decisions are such.
+func indexes(decisions []decision, such func(decision) bool) []int {
+	var all []int
+	for i, d := range decisions {
+		if such(d) {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 // smallestRole returns the predefined role with the fewest permissions among

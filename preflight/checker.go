@@ -20,36 +20,39 @@ import (
 	"github.com/runidentity/runidentity/internal/settings"
 )
 
-// A Checker checks whether deploys would work. It is safe for concurrent use
-// once its fields are set, and holds nothing that needs closing.
+// A Checker checks whether deploys would work. [NewChecker] makes one. It is safe
+// for concurrent use once its fields are set, and holds nothing that needs closing.
+//
+// Each service may be replaced, or set to nil if it must not be used: checks that
+// need a nil service are Unknown. A zero Checker calls nothing and knows nothing.
 type Checker struct {
 	// Caller is who calls the APIs, as a member of an allow policy, such as
-	// "serviceAccount:bot@web-prod.iam.gserviceaccount.com". NewChecker fills it
-	// in where the credentials tell. Where it is empty, checks of the caller
-	// work all the same, but fixes can't name whom to grant to.
+	// "serviceAccount:bot@web-prod.iam.gserviceaccount.com". NewChecker fills it in
+	// if the credentials tell. If empty, checks of the caller work all the same, but
+	// fixes can't name whom to grant to.
 	Caller string
 
-	// The services that are asked. A nil one may not be used: what would need
-	// it is Unknown.
-	Run               *run.Service
-	IAM               *iam.Service
-	DenyPolicies      *iamv2.Service
-	ResourceManager   *crmv3.Service
+	Run               *run.Service                  // Cloud Run v2
+	IAM               *iam.Service                  // IAM v1
+	DenyPolicies      *iamv2.Service                // IAM v2
+	ResourceManager   *crmv3.Service                // Resource Manager v3
 	ResourceManagerV1 *cloudresourcemanager.Service // for the ancestors of a project
-	OrgPolicy         *orgpolicy.Service
-	ServiceUsage      *serviceusage.Service
-	Troubleshooter    *policytroubleshooter.Service // only with [Troubleshoot]
-	Identity          *identity.Client              // for the identity that a workload has, and [DryRun]
+	OrgPolicy         *orgpolicy.Service            // Organization Policy v2
+	ServiceUsage      *serviceusage.Service         // Service Usage v1
+	Troubleshooter    *policytroubleshooter.Service // only for [CheckOptions.Troubleshoot]
+	// Identity reads the identity that a workload has, and sends the change for
+	// [CheckOptions.ValidateOnly].
+	Identity *identity.Client
 
-	// GroupMembers tells the direct members of a Google group, as members of an
-	// allow policy. If it is nil, or returns an error, what depends on the group
-	// is Unknown and names it. No API that this package uses tells.
+	// GroupMembers returns the direct members of a Google group, as members of an
+	// allow policy. None of the APIs used here lists group members. If it is nil or
+	// returns an error, what depends on the group is Unknown and names the group.
 	GroupMembers func(ctx context.Context, email string) ([]string, error)
 }
 
-// NewChecker returns a checker that uses Application Default Credentials unless
-// the options say otherwise. It refuses [option.WithEndpoint], as it asks
-// several APIs: replace the field of the service whose endpoint is another.
+// NewChecker returns a checker that uses Application Default Credentials unless the
+// options say otherwise. It refuses [option.WithEndpoint], since it asks several
+// APIs: to use another endpoint for one of them, replace that service's field.
 func NewChecker(ctx context.Context, opts ...option.ClientOption) (*Checker, error) {
 	if err := settings.RefuseEndpoint(opts...); err != nil {
 		return nil, fmt.Errorf("new checker: %w", err)
@@ -79,11 +82,22 @@ func connect[S any](ctx context.Context, s **S, dial func(context.Context, ...op
 	return err
 }
 
-// Check makes all checks of a target. It only reads. The error is about the
-// target or an option, or says that ctx ended; what can't be read is in the
-// report, as Unknown.
-func (c *Checker) Check(ctx context.Context, t Target, opts ...Option) (Report, error) {
-	o := collect(opts)
+// errNoChecker is the error of a nil Checker.
+var errNoChecker = errors.New("the Checker is nil: make it with preflight.NewChecker")
+
+// Check makes all checks of a target. It only reads. If opts is nil, the defaults of
+// [CheckOptions] hold.
+//
+// The error is about the target or the checker's Caller, or says that ctx ended.
+// What can't be read is in the report, as Unknown.
+func (c *Checker) Check(ctx context.Context, t Target, opts *CheckOptions) (Report, error) {
+	if c == nil {
+		return Report{Target: t}, fmt.Errorf("check %s: %w", t.Workload.Name(), errNoChecker)
+	}
+	var o CheckOptions
+	if opts != nil {
+		o = *opts
+	}
 	r := newReader(c, o)
 	r.eager = true
 	return r.check(ctx, t)

@@ -128,9 +128,16 @@ func newFixer(t *testing.T, b *fake.Backend) *preflight.Fixer {
 	return f
 }
 
-func check(t *testing.T, c *preflight.Checker, target preflight.Target, opts ...preflight.Option) preflight.Report {
+// applyAll and repairAll let fixes change guardrails.
+var (
+	applyAll  = &preflight.ApplyOptions{AllowGuardrailChanges: true}
+	repairAll = &preflight.RepairOptions{Apply: *applyAll}
+)
+
+// check checks a target, with options if there are any.
+func check(t *testing.T, c *preflight.Checker, target preflight.Target, opts ...*preflight.CheckOptions) preflight.Report {
 	t.Helper()
-	report, err := c.Check(t.Context(), target, opts...)
+	report, err := c.Check(t.Context(), target, append(opts, nil)[0])
 	require.NoError(t, err)
 	return report
 }

@@ -10,9 +10,10 @@ import (
 	"google.golang.org/api/iam/v1"
 
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/rest"
 )
 
-// A decision says whether a principal has a permission on a resource.
+// A decision is whether a principal has a permission on a resource.
 type decision struct {
 	outcome  access.Outcome
 	missing  bool // the server says that there is no such resource
@@ -32,7 +33,7 @@ func (d decision) verdict() Verdict {
 	return Unknown
 }
 
-// decide says whether a principal has a permission on a resource: exactly, if
+// decide finds out whether a principal has a permission on a resource: exactly, if
 // it is the caller; else as Policy Troubleshooter says, if it may be asked and
 // can tell; else as the policies do.
 func (r *reader) decide(ctx context.Context, who principal, permission string, at resource) decision {
@@ -63,14 +64,14 @@ func (r *reader) explainDenial(ctx context.Context, who principal, permission st
 }
 
 func (r *reader) decideForOther(ctx context.Context, who principal, permission string, at resource) decision {
-	if r.options.troubleshoot {
+	if r.options.Troubleshoot {
 		if d := r.troubleshoot(ctx, who, permission, at); d.outcome != access.Unknown {
 			return r.explainDenial(ctx, who, permission, at, d)
 		}
 	}
 	if at.kind == otherResource {
-		why := "this package does not read the policies of such a resource; Policy Troubleshooter may tell (option Troubleshoot)"
-		if r.options.troubleshoot {
+		why := "this package does not read the policies of such a resource; Policy Troubleshooter may tell (CheckOptions.Troubleshoot)"
+		if r.options.Troubleshoot {
 			why = "Policy Troubleshooter could not tell, and this package does not read the policies of such a resource"
 		}
 		return decision{evidence: Evidence{Method: ByPolicies}, causes: []Cause{{Message: why, Resource: at.full}}}
@@ -80,10 +81,10 @@ func (r *reader) decideForOther(ctx context.Context, who principal, permission s
 
 // decideByTest asks for one of several permissions that are tested in one call.
 func (r *reader) decideByTest(ctx context.Context, permission string, at resource, together ...string) decision {
-	d := decision{evidence: Evidence{Method: ByTest}}
+	d := decision{evidence: Evidence{Method: ByTestIAMPermissions}}
 	has, err := r.test(ctx, at, together...)
 	switch {
-	case hasCode(err, http.StatusNotFound):
+	case rest.HasCode(err, http.StatusNotFound):
 		d.outcome, d.missing = access.Denied, true
 		d.evidence.Detail = "the server says that there is no such resource: " + serverText(err)
 	case err != nil:
@@ -100,7 +101,7 @@ func (r *reader) decideByTest(ctx context.Context, permission string, at resourc
 // them.
 func (r *reader) decideByPolicies(ctx context.Context, who principal, permission string, at resource) decision {
 	know := newKnown(who)
-	ch := &chain{errs: make(map[string]error), kinds: make(map[string]resource)}
+	ch := newChain()
 	deniable := access.Deniable(access.PermissionFQDN(permission))
 
 	// Deny policies count only if something grants the permission, but waiting
@@ -145,7 +146,7 @@ func (r *reader) decideByPolicies(ctx context.Context, who principal, permission
 	return r.decisionOf(ctx, x, ch)
 }
 
-// attributesOf are what conditions see of a resource. A project's name is by
+// attributesOf returns what conditions see of a resource. A project's name is by
 // its number there.
 func (r *reader) attributesOf(ctx context.Context, at resource) (access.Resource, error) {
 	attrs := at.attributes()
@@ -189,7 +190,7 @@ func (r *reader) explain(ctx context.Context, know *known, who principal, req ac
 		sideBySide(len(missing), func(i int) {
 			if role, err := r.role(ctx, missing[i]); err == nil {
 				read[i] = roleOf(role)
-			} else if hasCode(err, http.StatusNotFound) {
+			} else if rest.HasCode(err, http.StatusNotFound) {
 				read[i] = access.NewRole(access.RoleDeleted)
 			}
 		})

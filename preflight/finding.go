@@ -8,46 +8,50 @@ type Code string
 
 // The checks, in the order in which a report has them.
 const (
-	// CheckIdentity: the account exists and is enabled.
+	// CheckIdentity is whether the account exists and is enabled.
 	CheckIdentity Code = "identity"
-	// CheckActAs: the deployer may act as the identity.
-	CheckActAs Code = "deployer-act-as"
-	// CheckDeploy: the deployer may create or update the workload, and read it.
-	CheckDeploy Code = "deployer-deploy"
-	// CheckAPI: the Cloud Run API is enabled in the workload's project.
-	CheckAPI Code = "run-api"
-	// CheckAgent: the project's Cloud Run service agent may mint tokens for the
-	// identity.
-	CheckAgent Code = "service-agent"
-	// CheckOrgPolicy: the identity's project lets workloads of other projects
-	// use its accounts. Only where the identity is of another project.
-	CheckOrgPolicy Code = "cross-project-policy"
-	// CheckNeed: the identity has what it needs at run time. One finding for
-	// each [Need] and permission.
-	CheckNeed Code = "runtime-access"
-	// CheckDryRun: the server took the very change with validateOnly. Only
-	// with [DryRun].
+	// CheckDeployerActAs is whether the deployer may act as the identity.
+	CheckDeployerActAs Code = "deployer-act-as"
+	// CheckDeployerDeploy is whether the deployer may create or update the
+	// workload, and read it.
+	CheckDeployerDeploy Code = "deployer-deploy"
+	// CheckRunAPI is whether the Cloud Run API is enabled in the workload's project.
+	CheckRunAPI Code = "run-api"
+	// CheckServiceAgent is whether the Cloud Run service agent of the workload's
+	// project may mint tokens for the identity.
+	CheckServiceAgent Code = "service-agent"
+	// CheckCrossProjectPolicy is whether the identity's project lets workloads of
+	// other projects use its accounts. A report has it only if the identity is, or
+	// may be, of another project.
+	CheckCrossProjectPolicy Code = "cross-project-policy"
+	// CheckRuntimeAccess is whether the identity has what it needs at run time. A
+	// report has one finding for each role and each permission of [Target.Needs].
+	CheckRuntimeAccess Code = "runtime-access"
+	// CheckDryRun is whether the server takes the very change with validateOnly. A
+	// report has it only with [CheckOptions.ValidateOnly].
 	CheckDryRun Code = "dry-run"
 )
 
 // The advice.
 const (
-	// AdviceDefaultIdentity: the identity is a default one of its project.
+	// AdviceDefaultIdentity says that the identity is a default one of its project.
 	AdviceDefaultIdentity Code = "default-identity"
-	// AdviceSharedIdentity: other workloads of the project's region run as it.
+	// AdviceSharedIdentity says that other workloads of the kind, project and region
+	// run as the identity.
 	AdviceSharedIdentity Code = "shared-identity"
-	// AdviceBasicRole: the identity has owner or editor.
+	// AdviceBasicRole says that the identity has roles/owner or roles/editor.
 	AdviceBasicRole Code = "basic-role"
-	// AdviceWideGrant: the right to act as the identity, or to mint its tokens,
-	// is granted on a project, folder or organization.
+	// AdviceWideGrant says that the right to act as the identity, or to mint its
+	// tokens, is granted on a project, folder or organization.
 	AdviceWideGrant Code = "wide-grant"
-	// AdviceAgentRole: roles/run.serviceAgent is held by something that is no
-	// service agent.
+	// AdviceAgentRole says that something that is no service agent has
+	// roles/run.serviceAgent.
 	AdviceAgentRole Code = "agent-role"
-	// AdviceMightier: the identity may do what its deployer may not.
-	AdviceMightier Code = "mightier-identity"
-	// AdviceCannotWait: the deployer may not read Cloud Run's operations. This
-	// library then looks at the workload instead; other tools may fail.
+	// AdviceMightierIdentity says that the identity may change the allow policy of a
+	// project, and the deployer may not.
+	AdviceMightierIdentity Code = "mightier-identity"
+	// AdviceCannotWait says that the deployer may not read Cloud Run's operations.
+	// This library then looks at the workload instead; other tools may fail.
 	AdviceCannotWait Code = "cannot-wait"
 )
 
@@ -56,42 +60,48 @@ type Finding struct {
 	Code    Code    `json:"code"`
 	Verdict Verdict `json:"verdict"`
 
-	// Resource is what it is about, as a full resource name. Principal is whose
-	// access to it is in question, as a member, and Permission to do what; both
-	// are empty where no access is.
-	Resource   string `json:"resource"`
+	// Resource is what the check is about, as a full resource name.
+	Resource string `json:"resource"`
+	// Principal is whose access to the resource is in question, as a member, and
+	// Permission is the access. Both are empty if the check is not about access.
+	// Principal alone is empty if the name isn't known.
 	Principal  string `json:"principal,omitempty"`
 	Permission string `json:"permission,omitempty"`
 
-	// Message says it in a sentence.
+	// Message says in a sentence what was found.
 	Message string `json:"message"`
 
 	// Evidence is how it was found.
 	Evidence Evidence `json:"evidence"`
 
-	// Causes are what would have to be known, of an Unknown.
+	// Causes are what is missing to decide an Unknown.
 	Causes []Cause `json:"causes,omitempty"`
 
-	// Fix is the smallest change that is known to make it pass, nil if there is
+	// Fix is the smallest change that is known to make a Fail pass, nil if there is
 	// none.
-	Fix Fix `json:"fix,omitempty"`
+	Fix *Fix `json:"fix,omitempty"`
 }
 
 // Advice is something that works but should be otherwise. It is never a failure.
 type Advice struct {
-	Code      Code   `json:"code"`
-	Resource  string `json:"resource"`
+	Code Code `json:"code"` // one of the Advice constants
+	// Resource is what the advice is about, as a full resource name.
+	Resource string `json:"resource"`
+	// Principal is whose access to the resource the advice is about, as a member, and
+	// Role is the role that gives it. Either is empty if it doesn't matter.
 	Principal string `json:"principal,omitempty"`
 	Role      string `json:"role,omitempty"`
-	Message   string `json:"message"`
+	// Message says it in a sentence.
+	Message string `json:"message"`
 }
 
-// A Method is a way of finding something out.
+// A Method is a way of finding something out. The codes are stable.
 type Method string
 
 const (
-	// ByTest is testIamPermissions, as the caller. It is exact.
-	ByTest Method = "testIamPermissions"
+	// ByTestIAMPermissions is the method testIamPermissions of the resource's API,
+	// as the caller. It is exact.
+	ByTestIAMPermissions Method = "testIamPermissions"
 	// ByTroubleshooter is Policy Troubleshooter.
 	ByTroubleshooter Method = "troubleshooter"
 	// ByPolicies means policies that were read and evaluated here.
@@ -106,21 +116,22 @@ const (
 type Evidence struct {
 	Method Method `json:"method"`
 
-	// Grant is a binding that grants the permission, of a Pass by policies.
+	// Grant is a binding that grants the permission, for a Pass by policies.
 	Grant *Grant `json:"grant,omitempty"`
 
-	// Denial is the deny rule that denies it, of a Fail.
+	// Denial is the deny rule that denies the permission, for a Fail.
 	Denial *Denial `json:"denial,omitempty"`
 
-	// Detail is what else there is to know: a text of the server's.
+	// Detail is what the server said, if it said anything.
 	Detail string `json:"detail,omitempty"`
 }
 
 // A Grant is a binding that grants a permission.
 type Grant struct {
-	Resource  string     `json:"resource"` // whose policy has it
-	Role      string     `json:"role"`
-	Member    string     `json:"member"`
+	Resource string `json:"resource"` // whose policy has the binding, as a full resource name
+	Role     string `json:"role"`
+	Member   string `json:"member"` // may be a group or another set that contains the principal
+	// Condition is the binding's condition, nil if it has none.
 	Condition *Condition `json:"condition,omitempty"`
 	// Expires is when the grant ends; zero if time alone doesn't end it.
 	Expires time.Time `json:"expires,omitzero"`
@@ -128,13 +139,13 @@ type Grant struct {
 
 // A Denial is a rule of a deny policy.
 type Denial struct {
-	Resource  string `json:"resource"` // that the policy is attached to
-	Policy    string `json:"policy"`   // its name
-	Rule      int    `json:"rule"`     // the rule's index
-	Principal string `json:"principal"`
+	Resource  string `json:"resource"`  // what the policy is attached to, as a full resource name
+	Policy    string `json:"policy"`    // the policy's name
+	Rule      int    `json:"rule"`      // the rule's index in the policy, from 0
+	Principal string `json:"principal"` // whom the rule denies, as the rule has it
 }
 
-// A Condition is the condition of a binding.
+// A Condition is the condition of a binding, in CEL.
 //
 // https://cloud.google.com/iam/docs/conditions-overview
 type Condition struct {
@@ -147,13 +158,14 @@ type Condition struct {
 type Cause struct {
 	// Message says what isn't known.
 	Message string `json:"message"`
-	// Resource is what would have to be read.
+	// Resource is what would have to be read, as a full resource name; empty if it
+	// isn't known or is no resource.
 	Resource string `json:"resource,omitempty"`
-	// Permissions are what the caller would need to read it, as far as that
-	// would help.
+	// Permissions are what the caller lacks to read it. They are empty if permissions
+	// are not what is missing.
 	Permissions []string `json:"permissions,omitempty"`
-	// Principal is the group, or other set, whose members aren't known.
+	// Principal is the group or other set whose members aren't known.
 	Principal string `json:"principal,omitempty"`
-	// Err is what reading it ended with.
+	// Err is what reading it ended with. It is not in the JSON.
 	Err error `json:"-"`
 }

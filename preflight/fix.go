@@ -1,165 +1,215 @@
 package preflight
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/access"
 )
 
-// A Fix is a change that makes a check pass: a [GrantRole], [EnableAPI],
-// [CreateAgent], [CreateAccount], [EnableAccount], [AllowCrossProject] or
-// [ExemptFromDeny]. Fixes are comparable with ==. In JSON they have the name of
-// their type in the field "type", and the command in "gcloud".
+// A FixKind is what a [Fix] does. The codes are stable; kinds may be added.
+type FixKind string
+
+// The kinds, in the order in which fixes are applied.
+const (
+	// FixEnableAPI enables the API Service in Project.
+	FixEnableAPI FixKind = "enable-api"
+
+	// FixCreateAgent creates the service agent of the API Service in Project, if
+	// it isn't there. No check proposes it, since no readable resource shows
+	// whether an agent exists. A [Fixer] applies it when the server says that the
+	// agent to grant to doesn't exist.
+	//
+	// https://cloud.google.com/iam/docs/create-service-agents
+	FixCreateAgent FixKind = "create-agent"
+
+	// FixCreateAccount creates the service account Account, without any role.
+	FixCreateAccount FixKind = "create-account"
+
+	// FixEnableAccount enables the service account Account of Project.
+	FixEnableAccount FixKind = "enable-account"
+
+	// FixGrantRole grants Role to Member on Resource, under Condition if that has
+	// an expression.
+	FixGrantRole FixKind = "grant-role"
+
+	// FixAllowCrossProject sets iam.disableCrossProjectServiceAccountUsage to not
+	// enforced on Project alone, so that workloads of other projects may use its
+	// accounts. It changes a guardrail.
+	//
+	// https://cloud.google.com/iam/docs/attach-service-accounts#enabling-cross-project
+	FixAllowCrossProject FixKind = "allow-cross-project"
+
+	// FixExemptFromDeny makes Member an exception to the rule at the index Rule of
+	// the deny policy Policy. It changes a guardrail.
+	//
+	// https://cloud.google.com/iam/docs/deny-access
+	FixExemptFromDeny FixKind = "exempt-from-deny"
+)
+
+// fixKinds are all kinds, in the order in which fixes are applied: what makes
+// something before what refers to it.
+var fixKinds = [...]FixKind{
+	FixEnableAPI, FixCreateAgent, FixCreateAccount, FixEnableAccount, FixGrantRole, FixAllowCrossProject, FixExemptFromDeny,
+}
+
+// A Fix is a change that makes a check pass. Its Kind says which of the other
+// fields it has; they are zero otherwise. Fixes can be compared with ==.
 //
-// A check never applies one, see [Fixer].
-type Fix interface {
-	// String says in a few words what it does.
-	String() string
-	// Gcloud is a gcloud command that does the same, quoted for a POSIX shell.
-	// Where there is none, it is a comment that says what to do.
-	Gcloud() string
-	// Request is the API call that does it.
-	Request() Request
-	// SideEffect says what else it brings about and who may do it.
-	SideEffect() string
-	// Guardrail says whether it changes what an organization forbade on
-	// purpose: its policy, or a deny policy.
-	Guardrail() bool
+// In JSON, a fix has its kind in the field "type" and its command in "gcloud".
+//
+// A check never applies a fix, see [Fixer].
+type Fix struct {
+	Kind FixKind
 
-	kind() fixKind
-	// check says what it lacks to be applied.
-	check() error
+	// Project is a project's id or number, for FixEnableAPI, FixCreateAgent,
+	// FixEnableAccount and FixAllowCrossProject.
+	Project string
+	// Service is an API, such as "run.googleapis.com", for FixEnableAPI and
+	// FixCreateAgent.
+	Service string
+
+	// Account is the service account, for FixCreateAccount and FixEnableAccount.
+	Account identity.ServiceAccount
+
+	// Resource is the full name of a service account, Cloud Run workload, project,
+	// folder or organization, for FixGrantRole.
+	Resource string
+	// Role is what is granted, for FixGrantRole.
+	Role string
+	// Member is who gets access, as in an allow policy, for FixGrantRole and
+	// FixExemptFromDeny. "" stands for a deployer whose name isn't known; it shows
+	// as MEMBER, and such a fix can't be applied.
+	Member string
+	// Condition is the condition of the grant, for FixGrantRole. Without an
+	// Expression there is none.
+	Condition Condition
+
+	// Policy is the full name of a deny policy, and Rule the index of one of its
+	// rules, for FixExemptFromDeny.
+	Policy string
+	Rule   int
+	// Permission is one that the rule denies, such as
+	// "iam.serviceAccounts.actAs", for FixExemptFromDeny. If the rule at that index
+	// doesn't deny it any more, the fix fails. If empty, that isn't compared.
+	Permission string
 }
 
-// lacks is the error of a fix without something.
-func lacks(f Fix, what, example string) error {
-	return fmt.Errorf("%s: %s is missing, such as %q", f, what, example)
-}
+// String returns in a few words what the fix does.
+func (f Fix) String() string { return actionOf(&f).text() }
 
-// nobody is the error of a fix for a member whose name isn't known.
-func nobody(f Fix) error {
-	return fmt.Errorf("%s: whom to grant to isn't known; set Checker.Caller or Target.Deployer", f)
-}
+// Gcloud returns a gcloud command that does the same, quoted for a POSIX shell.
+// If gcloud has no such command, it returns a comment that says what to do.
+func (f Fix) Gcloud() string { return actionOf(&f).gcloud() }
+
+// Request returns the API call that does it, to show.
+func (f Fix) Request() Request { return actionOf(&f).request() }
+
+// SideEffect returns in a few words what else the fix brings about, and the
+// permission that it takes to apply it.
+func (f Fix) SideEffect() string { return actionOf(&f).sideEffect() }
+
+// ChangesGuardrail reports whether the fix changes what an organization forbade
+// on purpose: an organization policy or a deny policy. A [Fixer] skips it unless
+// [ApplyOptions] allow it.
+func (f Fix) ChangesGuardrail() bool { return actionOf(&f).changesGuardrail() }
 
 // A Request is an API call, to show.
 type Request struct {
-	Method string `json:"method"` // the discovery ID
-	Verb   string `json:"verb"`
-	URL    string `json:"url"`
-	// Body is the JSON that is sent. Of a policy that is read, changed and
+	// Method is the discovery ID, such as "iam.projects.serviceAccounts.create".
+	Method string `json:"method"`
+	// Verb is the HTTP method.
+	Verb string `json:"verb"`
+	URL  string `json:"url"`
+	// Body is the JSON that is sent. For a policy, which is read, changed and
 	// written, it is only what is added.
 	Body string `json:"body,omitempty"`
 }
 
-// fixKind is the type of a fix, in the order in which fixes are applied.
-type fixKind uint8
-
-const (
-	kindEnableAPI fixKind = iota
-	kindCreateAgent
-	kindCreateAccount
-	kindEnableAccount
-	kindGrantRole
-	kindAllowCrossProject
-	kindExemptFromDeny
-)
-
-var fixNames = [...]string{
-	"enable-api", "create-agent", "create-account", "enable-account", "grant-role", "allow-cross-project", "exempt-from-deny",
-}
-
-// newFix returns a pointer to an empty fix of a type that JSON names.
-func newFix(name string) (any, error) {
-	switch fixKind(slices.Index(fixNames[:], name)) { //nolint:gosec // -1 is none of them
-	case kindEnableAPI:
-		return new(EnableAPI), nil
-	case kindCreateAgent:
-		return new(CreateAgent), nil
-	case kindCreateAccount:
-		return new(CreateAccount), nil
-	case kindEnableAccount:
-		return new(EnableAccount), nil
-	case kindGrantRole:
-		return new(GrantRole), nil
-	case kindAllowCrossProject:
-		return new(AllowCrossProject), nil
-	case kindExemptFromDeny:
-		return new(ExemptFromDeny), nil
-	}
-	return nil, fmt.Errorf("fix of type %q: not one of %s", name, strings.Join(fixNames[:], ", "))
-}
-
-// Fixes returns the fixes of reports, each once, in an order in which they can
-// be applied: what makes something before what refers to it.
+// Fixes returns the fixes of reports, each once, in the order in which they are
+// applied: what makes something before what refers to it.
 func Fixes(reports ...Report) []Fix {
 	var all []Fix
 	for _, r := range reports {
 		for _, f := range r.Findings {
-			if f.Fix != nil && !slices.Contains(all, f.Fix) {
-				all = append(all, f.Fix)
+			if f.Fix != nil && !slices.Contains(all, *f.Fix) {
+				all = append(all, *f.Fix)
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Fix) int { return int(a.kind()) - int(b.kind()) })
+	sortFixes(all)
 	return all
 }
 
-// jsonFix is a fix in JSON.
-type jsonFix struct{ Fix }
-
-// MarshalJSON adds the type and the command to the fix's own fields.
-func (j jsonFix) MarshalJSON() ([]byte, error) {
-	text, err := json.Marshal(j.Fix)
-	if err != nil {
-		return nil, err
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(text, &fields); err != nil {
-		return nil, err
-	}
-	for name, value := range map[string]string{"type": fixNames[j.kind()], "gcloud": j.Gcloud()} {
-		if fields[name], err = json.Marshal(value); err != nil {
-			return nil, err
-		}
-	}
-	return json.Marshal(fields)
+// sortFixes puts fixes in the order in which they are applied.
+func sortFixes(fixes []Fix) {
+	slices.SortStableFunc(fixes, func(a, b Fix) int {
+		return slices.Index(fixKinds[:], a.Kind) - slices.Index(fixKinds[:], b.Kind)
+	})
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (j *jsonFix) UnmarshalJSON(text []byte) error {
-	var head struct {
-		Type string `json:"type"`
+// An action is what a kind of fix does. It is the fix itself under another
+// type.
+type action interface {
+	// fields are the fields of the fix that the kind has.
+	fields() []field
+	// check returns what the fix lacks to be applied, as an error.
+	check() error
+	text() string
+	gcloud() string
+	request() Request
+	sideEffect() string
+	changesGuardrail() bool
+	// apply makes it so, once, and reports whether that made a difference. An
+	// error that is an [*identity.UnfinishedError] leaves open whether it did.
+	apply(ctx context.Context, by *applier) (changed bool, err error)
+}
+
+// actionOf returns what a fix does.
+func actionOf(f *Fix) action {
+	switch f.Kind {
+	case FixEnableAPI:
+		return (*enableAPI)(f)
+	case FixCreateAgent:
+		return (*createAgent)(f)
+	case FixCreateAccount:
+		return (*createAccount)(f)
+	case FixEnableAccount:
+		return (*enableAccount)(f)
+	case FixGrantRole:
+		return (*grantRole)(f)
+	case FixAllowCrossProject:
+		return (*allowCrossProject)(f)
+	case FixExemptFromDeny:
+		return (*exemptFromDeny)(f)
+	default:
+		return (*unknownFix)(f)
 	}
-	if err := json.Unmarshal(text, &head); err != nil {
+}
+
+// checkFix returns as an error why a fix can't be applied.
+func checkFix(f Fix) error {
+	if err := actionOf(&f).check(); err != nil {
 		return err
 	}
-	p, err := newFix(head.Type)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, p); err != nil {
-		return err
-	}
-	switch f := p.(type) {
-	case *EnableAPI:
-		j.Fix = *f
-	case *CreateAgent:
-		j.Fix = *f
-	case *CreateAccount:
-		j.Fix = *f
-	case *EnableAccount:
-		j.Fix = *f
-	case *GrantRole:
-		j.Fix = *f
-	case *AllowCrossProject:
-		j.Fix = *f
-	case *ExemptFromDeny:
-		j.Fix = *f
+	if own := ownFields(f); own != f {
+		return fmt.Errorf("%s: a fix of kind %q has no field but %s; set the others to zero", f, f.Kind, strings.Join(fieldNames(f), ", "))
 	}
 	return nil
+}
+
+// lacks returns the error of a fix without something.
+func lacks(a action, what, example string) error {
+	return fmt.Errorf("%s: %s is missing, such as %q", a.text(), what, example)
+}
+
+// nobody returns the error of a fix for a member whose name isn't known.
+func nobody(a action) error {
+	return fmt.Errorf("%s: whom to grant to isn't known; set Checker.Caller or Target.Deployer", a.text())
 }
 
 // unknownMember stands for the deployer whose name isn't known.
@@ -172,7 +222,7 @@ func memberOr(member string) string {
 	return member
 }
 
-// body is the JSON of what a request adds.
+// body returns the JSON of what a request adds.
 func body(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -181,7 +231,7 @@ func body(v any) string {
 	return string(text)
 }
 
-// denyPrincipal is a member in the syntax of deny policies.
+// denyPrincipal returns a member in the syntax of deny policies.
 //
 // https://cloud.google.com/iam/docs/principal-identifiers
 func denyPrincipal(member string) string {

@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,9 +9,8 @@ import (
 	"strings"
 	"time"
 
-	iamv2 "google.golang.org/api/iam/v2"
-
 	"google.golang.org/api/iam/v1"
+	iamv2 "google.golang.org/api/iam/v2"
 	"google.golang.org/api/option"
 	"google.golang.org/api/orgpolicy/v2"
 	"google.golang.org/api/serviceusage/v1"
@@ -26,17 +24,9 @@ import (
 	"github.com/runidentity/runidentity/internal/settings"
 )
 
-// A Fixer applies fixes. It is safe for concurrent use once its fields are set.
+// A Fixer applies fixes. [NewFixer] makes one; a zero Fixer returns errors. It is
+// safe for concurrent use.
 type Fixer struct {
-	// Guardrails lets it apply fixes that change an organization policy or a
-	// deny policy, see [Fix]. Otherwise it leaves them out.
-	Guardrails bool
-	// DryRun makes it say what it would do, and do nothing.
-	DryRun bool
-	// Wait is how long [Fixer.Repair] waits for fixes to take effect, 5 minutes
-	// if it is zero: a grant takes a minute or more.
-	Wait time.Duration
-
 	policies *allowpolicy.Client
 	accounts *identity.Client
 	iam      *iam.Service
@@ -68,158 +58,118 @@ func NewFixer(ctx context.Context, opts ...option.ClientOption) (*Fixer, error) 
 	return f, nil
 }
 
-// An Outcome is what became of a fix.
-type Outcome string
+// ApplyOptions are the options of [Fixer.Apply].
+type ApplyOptions struct {
+	// AllowGuardrailChanges lets fixes change what an organization forbade on
+	// purpose: its policies and deny policies, see [Fix.ChangesGuardrail]. By default
+	// such fixes are skipped.
+	AllowGuardrailChanges bool
 
-const (
-	// Applied means that it was done, or that it is so after a request of ours
-	// whose answer got lost.
-	Applied Outcome = "applied"
-	// Unneeded means that it was so already. Where that can't be read, for a
-	// [CreateAgent] or for want of a permission, it is Applied.
-	Unneeded Outcome = "unneeded"
-	// Left means skipped: [Fixer.DryRun] is set, or the fix changes a guardrail
-	// and [Fixer.Guardrails] isn't set.
-	Left Outcome = "left"
-	// Failed means that it was tried and is not done; the error says why.
-	Failed Outcome = "failed"
-	// Unfinished means that it was tried and may be done, or may be done yet; the
-	// error says why that isn't known. Applying it again is safe.
-	Unfinished Outcome = "unfinished"
-	// Untried means that one before it was not done.
-	Untried Outcome = "untried"
-)
+	// DryRun skips every fix and sends nothing. The steps have the fixes in the order
+	// in which they would be applied. By default fixes are applied.
+	DryRun bool
 
-// A Step is a fix with what became of it.
-type Step struct {
-	Fix     Fix     `json:"fix"`
-	Outcome Outcome `json:"outcome"`
+	// Wait bounds how long one fix may take: an operation that the server starts, or
+	// an account that was just created and isn't seen yet. [Fixer.Repair] also waits
+	// that long for fixes to take effect. 0 means 5 minutes, and so does what is below.
+	Wait time.Duration
 }
 
-// jsonStep is a step with its fix's type.
-type jsonStep struct {
-	Fix     *jsonFix `json:"fix"`
-	Outcome Outcome  `json:"outcome"`
-}
-
-// MarshalJSON writes the fix with its type.
-func (s Step) MarshalJSON() ([]byte, error) {
-	out := jsonStep{Outcome: s.Outcome}
-	if s.Fix != nil {
-		out.Fix = &jsonFix{s.Fix}
+func (o ApplyOptions) wait() time.Duration {
+	if o.Wait > 0 {
+		return o.Wait
 	}
-	return json.Marshal(out)
+	return 5 * time.Minute
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
-func (s *Step) UnmarshalJSON(text []byte) error {
-	var in jsonStep
-	if err := json.Unmarshal(text, &in); err != nil {
-		return err
-	}
-	s.Fix, s.Outcome = nil, in.Outcome
-	if in.Fix != nil {
-		s.Fix = in.Fix.Fix
-	}
-	return nil
+// skips reports whether a fix isn't to be applied.
+func (o ApplyOptions) skips(f Fix) bool {
+	return o.DryRun || f.ChangesGuardrail() && !o.AllowGuardrailChanges
 }
+
+// errNoFixer is the error of a Fixer that wasn't made by NewFixer.
+var errNoFixer = errors.New("the Fixer is empty: make it with preflight.NewFixer, which connects it")
 
 // Apply applies fixes one after the other, in the order of [Fixes], and returns
-// what became of each. It ends with the first that is not known to be done; the
-// error wraps the server's, and the steps say what was done before. The error is
-// an [*identity.UnfinishedError] if that fix may be done all the same. A fix for a
-// deployer whose name isn't known is refused before anything is done.
-func (f *Fixer) Apply(ctx context.Context, fixes ...Fix) ([]Step, error) {
+// what became of each. If opts is nil, the defaults of [ApplyOptions] hold.
+//
+// Apply ends with the first fix that is not known to be made. The error then wraps
+// the server's, and the steps say what was done before. It is an
+// [*identity.UnfinishedError] if that fix may be made all the same.
+//
+// A fix that lacks something, such as the name of the deployer, is an error before
+// anything is done.
+func (f *Fixer) Apply(ctx context.Context, fixes []Fix, opts *ApplyOptions) ([]Step, error) {
+	if f == nil || f.policies == nil {
+		return nil, fmt.Errorf("apply fixes: %w", errNoFixer)
+	}
 	for _, fix := range fixes {
-		err := errors.New("there is a nil fix among them")
-		if fix != nil {
-			err = fix.check()
-		}
-		if err != nil {
+		if err := checkFix(fix); err != nil {
 			return nil, fmt.Errorf("apply fixes: %w", err)
 		}
 	}
-	ordered := slices.Clone(fixes)
-	slices.SortStableFunc(ordered, func(a, b Fix) int { return int(a.kind()) - int(b.kind()) })
-	steps := make([]Step, len(ordered))
-	for i, fix := range ordered {
-		steps[i] = Step{fix, Untried}
+	var o ApplyOptions
+	if opts != nil {
+		o = *opts
 	}
-	for i := 0; i < len(steps); i++ {
-		fix := steps[i].Fix
-		if f.DryRun || fix.Guardrail() && !f.Guardrails {
-			steps[i].Outcome = Left
+	by := &applier{Fixer: f, wait: o.wait()}
+	ordered := slices.Clone(fixes)
+	sortFixes(ordered)
+	var steps []Step
+	for i, fix := range ordered {
+		if o.skips(fix) {
+			steps = append(steps, Step{fix, OutcomeSkipped})
 			continue
 		}
-		unseen := func(error) bool { return false }
-		if onNewAccount(fix, steps[:i]) {
-			unseen = isMissing
-		}
-		outcome, err := f.apply(ctx, fix, unseen)
-		if agent, ok := missingAgent(fix, err); ok {
-			made, agentErr := f.apply(ctx, agent, unseen)
-			steps = slices.Insert(steps, i, Step{agent, made})
-			i++
-			if agentErr != nil {
-				err = fmt.Errorf("%w; %s: %w", err, agent, agentErr)
-			} else {
-				outcome, err = f.apply(ctx, fix, func(err error) bool { return errors.Is(err, allowpolicy.ErrNoSuchMember) })
+		made, err := by.make(ctx, fix, steps)
+		steps = append(steps, made...)
+		if err != nil {
+			for _, rest := range ordered[i+1:] {
+				steps = append(steps, Step{rest, OutcomeUntried})
 			}
-		}
-		if steps[i].Outcome = outcome; err != nil {
 			return steps, fmt.Errorf("%s: %w", fix, err)
 		}
 	}
 	return steps, nil
 }
 
-// missingAgent returns the fix that creates the Cloud Run service agent that a
-// grant failed for.
-func missingAgent(fix Fix, err error) (CreateAgent, bool) {
-	grant, ok := fix.(GrantRole)
-	if !ok || !errors.Is(err, allowpolicy.ErrNoSuchMember) {
-		return CreateAgent{}, false
+// An applier applies the fixes of one call.
+type applier struct {
+	*Fixer
+	wait time.Duration
+}
+
+// make applies a fix after the steps before it, and creates the service agent
+// that a grant turns out to need.
+func (a *applier) make(ctx context.Context, fix Fix, before []Step) ([]Step, error) {
+	unseen := func(error) bool { return false }
+	if onNewAccount(fix, before) {
+		unseen = isMissing
 	}
-	number, ok := strings.CutPrefix(grant.Member, "serviceAccount:service-")
-	number, _, _ = strings.Cut(number, "@")
-	if !ok || !names.IsNumber(number) || agentOf(number).Member() != grant.Member {
-		return CreateAgent{}, false
+	outcome, err := a.persist(ctx, fix, unseen)
+	agent, ok := missingAgent(fix, err)
+	if !ok {
+		return []Step{{fix, outcome}}, err
 	}
-	return CreateAgent{Project: number, Service: runAPI}, true
-}
-
-// onNewAccount says whether a fix is a grant on an account that was made by one
-// before it, which takes a while to be seen everywhere.
-func onNewAccount(fix Fix, before []Step) bool {
-	grant, ok := fix.(GrantRole)
-	return ok && slices.ContainsFunc(before, func(s Step) bool {
-		made, ok := s.Fix.(CreateAccount)
-		return ok && s.Outcome == Applied && strings.HasSuffix(grant.Resource, "/serviceAccounts/"+made.Account.Email())
-	})
-}
-
-// isMissing says whether a call failed as it does for what isn't visible yet.
-func isMissing(err error) bool {
-	return hasCode(err, http.StatusNotFound) || hasCode(err, http.StatusForbidden)
-}
-
-func (f *Fixer) patience() time.Duration {
-	if f.Wait > 0 {
-		return f.Wait
+	made, agentErr := a.persist(ctx, agent, unseen)
+	if agentErr != nil {
+		err = fmt.Errorf("%w; %s: %w", err, agent, agentErr)
+	} else {
+		outcome, err = a.persist(ctx, fix, func(err error) bool { return errors.Is(err, allowpolicy.ErrNoSuchMember) })
 	}
-	return 5 * time.Minute
+	return []Step{{agent, made}, {fix, outcome}}, err
 }
 
-// apply applies a fix, again for a while if it fails for something that was just
+// persist applies a fix, again for a while if it fails for something that was just
 // made and isn't seen yet.
-func (f *Fixer) apply(ctx context.Context, fix Fix, unseen func(error) bool) (Outcome, error) {
-	last := time.Now().Add(f.patience())
+func (a *applier) persist(ctx context.Context, fix Fix, unseen func(error) bool) (Outcome, error) {
+	last := time.Now().Add(a.wait)
 	var backoff retry.Backoff
 	open := false // whether an attempt may have had its effect
 	for {
-		changed, err := f.attempt(ctx, fix)
-		var unfinished *identity.UnfinishedError
-		open = open || errors.As(err, &unfinished)
+		changed, err := actionOf(&fix).apply(ctx, a)
+		_, unfinished := errors.AsType[*identity.UnfinishedError](err)
+		open = open || unfinished
 		final := err
 		if unseen(err) {
 			if final = backoff.PauseUntil(ctx, last, err); final == nil {
@@ -228,17 +178,17 @@ func (f *Fixer) apply(ctx context.Context, fix Fix, unseen func(error) bool) (Ou
 		}
 		switch {
 		case final == nil && (changed || open), final != nil && changed:
-			return Applied, final
+			return OutcomeApplied, final
 		case final == nil:
-			return Unneeded, nil
+			return OutcomeUnneeded, nil
 		case open:
-			return Unfinished, mayBe(final)
+			return OutcomeUnfinished, mayBe(final)
 		}
-		return Failed, final
+		return OutcomeFailed, final
 	}
 }
 
-// mayBe marks an error as one of a fix that may be done all the same.
+// mayBe marks an error as one of a fix that may be made all the same.
 func mayBe(err error) error {
 	if _, ok := errors.AsType[*identity.UnfinishedError](err); ok {
 		return err
@@ -246,35 +196,30 @@ func mayBe(err error) error {
 	return &identity.UnfinishedError{Err: err}
 }
 
-// attempt applies a fix once and says whether that made a difference. An error that
-// is an [*identity.UnfinishedError] leaves open whether it did.
-func (f *Fixer) attempt(ctx context.Context, fix Fix) (changed bool, err error) {
-	switch fix := fix.(type) {
-	case GrantRole:
-		return f.grant(ctx, fix)
-	case EnableAPI:
-		return f.settle(ctx, f.enableAPI(fix))
-	case CreateAgent:
-		return f.settle(ctx, f.createAgent(fix))
-	case CreateAccount:
-		a, err := f.accounts.EnsureServiceAccount(ctx, fix.Account, &identity.EnsureServiceAccountOptions{Wait: f.patience()})
-		return a.Created, err
-	case EnableAccount:
-		return f.settle(ctx, f.enableAccount(fix))
-	case AllowCrossProject:
-		return f.settle(ctx, f.allowCrossProject(fix))
-	case ExemptFromDeny:
-		return f.settle(ctx, f.exempt(fix))
+// missingAgent returns the fix that creates the Cloud Run service agent that a
+// grant failed for.
+func missingAgent(grant Fix, err error) (Fix, bool) {
+	if grant.Kind != FixGrantRole || !errors.Is(err, allowpolicy.ErrNoSuchMember) {
+		return Fix{}, false
 	}
-	return false, fmt.Errorf("unknown fix %T", fix)
+	number, ok := strings.CutPrefix(grant.Member, "serviceAccount:service-")
+	number, _, _ = strings.Cut(number, "@")
+	if !ok || !names.IsNumber(number) || agentOf(number).Member() != grant.Member {
+		return Fix{}, false
+	}
+	return Fix{Kind: FixCreateAgent, Project: number, Service: runAPI}, true
 }
 
-func (f *Fixer) grant(ctx context.Context, fix GrantRole) (bool, error) {
-	edited, err := f.policies.Edit(ctx, fix.Resource, allowpolicy.Change{
-		Role: fix.Role, Member: fix.Member, Condition: allowpolicy.Condition(fix.Condition),
+// onNewAccount reports whether a fix is a grant on an account that was created by
+// one before it, which takes a while to be seen everywhere.
+func onNewAccount(grant Fix, before []Step) bool {
+	return grant.Kind == FixGrantRole && slices.ContainsFunc(before, func(s Step) bool {
+		return s.Fix.Kind == FixCreateAccount && s.Outcome == OutcomeApplied &&
+			strings.HasSuffix(grant.Resource, "/serviceAccounts/"+s.Fix.Account.Email())
 	})
-	if errors.Is(err, allowpolicy.ErrOpen) {
-		err = mayBe(err)
-	}
-	return len(edited.Made) > 0, err
+}
+
+// isMissing reports whether a call failed as it does for what isn't visible yet.
+func isMissing(err error) bool {
+	return rest.HasCode(err, http.StatusNotFound) || rest.HasCode(err, http.StatusForbidden)
 }

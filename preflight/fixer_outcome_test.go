@@ -49,8 +49,8 @@ func kindsOfFix(t *testing.T) map[string]kindOfFix {
 	none := func(*testing.T, *fake.Backend) {}
 	return map[string]kindOfFix{
 		"grant role": {
-			fix: preflight.GrantRole{
-				Resource: "//iam.googleapis.com/projects/data-prod/serviceAccounts/" + remote, Role: "roles/iam.serviceAccountTokenCreator", Member: dev,
+			fix: preflight.Fix{
+				Kind: preflight.FixGrantRole, Resource: "//iam.googleapis.com/projects/data-prod/serviceAccounts/" + remote, Role: "roles/iam.serviceAccountTokenCreator", Member: dev,
 			},
 			write: "iam.projects.serviceAccounts.setIamPolicy", look: "iam.projects.serviceAccounts.getIamPolicy", missing: none,
 			inPlace: func(_ *testing.T, b *fake.Backend) {
@@ -58,7 +58,7 @@ func kindsOfFix(t *testing.T) map[string]kindOfFix {
 			},
 		},
 		"enable API": {
-			fix:   preflight.EnableAPI{Project: "web-prod", Service: "run.googleapis.com"},
+			fix:   preflight.Fix{Kind: preflight.FixEnableAPI, Project: "web-prod", Service: "run.googleapis.com"},
 			write: "serviceusage.services.enable", look: "serviceusage.services.get",
 			missing: func(_ *testing.T, b *fake.Backend) {
 				b.SetService(&serviceusage.GoogleApiServiceusageV1Service{Name: "projects/web-prod/services/run.googleapis.com", State: "DISABLED"})
@@ -66,11 +66,11 @@ func kindsOfFix(t *testing.T) map[string]kindOfFix {
 			inPlace: none,
 		},
 		"enable account": {
-			fix:   preflight.EnableAccount{Account: identity.MustParseServiceAccount(fresh), Project: "data-prod"},
+			fix:   preflight.Fix{Kind: preflight.FixEnableAccount, Account: identity.MustParseServiceAccount(fresh), Project: "data-prod"},
 			write: "iam.projects.serviceAccounts.enable", look: "iam.projects.serviceAccounts.get", missing: account(true), inPlace: account(false),
 		},
 		"allow cross-project, without a policy": {
-			fix:   preflight.AllowCrossProject{Project: "data-prod"},
+			fix:   preflight.Fix{Kind: preflight.FixAllowCrossProject, Project: "data-prod"},
 			write: "orgpolicy.projects.policies.create", look: "orgpolicy.projects.policies.get",
 			missing: func(t *testing.T, b *fake.Backend) {
 				t.Helper()
@@ -79,14 +79,14 @@ func kindsOfFix(t *testing.T) map[string]kindOfFix {
 			inPlace: none,
 		},
 		"allow cross-project, enforced": {
-			fix:   preflight.AllowCrossProject{Project: "data-prod"},
+			fix:   preflight.Fix{Kind: preflight.FixAllowCrossProject, Project: "data-prod"},
 			write: "orgpolicy.projects.policies.patch", look: "orgpolicy.projects.policies.get",
 			missing: func(_ *testing.T, b *fake.Backend) { b.SetOrgPolicy(crossProject(ownProject, true)) },
 			inPlace: none,
 		},
 		"exempt from deny": {
-			fix: preflight.ExemptFromDeny{
-				Policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2Fdata-prod/denypolicies/freeze", Permission: "iam.serviceAccounts.actAs", Member: dev,
+			fix: preflight.Fix{
+				Kind: preflight.FixExemptFromDeny, Policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2Fdata-prod/denypolicies/freeze", Permission: "iam.serviceAccounts.actAs", Member: dev,
 			},
 			write: "iam.policies.update", look: "iam.policies.get", missing: deny(), inPlace: deny("principal://goog/subject/dev@example.com"),
 		},
@@ -98,9 +98,8 @@ func applyOne(t *testing.T, b *fake.Backend, caller string, fix preflight.Fix) (
 	t.Helper()
 	f, err := preflight.NewFixer(t.Context(), b.ClientOptions(caller)...)
 	require.NoError(t, err)
-	f.Guardrails = true
 	b.ResetCalls()
-	steps, err := f.Apply(t.Context(), fix)
+	steps, err := f.Apply(t.Context(), []preflight.Fix{fix}, applyAll)
 	require.Len(t, steps, 1)
 	return steps[0].Outcome, err
 }
@@ -124,7 +123,7 @@ func TestInPlaceIsUnneeded(t *testing.T) {
 			tt.inPlace(t, b)
 			outcome, err := applyOne(t, b, fake.Admin, tt.fix)
 			require.NoError(t, err)
-			assert.Equal(t, preflight.Unneeded, outcome)
+			assert.Equal(t, preflight.OutcomeUnneeded, outcome)
 			assertNoWrites(t, b)
 		})
 	}
@@ -142,11 +141,11 @@ func TestLostAnswerIsApplied(t *testing.T) {
 				b.Inject(tt.write, fake.Fault{DropAfter: true, Times: 1})
 				outcome, err := applyOne(t, b, fake.Admin, tt.fix)
 				require.NoError(t, err)
-				assert.Equal(t, preflight.Applied, outcome)
+				assert.Equal(t, preflight.OutcomeApplied, outcome)
 				assert.Equal(t, 1, times(b, tt.write))
 				outcome, err = applyOne(t, b, fake.Admin, tt.fix)
 				require.NoError(t, err)
-				assert.Equal(t, preflight.Unneeded, outcome)
+				assert.Equal(t, preflight.OutcomeUnneeded, outcome)
 			})
 		})
 	}
@@ -166,7 +165,7 @@ func TestMayBeDone(t *testing.T) {
 				outcome, err := applyOne(t, b, fake.Admin, tt.fix)
 				var unfinished *identity.UnfinishedError
 				require.ErrorAs(t, err, &unfinished)
-				assert.Equal(t, preflight.Unfinished, outcome)
+				assert.Equal(t, preflight.OutcomeUnfinished, outcome)
 				assert.Equal(t, 1, times(b, tt.write))
 			})
 		})
@@ -186,7 +185,7 @@ func TestRefusalIsFailed(t *testing.T) {
 			require.Error(t, err)
 			var unfinished *identity.UnfinishedError
 			require.NotErrorAs(t, err, &unfinished)
-			assert.Equal(t, preflight.Failed, outcome)
+			assert.Equal(t, preflight.OutcomeFailed, outcome)
 		})
 	}
 }
@@ -209,7 +208,7 @@ func TestForeignReadIsNotBelieved(t *testing.T) {
 					b.Inject(tt.look, fake.Fault{Status: http.StatusOK, Body: body})
 					outcome, err := applyOne(t, b, fake.Admin, tt.fix)
 					require.Error(t, err)
-					assert.Equal(t, preflight.Failed, outcome)
+					assert.Equal(t, preflight.OutcomeFailed, outcome)
 					assert.Zero(t, times(b, tt.write))
 				})
 			})
@@ -230,10 +229,10 @@ func TestFixWithoutReading(t *testing.T) {
 			b.Grant("organizations/1", "organizations/1/roles/enabler", dev)
 			outcome, err := applyOne(t, b, dev, tt.fix)
 			require.NoError(t, err)
-			assert.Equal(t, preflight.Applied, outcome)
+			assert.Equal(t, preflight.OutcomeApplied, outcome)
 			outcome, err = applyOne(t, b, fake.Admin, tt.fix)
 			require.NoError(t, err)
-			assert.Equal(t, preflight.Unneeded, outcome)
+			assert.Equal(t, preflight.OutcomeUnneeded, outcome)
 		})
 	}
 }
@@ -249,14 +248,14 @@ func TestOperationOutOfSight(t *testing.T) {
 		outcome, err := applyOne(t, b, fake.Admin, tt.fix)
 		var unfinished *identity.UnfinishedError
 		require.ErrorAs(t, err, &unfinished)
-		assert.Equal(t, preflight.Unfinished, outcome)
+		assert.Equal(t, preflight.OutcomeUnfinished, outcome)
 		assert.Equal(t, 1, times(b, tt.write))
 		require.ErrorContains(t, err, "still under way")
 
 		b.Inject("serviceusage.operations.get", fake.Fault{Status: http.StatusForbidden})
 		outcome, err = applyOne(t, b, fake.Admin, tt.fix)
 		require.ErrorAs(t, err, &unfinished)
-		assert.Equal(t, preflight.Unfinished, outcome)
+		assert.Equal(t, preflight.OutcomeUnfinished, outcome)
 	})
 }
 
@@ -283,16 +282,15 @@ func TestFixCutShort(t *testing.T) {
 				})
 			})
 			f := newFixer(t, b)
-			f.Guardrails = true
-			steps, err := f.Apply(ctx, tt.fix)
+			steps, err := f.Apply(ctx, []preflight.Fix{tt.fix}, applyAll)
 			var unfinished *identity.UnfinishedError
 			require.ErrorAs(t, err, &unfinished)
 			require.ErrorIs(t, err, context.Canceled)
-			assert.Equal(t, preflight.Unfinished, steps[0].Outcome)
-			steps, err = f.Apply(ctx, tt.fix)
+			assert.Equal(t, preflight.OutcomeUnfinished, steps[0].Outcome)
+			steps, err = f.Apply(ctx, []preflight.Fix{tt.fix}, applyAll)
 			require.ErrorIs(t, err, context.Canceled)
 			require.NotErrorAs(t, err, &unfinished)
-			assert.Equal(t, preflight.Failed, steps[0].Outcome)
+			assert.Equal(t, preflight.OutcomeFailed, steps[0].Outcome)
 		})
 	}
 }

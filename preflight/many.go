@@ -6,77 +6,49 @@ import (
 	"sync"
 )
 
-// CheckAll checks many targets, several at a time, and yields the reports as
-// they come; [Report.Target] says of what. What targets have in common is read
-// once: a project, an account, a role, a policy. A target that can't be checked
-// yields an error with a report that has the target only, and the rest goes on.
+// CheckAll checks many targets, several at a time, and yields the reports as they
+// come; [Report.Target] says of what. What targets have in common is read once: a
+// project, an account, a role, a policy. A target that can't be checked yields an
+// error with a report that has the target only, and the rest goes on. If opts is
+// nil, the defaults of [CheckAllOptions] hold.
 //
-// targets is read from another goroutine, while reports are yielded. When ctx
-// ends, or the loop is left, nothing of it is under way any more, as soon as
-// targets returns. If ctx ended, the last thing that is yielded is its error.
-func (c *Checker) CheckAll(ctx context.Context, targets iter.Seq[Target], opts ...Option) iter.Seq2[Report, error] {
+// targets is read from another goroutine, while reports are yielded. No goroutine
+// outlives the loop, whether it runs to its end, is left, or ctx ends: it waits for
+// calls to be cut short and for targets to return. If ctx ended, the last thing that
+// is yielded is its error.
+func (c *Checker) CheckAll(ctx context.Context, targets iter.Seq[Target], opts *CheckAllOptions) iter.Seq2[Report, error] {
+	var o CheckAllOptions
+	if opts != nil {
+		o = *opts
+	}
 	return func(yield func(Report, error) bool) {
-		o := collect(opts)
-		r := newReader(c, o)
+		if c == nil {
+			yield(Report{}, errNoChecker)
+			return
+		}
 		inner, cancel := context.WithCancel(ctx)
-		defer cancel()
-
-		type result struct {
-			report Report
-			err    error
-		}
-		work := make(chan Target)
-		results := make(chan result)
-		var workers sync.WaitGroup
-		for range o.concurrency {
-			workers.Go(func() {
-				for t := range work {
-					report, err := r.check(inner, t)
-					select {
-					case results <- result{report, err}:
-					case <-inner.Done():
-						return
-					}
-				}
-			})
-		}
-		workers.Go(func() {
-			defer close(work)
-			for t := range targets {
-				select {
-				case work <- t:
-				case <-inner.Done():
-					return
-				}
-			}
-		})
-		finished := make(chan struct{})
-		go func() {
-			workers.Wait()
-			close(finished)
-		}()
+		b := newReader(c, o.Check).checkSideBySide(inner, targets, o.concurrency())
 		// Whatever ends the loop, nothing stays behind.
 		defer func() {
 			cancel()
-			<-finished
+			<-b.finished
 		}()
-
 		done := 0
 		for {
 			select {
-			case res := <-results:
+			case res := <-b.results:
 				if inner.Err() != nil {
 					yield(Report{}, context.Cause(ctx))
 					return
 				}
 				done++
-				if o.progress != nil {
-					o.progress(done)
+				if o.Progress != nil {
+					o.Progress(done)
 				}
 				if !yield(res.report, res.err) {
 					return
 				}
-			case <-finished:
+			case <-b.finished:
 				if ctx.Err() != nil {
 					yield(Report{}, context.Cause(ctx))
 				}
@@ -84,4 +56,49 @@ func (c *Checker) CheckAll(ctx context.Context, targets iter.Seq[Target], opts .
 			}
 		}
 	}
+}
+
+// A batch is targets that are being checked.
+type batch struct {
+	results  chan checked
+	finished chan struct{} // closed when no goroutine is left
+}
+
+type checked struct {
+	report Report
+	err    error
+}
+
+// checkSideBySide checks targets until they, or ctx, end.
+func (r *reader) checkSideBySide(ctx context.Context, targets iter.Seq[Target], concurrency int) batch {
+	b := batch{results: make(chan checked), finished: make(chan struct{})}
+	work := make(chan Target)
+	var workers sync.WaitGroup
+	for range concurrency {
+		workers.Go(func() {
+			for t := range work {
+				report, err := r.check(ctx, t)
+				select {
+				case b.results <- checked{report, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	workers.Go(func() {
+		defer close(work)
+		for t := range targets {
+			select {
+			case work <- t:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	go func() {
+		workers.Wait()
+		close(b.finished)
+	}()
+	return b
 }

@@ -5,10 +5,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/render"
 )
 
-// Markdown is the report for a pull request: a table, the commands that fix
+// Markdown returns the report for a pull request: a table, the commands that fix
 // what failed, and a Mermaid diagram of who needs what on whom.
 func (r Report) Markdown() string {
 	var b strings.Builder
@@ -21,7 +22,7 @@ func (r Report) Markdown() string {
 		b.WriteString("\n**Smallest fixes**\n\n")
 		for _, f := range fixes {
 			note := ""
-			if f.Guardrail() {
+			if f.ChangesGuardrail() {
 				note = " ⚠ " + render.Cell(f.SideEffect())
 			}
 			fmt.Fprintf(&b, "- %s%s\n", render.Cell(f.String()), note)
@@ -44,7 +45,7 @@ func (r Report) Markdown() string {
 	return b.String()
 }
 
-// words says how a finding was made.
+// words returns how a finding was made.
 func (e Evidence) words() string {
 	switch {
 	case e.Grant != nil:
@@ -54,7 +55,7 @@ func (e Evidence) words() string {
 		}
 		return text
 	case e.Denial != nil:
-		return "deny policy " + lastSegment(e.Denial.Policy) + " on " + shortName(e.Denial.Resource)
+		return "deny policy " + names.Last(e.Denial.Policy) + " on " + shortName(e.Denial.Resource)
 	case e.Detail != "":
 		return string(e.Method) + ": " + e.Detail
 	}
@@ -80,7 +81,7 @@ func (r Report) diagram() string {
 		who := f.Principal
 		if who == "" {
 			who = "the caller"
-			if f.Code == CheckAgent {
+			if f.Code == CheckServiceAgent {
 				who = "the service agent"
 			}
 		}
@@ -100,7 +101,7 @@ func (r Report) diagram() string {
 	return b.String()
 }
 
-// label is a quoted Mermaid label. Mermaid reads entities by their number after
+// label returns a quoted Mermaid label. Mermaid reads entities by their number after
 // a #, and Markdown within labels.
 func label(s string) string {
 	var b strings.Builder

@@ -237,7 +237,7 @@ func TestOracle(t *testing.T) {
 			return members, nil
 		}
 		reports := map[string]preflight.Report{
-			"reads all": check(t, all, target, preflight.NoAdvice()), "without groups": check(t, newChecker(t, w.Backend, auditor), target),
+			"reads all": check(t, all, target, &preflight.CheckOptions{NoAdvice: true}), "without groups": check(t, newChecker(t, w.Backend, auditor), target),
 			"the deployer": check(t, newChecker(t, w.Backend, w.deployer), target),
 		}
 		err := w.deployAs(t)
@@ -251,21 +251,21 @@ func TestOracle(t *testing.T) {
 				assert.Failf(t, "wrong", "situation %d as %s sees it: %v, but the deploy: %v\n%s", seed, who, v, err, report)
 			}
 		}
-		off := finding(t, reports["reads all"], preflight.CheckAPI).Verdict == preflight.Fail // then nothing of Cloud Run can be read
+		off := finding(t, reports["reads all"], preflight.CheckRunAPI).Verdict == preflight.Fail // then nothing of Cloud Run can be read
 		for _, f := range reports["reads all"].Findings {
 			if f.Verdict != preflight.Unknown {
 				continue
 			}
 			// What a set's identities have is known to their provider only, and
 			// in no organization there may be no policy.
-			byDesign := off && f.Code == preflight.CheckDeploy || w.bare && f.Code == preflight.CheckOrgPolicy || w.deployer == federated && onlySets(f.Causes)
+			byDesign := off && f.Code == preflight.CheckDeployerDeploy || w.bare && f.Code == preflight.CheckCrossProjectPolicy || w.deployer == federated && onlySets(f.Causes)
 			assert.True(t, byDesign, "situation %d: %s could be known\n%s", seed, f.Code, reports["reads all"])
 		}
 		if !w.hasGroups() {
 			assert.Equal(t, verdicts(reports["reads all"]), verdicts(reports["without groups"]), "situation %d", seed)
 		}
 		own := verdicts(reports["the deployer"])
-		assert.NotEqual(t, preflight.Unknown, own[preflight.CheckActAs], "situation %d: acting as the account is exact\n%s", seed, reports["the deployer"])
+		assert.NotEqual(t, preflight.Unknown, own[preflight.CheckDeployerActAs], "situation %d: acting as the account is exact\n%s", seed, reports["the deployer"])
 		if t.Failed() {
 			t.FailNow()
 		}

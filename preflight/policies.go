@@ -11,6 +11,7 @@ import (
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/rest"
 )
 
 // A policy is an allow policy, as it was read and compiled.
@@ -27,7 +28,7 @@ func (r *reader) allow(ctx context.Context, of resource) (*policy, error) {
 	}
 	return policies.get(ctx, of.full, func(ctx context.Context) (*policy, error) {
 		p, err := r.readAllow(ctx, of)
-		if hasCode(err, http.StatusNotFound) && (of.kind == accountResource || of.kind == workloadResource) {
+		if rest.HasCode(err, http.StatusNotFound) && (of.kind == accountResource || of.kind == workloadResource) {
 			// What isn't there has no policy; what is above it still counts.
 			return &policy{compiled: r.compiler.Allow(access.Policy{})}, nil
 		}
@@ -89,7 +90,7 @@ func (r *reader) readAllow(ctx context.Context, of resource) (*iam.Policy, error
 	})
 }
 
-// policyFrom is a policy of another API's type.
+// policyFrom returns a policy of another API's type.
 func policyFrom(p any, err error) (*iam.Policy, error) {
 	if err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func (r *reader) deny(ctx context.Context, of resource) (*access.DenyPolicies, e
 			p, err := ask(ctx, r, "iam", true, func(ctx context.Context) (*iamv2.GoogleIamV2Policy, error) {
 				return r.c.DenyPolicies.Policies.Get(names[i]).Context(ctx).Do()
 			})
-			if hasCode(err, http.StatusNotFound) { // deleted since it was listed
+			if rest.HasCode(err, http.StatusNotFound) { // deleted since it was listed
 				return
 			}
 			if errs[i] = err; err == nil {

@@ -43,7 +43,7 @@ func (p principal) words() string {
 	return shortMember(p.String())
 }
 
-// shortMember is the email of a user or an account, and otherwise the member.
+// shortMember returns the email of a user or an account, and otherwise the member.
 func shortMember(member string) string {
 	for _, kind := range []string{"user:", "serviceAccount:"} {
 		if email, ok := strings.CutPrefix(member, kind); ok {
@@ -109,7 +109,7 @@ func (k *known) subject() *access.Subject {
 	return access.NewSubject(k.id, access.NewOpenRoster(sets...))
 }
 
-// learn finds out what causes name, and says whether there was anything new.
+// learn finds out what causes name, and reports whether there was anything new.
 func (k *known) learn(ctx context.Context, r *reader, p principal, causes []access.Cause) bool {
 	var sets []access.Member
 	for _, c := range causes {
@@ -182,7 +182,7 @@ func (r *reader) members(ctx context.Context, email string) ([]access.Member, er
 	})
 }
 
-// inContainer says whether the set of the accounts, or agents, of a project,
+// inContainer reports whether the set of the accounts, or agents, of a project,
 // folder or organization has the principal, and whether that could be told.
 func (r *reader) inContainer(ctx context.Context, p principal, set access.Member) (in, ok bool) {
 	if p.member.Kind() != access.KindServiceAccount {

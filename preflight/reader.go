@@ -12,7 +12,6 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/api/cloudresourcemanager/v1"
 	crmv3 "google.golang.org/api/cloudresourcemanager/v3"
-	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/orgpolicy/v2"
 	"google.golang.org/api/run/v2"
@@ -21,13 +20,14 @@ import (
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/access"
 	"github.com/runidentity/runidentity/internal/names"
+	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
 // A reader reads what checks need, each thing once.
 type reader struct {
 	c       *Checker
-	options options
+	options CheckOptions
 	// eager reads at once whatever may be needed, for the fewest round trips;
 	// otherwise only what is, for the fewest calls.
 	eager bool
@@ -55,7 +55,7 @@ type reader struct {
 // kept is how many entries of a kind are kept in a run over many targets.
 const kept = 4096
 
-func newReader(c *Checker, o options) *reader {
+func newReader(c *Checker, o CheckOptions) *reader {
 	r := &reader{c: c, options: o, compiler: access.NewCompiler()}
 	for _, limit := range []*int{
 		&r.accounts.max, &r.ancestors.max, &r.numbers.max, &r.services.max, &r.allows.max, &r.denies.max, &r.roles.max,
@@ -69,7 +69,7 @@ func newReader(c *Checker, o options) *reader {
 }
 
 // errNotAllowed is the error of calls of a service that is nil.
-var errNotAllowed = errors.New("the checker may not use this API: its field is nil")
+var errNotAllowed = errors.New("the checker may not use this API: its field is nil; preflight.NewChecker fills it in")
 
 // ask makes a call, again as long as that may help.
 func ask[V any](ctx context.Context, r *reader, api string, allowed bool, call func(context.Context) (V, error)) (V, error) {
@@ -88,14 +88,9 @@ func ask[V any](ctx context.Context, r *reader, api string, allowed bool, call f
 
 // wait waits until an API may be called again.
 func (r *reader) wait(ctx context.Context, api string) error {
-	limiter, _ := r.limiters.LoadOrStore(api, rate.NewLimiter(r.options.rate, max(int(min(r.options.rate, 1<<20)), 1)))
+	limit := r.options.limit()
+	limiter, _ := r.limiters.LoadOrStore(api, rate.NewLimiter(limit, max(int(min(limit, 1<<20)), 1)))
 	return limiter.(*rate.Limiter).Wait(ctx) //nolint:errcheck // limiters holds nothing else
-}
-
-// hasCode says whether an error is an answer with that HTTP status.
-func hasCode(err error, code int) bool {
-	g, ok := errors.AsType[*googleapi.Error](err)
-	return ok && g.Code == code
 }
 
 // account reads a service account, of a project or "-".
@@ -121,8 +116,8 @@ func (r *reader) above(ctx context.Context, container resource) ([]string, error
 			if err != nil {
 				return nil, err
 			}
-			rest, err := r.above(ctx, containerOf(folder.Parent))
-			return append([]string{container.name}, rest...), err
+			parents, err := r.above(ctx, containerOf(folder.Parent))
+			return append([]string{container.name}, parents...), err
 		default:
 		}
 		answer, err := ask(ctx, r, "cloudresourcemanager", r.c.ResourceManagerV1 != nil,
@@ -297,10 +292,10 @@ func (r *reader) attachment(ctx context.Context, w identity.Workload) (identity.
 	})
 }
 
-// exists says whether a workload is there.
+// exists reports whether a workload is there.
 func (r *reader) exists(ctx context.Context, w identity.Workload) (bool, error) {
 	_, err := r.attachment(ctx, w)
-	if errors.Is(err, identity.ErrNotFound) || hasCode(err, http.StatusNotFound) {
+	if errors.Is(err, identity.ErrNotFound) || rest.HasCode(err, http.StatusNotFound) {
 		return false, nil
 	}
 	return err == nil, err

@@ -27,27 +27,27 @@ func readsOnly(c fake.Call) bool {
 	return false
 }
 
-// Each way in which an attach is refused: the check says so beforehand, to the
-// deployer and to whoever may read policies, and its fixes make the attach pass.
-func TestRefusals(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		account string
-		breaks  func(*testing.T, *fake.Backend)
-		code    preflight.Code
-		message string // a part of it, as the auditor reads it
-		fixes   string // their texts
-	}{
+// A refusal is a way in which an attach is refused.
+type refusal struct {
+	account string
+	breaks  func(*testing.T, *fake.Backend)
+	code    preflight.Code
+	message string // a part of it, as the auditor reads it
+	fixes   string // their texts
+}
+
+func refusals() map[string]refusal {
+	return map[string]refusal{
 		"no actAs": {
 			local, func(_ *testing.T, b *fake.Backend) { revoke(b, accountName(local), "", dev) },
-			preflight.CheckActAs, "lacks iam.serviceAccounts.actAs on " + local,
+			preflight.CheckDeployerActAs, "lacks iam.serviceAccounts.actAs on " + local,
 			"grant roles/iam.serviceAccountUser to dev@example.com on " + local,
 		},
 		"no actAs, though roles/run.admin": {
 			local, func(_ *testing.T, b *fake.Backend) {
 				revoke(b, accountName(local), "", dev)
 				b.Grant(runProject, "roles/run.admin", dev)
-			}, preflight.CheckActAs, "lacks",
+			}, preflight.CheckDeployerActAs, "lacks",
 			"grant roles/iam.serviceAccountUser to dev@example.com on " + local,
 		},
 		"actAs by a disabled custom role": {
@@ -55,7 +55,7 @@ func TestRefusals(t *testing.T) {
 				revoke(b, accountName(local), "", dev)
 				b.AddRole(&iam.Role{Name: "projects/web-prod/roles/actor", Stage: "DISABLED", IncludedPermissions: []string{"iam.serviceAccounts.actAs"}})
 				b.Grant(accountName(local), "projects/web-prod/roles/actor", dev)
-			}, preflight.CheckActAs, "lacks",
+			}, preflight.CheckDeployerActAs, "lacks",
 			"grant roles/iam.serviceAccountUser to dev@example.com on " + local,
 		},
 		"account missing": {
@@ -85,19 +85,19 @@ func TestRefusals(t *testing.T) {
 						DeniedPermissions: []string{"iam.googleapis.com/serviceAccounts.actAs"},
 					},
 				}}})
-			}, preflight.CheckActAs, "rule 0 of the deny policy no-actas on folders/2 denies it",
+			}, preflight.CheckDeployerActAs, "rule 0 of the deny policy no-actas on folders/2 denies it",
 			"make dev@example.com an exception to rule 0 of the deny policy no-actas",
 		},
 		"condition expired": {
 			local, func(_ *testing.T, b *fake.Backend) {
 				revoke(b, accountName(local), "", dev)
 				b.GrantIf(accountName(local), "roles/iam.serviceAccountUser", dev, `request.time < timestamp("1999-01-01T00:00:00Z")`)
-			}, preflight.CheckActAs, "lacks",
+			}, preflight.CheckDeployerActAs, "lacks",
 			"grant roles/iam.serviceAccountUser to dev@example.com on " + local,
 		},
 		"agent without its role in the same project": {
 			local, func(_ *testing.T, b *fake.Backend) { revoke(b, runProject, "", agent) },
-			preflight.CheckAgent, "may not mint tokens for " + local,
+			preflight.CheckServiceAgent, "may not mint tokens for " + local,
 			"grant roles/run.serviceAgent to " + agentEmail + " on projects/web-prod",
 		},
 		"the agent an owner of its own project": {
@@ -105,11 +105,11 @@ func TestRefusals(t *testing.T) {
 				revoke(b, runProject, "", agent)
 				b.Grant(runProject, "roles/owner", agent)
 				b.Grant(runProject, "roles/editor", agent)
-			}, preflight.CheckAgent, "may not mint tokens", "grant roles/run.serviceAgent to " + agentEmail + " on projects/web-prod",
+			}, preflight.CheckServiceAgent, "may not mint tokens", "grant roles/run.serviceAgent to " + agentEmail + " on projects/web-prod",
 		},
 		"agent without the token right across projects": {
 			remote, func(_ *testing.T, b *fake.Backend) { revoke(b, accountName(remote), "", agent) },
-			preflight.CheckAgent, "may not mint tokens for " + remote,
+			preflight.CheckServiceAgent, "may not mint tokens for " + remote,
 			"grant roles/iam.serviceAccountTokenCreator to " + agentEmail + " on " + remote,
 		},
 		"the agent an owner of the account's project": {
@@ -117,12 +117,12 @@ func TestRefusals(t *testing.T) {
 				revoke(b, accountName(remote), "", agent)
 				b.Grant(ownProject, "roles/owner", agent)
 				b.Grant(ownProject, "roles/editor", agent)
-			}, preflight.CheckAgent, "may not mint tokens",
+			}, preflight.CheckServiceAgent, "may not mint tokens",
 			"grant roles/iam.serviceAccountTokenCreator to " + agentEmail + " on " + remote,
 		},
 		"org policy enforced on the project": {
 			remote, func(_ *testing.T, b *fake.Backend) { b.SetOrgPolicy(crossProject(ownProject, true)) },
-			preflight.CheckOrgPolicy, "is enforced on project data-prod",
+			preflight.CheckCrossProjectPolicy, "is enforced on project data-prod",
 			"stop enforcing iam.disableCrossProjectServiceAccountUsage on project data-prod",
 		},
 		"org policy enforced on the folder": {
@@ -130,28 +130,34 @@ func TestRefusals(t *testing.T) {
 				clearOrgPolicy(t, b, ownProject)
 				b.SetOrgPolicy(crossProject("organizations/1", false))
 				b.SetOrgPolicy(crossProject("folders/3", true))
-			}, preflight.CheckOrgPolicy, "is enforced", "stop enforcing iam.disableCrossProjectServiceAccountUsage on project data-prod",
+			}, preflight.CheckCrossProjectPolicy, "is enforced", "stop enforcing iam.disableCrossProjectServiceAccountUsage on project data-prod",
 		},
 		"org policy enforced on the organization": {
 			remote, func(t *testing.T, b *fake.Backend) {
 				clearOrgPolicy(t, b, ownProject)
 				b.SetOrgPolicy(crossProject("organizations/1", true))
-			}, preflight.CheckOrgPolicy, "is enforced", "stop enforcing iam.disableCrossProjectServiceAccountUsage on project data-prod",
+			}, preflight.CheckCrossProjectPolicy, "is enforced", "stop enforcing iam.disableCrossProjectServiceAccountUsage on project data-prod",
 		},
 		"org policy unset: enforced by default": {
 			remote, func(t *testing.T, b *fake.Backend) { clearOrgPolicy(t, b, ownProject) },
-			preflight.CheckOrgPolicy, "is enforced", "stop enforcing iam.disableCrossProjectServiceAccountUsage on project data-prod",
+			preflight.CheckCrossProjectPolicy, "is enforced", "stop enforcing iam.disableCrossProjectServiceAccountUsage on project data-prod",
 		},
 		"API disabled": {
-			local, disableRun, preflight.CheckAPI, "the Cloud Run API isn't enabled in project web-prod",
+			local, disableRun, preflight.CheckRunAPI, "the Cloud Run API isn't enabled in project web-prod",
 			"enable run.googleapis.com in project web-prod",
 		},
 		"no run.jobs.update": {
 			local, func(_ *testing.T, b *fake.Backend) { revoke(b, jobName, "", dev) },
-			preflight.CheckDeploy, "lacks run.jobs.update on " + jobName, "grant roles/run.developer to dev@example.com on " + jobName,
+			preflight.CheckDeployerDeploy, "lacks run.jobs.update on " + jobName, "grant roles/run.developer to dev@example.com on " + jobName,
 		},
 	}
-	for name, tt := range tests {
+}
+
+// Each way in which an attach is refused: the check says so beforehand, to the
+// deployer and to whoever may read policies, and its fixes make the attach pass.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for name, tt := range refusals() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newCloud(t)
@@ -191,8 +197,7 @@ func TestRefusals(t *testing.T) {
 			assert.NotEqual(t, preflight.Pass, own.Verdict())
 
 			fixer := newFixer(t, b)
-			fixer.Guardrails = true
-			repaired, steps, err := fixer.Repair(t.Context(), reader, report)
+			repaired, steps, err := fixer.Repair(t.Context(), reader, report, repairAll)
 			require.NoError(t, err)
 			assert.NotEmpty(t, steps)
 			assert.Equal(t, preflight.Pass, repaired.Verdict(), "%s", repaired)
@@ -224,23 +229,23 @@ func TestLeastPrivilegedDeployer(t *testing.T) {
 	c := newChecker(t, b, dev)
 	report := check(t, c, preflight.Target{Workload: job, Identity: account(t, remote)})
 	assert.Equal(t, map[preflight.Code]preflight.Verdict{
-		preflight.CheckIdentity: preflight.Pass, preflight.CheckActAs: preflight.Pass, preflight.CheckDeploy: preflight.Pass,
-		preflight.CheckAPI: preflight.Unknown, preflight.CheckAgent: preflight.Unknown, preflight.CheckOrgPolicy: preflight.Unknown,
+		preflight.CheckIdentity: preflight.Pass, preflight.CheckDeployerActAs: preflight.Pass, preflight.CheckDeployerDeploy: preflight.Pass,
+		preflight.CheckRunAPI: preflight.Unknown, preflight.CheckServiceAgent: preflight.Unknown, preflight.CheckCrossProjectPolicy: preflight.Unknown,
 	}, verdicts(report), "%s", report)
 	assert.Equal(t, preflight.Unknown, report.Verdict())
 	require.NoError(t, report.Err())
 	require.ErrorContains(t, report.ErrStrict(), "orgpolicy.policy.get")
-	assert.Equal(t, preflight.ByTest, finding(t, report, preflight.CheckActAs).Evidence.Method)
+	assert.Equal(t, preflight.ByTestIAMPermissions, finding(t, report, preflight.CheckDeployerActAs).Evidence.Method)
 	for _, f := range report.Findings {
 		assert.Equal(t, f.Verdict == preflight.Unknown, len(f.Causes) > 0, "%s: %v", f.Code, f.Causes)
 		assert.Nil(t, f.Fix)
 	}
-	assert.Equal(t, []string{"serviceusage.services.get"}, finding(t, report, preflight.CheckAPI).Causes[0].Permissions)
+	assert.Equal(t, []string{"serviceusage.services.get"}, finding(t, report, preflight.CheckRunAPI).Causes[0].Permissions)
 
 	b.Grant(runProject, "roles/serviceusage.serviceUsageViewer", dev)
 	report = check(t, c, preflight.Target{Workload: job, Identity: account(t, remote)})
-	assert.Equal(t, preflight.Pass, finding(t, report, preflight.CheckAPI).Verdict)
-	assert.Contains(t, finding(t, report, preflight.CheckAgent).Message, "iam.serviceAccounts.getIamPolicy")
+	assert.Equal(t, preflight.Pass, finding(t, report, preflight.CheckRunAPI).Verdict)
+	assert.Contains(t, finding(t, report, preflight.CheckServiceAgent).Message, "iam.serviceAccounts.getIamPolicy")
 	assert.Equal(t, agent, report.Agent)
 	assert.Equal(t, "123456789012", report.ProjectNumber)
 }

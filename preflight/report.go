@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -8,31 +9,34 @@ import (
 	"github.com/runidentity/runidentity/internal/render"
 )
 
-// A Report is the result of all checks of a target. Its JSON is stable: fields
-// may be added, none changes its meaning.
+// A Report is the result of all checks of a target. Its JSON may be stored: it has
+// a version, fields may be added, none changes its meaning. See
+// [Report.MarshalJSON].
 type Report struct {
 	Target Target `json:"target"`
 
-	// Identity is the account that was checked: the target's, or what a zero one
-	// there stands for. It is zero if that could not be found out.
+	// Identity is the account that was checked: the target's, or if the target names
+	// none, the account that the workload has or would get. It is zero if that could
+	// not be found out.
 	Identity identity.ServiceAccount `json:"identity,omitzero"`
-	// IdentityProject is the id of the account's project, ProjectNumber the
-	// number of the workload's; empty where they could not be found out.
+	// IdentityProject is the id of the project that Identity is in; its number if the
+	// id isn't known, empty if neither is.
 	IdentityProject string `json:"identityProject,omitempty"`
-	ProjectNumber   string `json:"projectNumber,omitempty"`
-	// Deployer is whose rights were checked, as a member; empty if the caller's
-	// name isn't known.
+	// ProjectNumber is the number of the workload's project; empty if it isn't known.
+	ProjectNumber string `json:"projectNumber,omitempty"`
+	// Deployer is whose rights were checked, as a member; empty if the caller's name
+	// isn't known.
 	Deployer string `json:"deployer,omitempty"`
-	// Agent is the Cloud Run service agent of the workload's project, as a
-	// member; empty if it isn't known.
+	// Agent is the Cloud Run service agent of the workload's project, as a member;
+	// empty if it isn't known.
 	Agent string `json:"agent,omitempty"`
 
 	Findings []Finding `json:"findings"`
 	Advice   []Advice  `json:"advice,omitempty"`
 }
 
-// Verdict is Fail if a finding is, else Unknown if a finding is, else Pass. A
-// report without findings is Unknown.
+// Verdict returns Fail if any finding failed, otherwise Unknown if any is unknown,
+// otherwise Pass. For a report without findings it returns Unknown.
 func (r Report) Verdict() Verdict {
 	if len(r.Findings) == 0 {
 		return Unknown
@@ -50,14 +54,21 @@ func (r Report) Verdict() Verdict {
 	return all
 }
 
-// Err returns nil unless a finding is Fail; then an error that names each of
-// them and its fix.
+// Err returns an error that names each finding that is Fail, with its fix; nil if
+// there is none. What is Unknown doesn't count. A report without findings is an
+// error: nothing was checked.
 func (r Report) Err() error { return r.err(Fail) }
 
-// ErrStrict is [Report.Err] where Unknown counts as well.
+// ErrStrict returns what [Report.Err] does, but what is Unknown counts as well.
 func (r Report) ErrStrict() error { return r.err(Fail, Unknown) }
 
 func (r Report) err(which ...Verdict) error {
+	if len(r.Findings) == 0 {
+		if r.Target.Workload == (identity.Workload{}) {
+			return errors.New("preflight: nothing was checked: the report is empty")
+		}
+		return fmt.Errorf("preflight of %s: nothing was checked", r.Target.Workload)
+	}
 	var lines []string
 	for _, v := range which {
 		for _, f := range r.Findings {
@@ -71,10 +82,7 @@ func (r Report) err(which ...Verdict) error {
 			lines = append(lines, text)
 		}
 	}
-	switch {
-	case len(r.Findings) == 0 && len(which) > 1:
-		lines = append(lines, "unknown: nothing was checked")
-	case len(lines) == 0:
+	if len(lines) == 0 {
 		return nil
 	}
 	return fmt.Errorf("preflight of %s:\n%s", r.Target.Workload.Name(), strings.Join(lines, "\n"))

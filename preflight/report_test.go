@@ -49,7 +49,7 @@ func sample() preflight.Report {
 				Message: "runner@data-prod.iam.gserviceaccount.com is there and enabled, in project data-prod",
 			},
 			{
-				Code: preflight.CheckActAs, Verdict: preflight.Pass, Resource: accountName, Principal: dev, Permission: "iam.serviceAccounts.actAs",
+				Code: preflight.CheckDeployerActAs, Verdict: preflight.Pass, Resource: accountName, Principal: dev, Permission: "iam.serviceAccounts.actAs",
 				Message: "dev@example.com has iam.serviceAccounts.actAs on runner@data-prod.iam.gserviceaccount.com, by roles/iam.serviceAccountUser there, until 2027-01-01 00:00:00 UTC",
 				Evidence: preflight.Evidence{Method: preflight.ByPolicies, Grant: &preflight.Grant{
 					Resource: accountName, Role: "roles/iam.serviceAccountUser", Member: dev, Expires: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
@@ -57,13 +57,13 @@ func sample() preflight.Report {
 				}},
 			},
 			{
-				Code: preflight.CheckDeploy, Verdict: preflight.Fail, Resource: jobFull, Principal: dev, Permission: "run.jobs.update",
+				Code: preflight.CheckDeployerDeploy, Verdict: preflight.Fail, Resource: jobFull, Principal: dev, Permission: "run.jobs.update",
 				Message:  "dev@example.com lacks run.jobs.update on projects/web-prod/locations/europe-west1/jobs/nightly: rule 1 of the deny policy freeze on folders/2 denies it",
 				Evidence: preflight.Evidence{Method: preflight.ByPolicies, Denial: &preflight.Denial{Resource: "//cloudresourcemanager.googleapis.com/folders/2", Policy: "policies/cloudresourcemanager.googleapis.com%2Ffolders%2F2/denypolicies/freeze", Rule: 1, Principal: "allUsers"}},
-				Fix:      preflight.ExemptFromDeny{Policy: "policies/cloudresourcemanager.googleapis.com%2Ffolders%2F2/denypolicies/freeze", Rule: 1, Member: dev},
+				Fix:      &preflight.Fix{Kind: preflight.FixExemptFromDeny, Policy: "policies/cloudresourcemanager.googleapis.com%2Ffolders%2F2/denypolicies/freeze", Rule: 1, Member: dev},
 			},
 			{
-				Code: preflight.CheckAPI, Verdict: preflight.Unknown, Resource: "//cloudresourcemanager.googleapis.com/projects/web-prod",
+				Code: preflight.CheckRunAPI, Verdict: preflight.Unknown, Resource: "//cloudresourcemanager.googleapis.com/projects/web-prod",
 				Message:  "whether the Cloud Run API is enabled in project web-prod can't be read: to know, the caller needs serviceusage.services.get",
 				Evidence: preflight.Evidence{Method: preflight.ByRead, Detail: "Permission denied | to get `service`\n<b>[run.googleapis.com]</b>"},
 				Causes: []preflight.Cause{
@@ -72,15 +72,15 @@ func sample() preflight.Report {
 				},
 			},
 			{
-				Code: preflight.CheckAgent, Verdict: preflight.Fail, Resource: accountName, Principal: agent, Permission: "iam.serviceAccounts.getAccessToken",
+				Code: preflight.CheckServiceAgent, Verdict: preflight.Fail, Resource: accountName, Principal: agent, Permission: "iam.serviceAccounts.getAccessToken",
 				Message:  "the service agent service-123456789012@serverless-robot-prod.iam.gserviceaccount.com of project web-prod may not mint tokens for runner@data-prod.iam.gserviceaccount.com",
 				Evidence: preflight.Evidence{Method: preflight.ByPolicies},
-				Fix:      preflight.GrantRole{Resource: accountName, Role: "roles/iam.serviceAccountTokenCreator", Member: agent},
+				Fix:      &preflight.Fix{Kind: preflight.FixGrantRole, Resource: accountName, Role: "roles/iam.serviceAccountTokenCreator", Member: agent},
 			},
 			{
-				Code: preflight.CheckOrgPolicy, Verdict: preflight.Fail, Resource: project,
+				Code: preflight.CheckCrossProjectPolicy, Verdict: preflight.Fail, Resource: project,
 				Message:  "iam.disableCrossProjectServiceAccountUsage is enforced on project data-prod, so that its accounts can't be attached in project web-prod",
-				Evidence: preflight.Evidence{Method: preflight.ByRead}, Fix: preflight.AllowCrossProject{Project: "data-prod"},
+				Evidence: preflight.Evidence{Method: preflight.ByRead}, Fix: &preflight.Fix{Kind: preflight.FixAllowCrossProject, Project: "data-prod"},
 			},
 		},
 		Advice: []preflight.Advice{{
@@ -114,12 +114,38 @@ func TestRenderings(t *testing.T) {
 	golden(t, "report.log", out.String())
 }
 
+// A report that is stored says its version, and one that isn't known is no report.
+func TestReportVersion(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(sample())
+	require.NoError(t, err)
+	assert.True(t, bytes.HasPrefix(text, []byte(`{"version":1,"verdict":`)), "%.40s", text)
+	kept := sample()
+	for name, tt := range map[string]struct{ text, want string }{
+		"none":        {`{"findings": []}`, "preflight report: version: missing; 1 is the one that is known"},
+		"null":        {`{"version": null}`, "preflight report: version: missing"},
+		"of tomorrow": {`{"version": 2, "findings": "not a list"}`, "preflight report: version: 2 is not a version that is known: 1 is"},
+		"zero":        {`{"version": 0}`, "version: 0 is not a version"},
+		"a string":    {`{"version": "1"}`, "cannot unmarshal string"},
+		"no object":   {`[]`, "cannot unmarshal array"},
+		"bad field":   {`{"version": 1, "findings": 1}`, "cannot unmarshal number"},
+	} {
+		report := sample()
+		require.ErrorContains(t, json.Unmarshal([]byte(tt.text), &report), tt.want, name)
+		assert.Equal(t, kept, report, "%s: what isn't read changes nothing", name)
+	}
+	// What is read replaces all.
+	report := sample()
+	require.NoError(t, json.Unmarshal([]byte(`{"version": 1, "findings": [], "of tomorrow": true}`), &report))
+	assert.Equal(t, preflight.Report{Findings: []preflight.Finding{}}, report)
+}
+
 func TestVerdictOfReports(t *testing.T) {
 	t.Parallel()
 	of := func(verdicts ...preflight.Verdict) preflight.Report {
 		var r preflight.Report
 		for _, v := range verdicts {
-			r.Findings = append(r.Findings, preflight.Finding{Verdict: v, Code: preflight.CheckAPI})
+			r.Findings = append(r.Findings, preflight.Finding{Verdict: v, Code: preflight.CheckRunAPI})
 		}
 		return r
 	}
@@ -130,7 +156,7 @@ func TestVerdictOfReports(t *testing.T) {
 		err    bool
 		strict bool
 	}{
-		{"nothing", of(), preflight.Unknown, false, true},
+		{"nothing", of(), preflight.Unknown, true, true},
 		{"pass", of(preflight.Pass, preflight.Pass), preflight.Pass, false, false},
 		{"unknown", of(preflight.Pass, preflight.Unknown), preflight.Unknown, false, true},
 		{"fail", of(preflight.Unknown, preflight.Fail, preflight.Pass), preflight.Fail, true, true},
@@ -146,52 +172,6 @@ func TestVerdictOfReports(t *testing.T) {
 	require.ErrorContains(t, v.UnmarshalText([]byte("ok")), `verdict "ok"`)
 	_, err := preflight.Verdict(9).MarshalText()
 	require.Error(t, err)
-}
-
-func TestFixes(t *testing.T) {
-	t.Parallel()
-	sa := identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
-	const onAccount = "//iam.googleapis.com/projects/data-prod/serviceAccounts/runner@data-prod.iam.gserviceaccount.com"
-	until := preflight.Condition{Title: "until, say, 2027", Expression: `request.time < timestamp("2027-01-01T00:00:00Z") && "#" != ''`}
-	fixes := []preflight.Fix{
-		preflight.EnableAPI{Project: "web-prod", Service: "run.googleapis.com"},
-		preflight.CreateAgent{Project: "web-prod", Service: "run.googleapis.com"},
-		preflight.CreateAccount{Account: sa},
-		preflight.EnableAccount{Account: sa, Project: "data-prod"},
-		preflight.GrantRole{Resource: onAccount, Role: "roles/iam.serviceAccountUser", Member: dev},
-		preflight.GrantRole{Resource: onAccount, Role: "roles/iam.serviceAccountUser", Member: "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/*", Condition: until},
-		preflight.GrantRole{Resource: "//run.googleapis.com/" + jobName, Role: "roles/run.developer", Member: dev},
-		preflight.GrantRole{Resource: "//run.googleapis.com/projects/p/locations/l/services/s", Role: "roles/run.developer", Member: dev},
-		preflight.GrantRole{Resource: "//run.googleapis.com/projects/p/locations/l/workerPools/w", Role: "roles/run.developer", Member: dev},
-		preflight.GrantRole{Resource: "//cloudresourcemanager.googleapis.com/projects/p", Role: "roles/run.developer", Member: dev},
-		preflight.GrantRole{Resource: "//cloudresourcemanager.googleapis.com/folders/2", Role: "roles/run.developer", Member: ""},
-		preflight.GrantRole{Resource: "//cloudresourcemanager.googleapis.com/organizations/1", Role: "roles/run.developer", Member: dev},
-		preflight.AllowCrossProject{Project: "data-prod"},
-		preflight.ExemptFromDeny{Policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F1/denypolicies/d", Member: "group:g@example.com"},
-	}
-	var b strings.Builder
-	for _, f := range fixes {
-		r := f.Request()
-		b.WriteString(f.String() + "\n  " + strings.ReplaceAll(f.Gcloud(), "\n", "\n  ") + "\n  " + r.Method + " " + r.Verb + " " + r.URL + " " + r.Body + "\n  " + f.SideEffect() + "\n")
-		text, err := json.Marshal(preflight.Finding{Fix: f})
-		require.NoError(t, err)
-		var back preflight.Finding
-		require.NoError(t, json.Unmarshal(text, &back))
-		assert.Equal(t, f, back.Fix)
-	}
-	golden(t, "fixes.txt", b.String())
-
-	var reports []preflight.Report
-	for i := range fixes { // the last first, and all twice
-		f := preflight.Finding{Fix: fixes[len(fixes)-1-i]}
-		reports = append(reports, preflight.Report{Findings: []preflight.Finding{f, f}}, preflight.Report{Findings: []preflight.Finding{{}, f}})
-	}
-	all := preflight.Fixes(reports...)
-	require.Len(t, all, len(fixes))
-	assert.Equal(t, fixes[:4], all[:4])
-	assert.Equal(t, fixes[len(fixes)-2:], all[len(all)-2:])
-	var f preflight.Finding
-	require.ErrorContains(t, json.Unmarshal([]byte(`{"fix": {"type": "reboot"}}`), &f), `fix of type "reboot": not one of enable-api`)
 }
 
 // Whatever a server says, a table row stays one, and a fence is closed.
@@ -226,7 +206,8 @@ func FuzzReportJSON(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add([]byte(`{"findings": [{"fix": {"type": "grant-role", "resource": 1}}]}`))
+	f.Add([]byte(`{"version": 1, "findings": [{"fix": {"type": "grant-role", "resource": 1}}]}`))
+	f.Add([]byte(`{"version": 1, "findings": [{"fix": {"type": "exempt-from-deny", "rule": -1, "policy": "/"}}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var r preflight.Report
 		if json.Unmarshal(text, &r) != nil {
@@ -249,7 +230,7 @@ func FuzzTarget(f *testing.F) {
 		if permission != "" {
 			target.Needs[0].Permissions = []string{permission}
 		}
-		report, err := c.Check(t.Context(), target) // which has no services
+		report, err := c.Check(t.Context(), target, nil) // which has no services
 		if err == nil {
 			assert.NotEqual(t, preflight.Pass, report.Verdict())
 		}

@@ -50,7 +50,7 @@ func workloadOf(w identity.Workload) resource {
 	return resource{kind: workloadResource, full: runPrefix + w.Name(), name: w.Name(), project: w.Project, workload: w}
 }
 
-// containerOf is a project, folder or organization by its relative name.
+// containerOf returns a project, folder or organization by its relative name.
 func containerOf(name string) resource {
 	kind, id, _ := strings.Cut(name, "/")
 	switch kind {
@@ -103,7 +103,7 @@ func parseResource(s string) (resource, error) {
 	return resource{kind: otherResource, full: s, name: name}, nil
 }
 
-// attributes are what conditions see of the resource. Service accounts and
+// attributes returns what conditions see of the resource. Service accounts and
 // Cloud Run resources have none.
 func (r resource) attributes() access.Resource {
 	const service = "cloudresourcemanager.googleapis.com"
@@ -119,7 +119,7 @@ func (r resource) attributes() access.Resource {
 	return access.Resource{}
 }
 
-// readPermission is what reading the resource's allow policy takes.
+// readPermission returns what reading the resource's allow policy takes.
 func (r resource) readPermission() string {
 	switch r.kind {
 	case accountResource:
@@ -137,7 +137,24 @@ func (r resource) readPermission() string {
 	return ""
 }
 
-// runPermissions are the beginnings of the permissions on a kind of workload.
+// getPermission returns what reading a project or folder takes, and with it what it
+// is in.
+func (r resource) getPermission() string {
+	if r.kind == folderResource {
+		return "resourcemanager.folders.get"
+	}
+	return "resourcemanager.projects.get"
+}
+
+// named returns the full resource name; "" for a project that isn't known.
+func (r resource) named() string {
+	if r.kind == projectResource && (r.project == "" || r.project == "-") {
+		return ""
+	}
+	return r.full
+}
+
+// runPermissions returns the beginnings of the permissions on a kind of workload.
 func runPermissions(k identity.Kind) string {
 	switch k {
 	case identity.KindService:

@@ -9,7 +9,7 @@ import (
 	"github.com/runidentity/runidentity/internal/render"
 )
 
-// mark is what stands for a verdict in text and tables.
+// mark returns what stands for a verdict in text and tables.
 func (v Verdict) mark() string {
 	switch v {
 	case Pass:
@@ -23,9 +23,9 @@ func (v Verdict) mark() string {
 
 // titles say in words what is checked.
 var titles = map[Code]string{
-	CheckIdentity: "identity exists", CheckActAs: "deployer may act as it", CheckDeploy: "deployer may deploy",
-	CheckAPI: "Cloud Run API enabled", CheckAgent: "service agent may use it", CheckOrgPolicy: "cross-project use allowed",
-	CheckNeed: "runtime access", CheckDryRun: "dry run",
+	CheckIdentity: "identity exists", CheckDeployerActAs: "deployer may act as it", CheckDeployerDeploy: "deployer may deploy",
+	CheckRunAPI: "Cloud Run API enabled", CheckServiceAgent: "service agent may use it", CheckCrossProjectPolicy: "cross-project use allowed",
+	CheckRuntimeAccess: "runtime access", CheckDryRun: "dry run",
 }
 
 // summary counts the findings.
@@ -62,8 +62,8 @@ func (r Report) identityWords() string {
 	return r.Identity.Email()
 }
 
-// String is the report for a terminal of 80 columns: each check with what was
-// found, and the commands that fix what failed, which are not broken.
+// String returns the report for a terminal of 80 columns: each check with what was
+// found, and the commands that fix what failed. Commands are not broken into lines.
 func (r Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "preflight of %s\n  as %s: %s\n\n", r.Target.Workload.Name(), r.identityWords(), r.summary())
@@ -87,7 +87,7 @@ func (r Report) String() string {
 			for text := range strings.SplitSeq(f.Fix.Gcloud(), "\n") {
 				fmt.Fprintf(&b, "%s  %s\n", indent, render.Line(text))
 			}
-			if f.Fix.Guardrail() {
+			if f.Fix.ChangesGuardrail() {
 				b.WriteString(wrap("careful: "+f.Fix.SideEffect(), indent+"  ", indent+"  "))
 			}
 		}
@@ -101,7 +101,7 @@ func (r Report) String() string {
 	return b.String()
 }
 
-// passedBy says in few words how a check passed.
+// passedBy returns in few words how a check passed.
 func (f Finding) passedBy() string {
 	switch g := f.Evidence.Grant; {
 	case g != nil && !g.Expires.IsZero():
@@ -146,7 +146,7 @@ func wrap(text, first, others string) string {
 	return b.String()
 }
 
-// LogValue is the report for a structured log: what was checked, the verdict,
+// LogValue returns the report for a structured log: what was checked, the verdict,
 // the counts and the codes of what failed or isn't known.
 func (r Report) LogValue() slog.Value {
 	counts := r.counts()

@@ -2,11 +2,12 @@ package preflight
 
 import "fmt"
 
-// A Verdict is the result of a check. The zero value is Unknown.
+// A Verdict is the result of a check. The zero value is Unknown. In JSON it is
+// "unknown", "pass" or "fail".
 type Verdict uint8
 
 const (
-	// Unknown means that it could not be found out.
+	// Unknown means that it could not be found out; [Finding.Causes] say why.
 	Unknown Verdict = iota
 	// Pass means that what was checked is in order.
 	Pass
@@ -25,7 +26,7 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("Verdict(%d)", uint8(v))
 }
 
-// MarshalText returns the verdict as String does.
+// MarshalText returns what String does. A verdict that isn't known is an error.
 func (v Verdict) MarshalText() ([]byte, error) {
 	if int(v) >= len(verdictNames) {
 		return nil, fmt.Errorf("verdict %d: not one of unknown (0), pass (1) and fail (2)", uint8(v))

@@ -43,7 +43,7 @@ func manifests(ctx context.Context, c *cloud, o options, stdout io.Writer) error
 		if d.Error != "" {
 			continue
 		}
-		report, err := c.checker.Check(ctx, d.target)
+		report, err := c.checker.Check(ctx, d.target, nil)
 		if err != nil {
 			return err
 		}

@@ -17,13 +17,14 @@ const fixesTake = 3 * time.Minute
 // check makes the checks and, if that is asked for, applies fixes. The error
 // says why not to attach.
 func (r *result) check(ctx context.Context, c *cloud, o options) error {
-	report, err := c.checker.Check(ctx, preflight.Target{Workload: o.workload, Identity: o.identity})
+	report, err := c.checker.Check(ctx, preflight.Target{Workload: o.workload, Identity: o.identity}, nil)
 	if err != nil {
 		return err
 	}
 	if o.fix && report.Verdict() == preflight.Fail {
-		c.fixer.Guardrails, c.fixer.Wait = o.override, fixesTake
-		report, r.Fixes, err = c.fixer.Repair(ctx, c.checker, report)
+		report, r.Fixes, err = c.fixer.Repair(ctx, c.checker, report, &preflight.RepairOptions{
+			Apply: preflight.ApplyOptions{AllowGuardrailChanges: o.override, Wait: fixesTake},
+		})
 	}
 	r.Preflight = report
 	if err != nil {
@@ -42,7 +43,7 @@ func (r *result) check(ctx context.Context, c *cloud, o options) error {
 	switch {
 	case failed > 0 && !o.fix:
 		return fmt.Errorf("not attached: %d of %d checks failed (-fix applies their fixes)", failed, len(report.Findings))
-	case failed > 0 && hasGuardrail(report) && !o.override:
+	case failed > 0 && changesGuardrail(report) && !o.override:
 		return errors.New("not attached: what is left is forbidden on purpose (-override changes that as well)")
 	case failed > 0:
 		return fmt.Errorf("not attached: %d of %d checks still fail", failed, len(report.Findings))
@@ -52,9 +53,9 @@ func (r *result) check(ctx context.Context, c *cloud, o options) error {
 	return nil
 }
 
-func hasGuardrail(report preflight.Report) bool {
+func changesGuardrail(report preflight.Report) bool {
 	for _, f := range preflight.Fixes(report) {
-		if f.Guardrail() {
+		if f.ChangesGuardrail() {
 			return true
 		}
 	}

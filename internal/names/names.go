@@ -25,6 +25,3 @@ func Same(told, asked string) bool {
 	}
 	return true
 }
-
-// Last returns the last segment of a name.
-func Last(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }

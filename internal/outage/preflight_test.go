@@ -27,8 +27,7 @@ func fix(fixes ...preflight.Fix) action {
 		if err != nil {
 			return outcome{claim: notDone, err: err}
 		}
-		fixer.Guardrails = true
-		steps, err := fixer.Apply(ctx, fixes...)
+		steps, err := fixer.Apply(ctx, fixes, &preflight.ApplyOptions{AllowGuardrailChanges: true})
 		o := outcome{err: err, steps: steps}
 		for _, s := range steps {
 			o.value += string(s.Outcome) + " "
@@ -48,11 +47,11 @@ func fix(fixes ...preflight.Fix) action {
 // claimOfStep is what a step says of its fix.
 func claimOfStep(s preflight.Step) claim {
 	switch s.Outcome {
-	case preflight.Applied, preflight.Unneeded:
+	case preflight.OutcomeApplied, preflight.OutcomeUnneeded:
 		return done
-	case preflight.Failed, preflight.Untried, preflight.Left:
+	case preflight.OutcomeFailed, preflight.OutcomeUntried, preflight.OutcomeSkipped:
 		return notDone
-	case preflight.Unfinished:
+	case preflight.OutcomeUnfinished:
 	}
 	return maybe
 }
@@ -82,8 +81,8 @@ func stepsAreTrue(seed func(*world)) func(*world, outcome) error {
 
 // holds reports whether what a fix makes so is so.
 func holds(b *fake.Backend, f preflight.Fix) (so, known bool) {
-	switch f := f.(type) {
-	case preflight.GrantRole:
+	switch f.Kind {
+	case preflight.FixGrantRole:
 		name := f.Resource
 		if _, email, ok := strings.Cut(name, "/serviceAccounts/"); ok && !hasAccount(b, email) {
 			return false, true
@@ -94,7 +93,7 @@ func holds(b *fake.Backend, f preflight.Fix) (so, known bool) {
 		return slices.ContainsFunc(b.Policy(name).Bindings, func(binding *iam.Binding) bool {
 			return binding.Role == f.Role && slices.Contains(binding.Members, f.Member)
 		}), true
-	case preflight.CreateAccount:
+	case preflight.FixCreateAccount:
 		return hasAccount(b, f.Account.Email()), true
 	default:
 		return false, false
@@ -126,8 +125,8 @@ func foreignIAM() []outage.Fault {
 	return all
 }
 
-func grantOn(resource, role string) preflight.GrantRole {
-	return preflight.GrantRole{Resource: resource, Role: role, Member: dev}
+func grantOn(resource, role string) preflight.Fix {
+	return preflight.Fix{Kind: preflight.FixGrantRole, Resource: resource, Role: role, Member: dev}
 }
 
 // disabled seeds the project with an API that is off.
@@ -164,14 +163,14 @@ func preflightOperations() []*operation {
 	const jobFull = "//run.googleapis.com/" + jobName
 	onAccount, onJob := grantOn(accountFull(runner), "roles/iam.serviceAccountUser"), grantOn(jobFull, "roles/run.developer")
 	onProject := grantOn("//cloudresourcemanager.googleapis.com/projects/web-prod", "roles/run.viewer")
-	create := preflight.CreateAccount{Account: added}
+	create := preflight.Fix{Kind: preflight.FixCreateAccount, Account: added}
 	onAdded := grantOn(accountFull(added), "roles/iam.serviceAccountUser")
-	enable := preflight.EnableAPI{Project: "web-prod", Service: "run.googleapis.com"}
-	exempt := preflight.ExemptFromDeny{
-		Policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F123456789012/denypolicies/freeze", Rule: 0,
+	enable := preflight.Fix{Kind: preflight.FixEnableAPI, Project: "web-prod", Service: "run.googleapis.com"}
+	exempt := preflight.Fix{
+		Kind: preflight.FixExemptFromDeny, Policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F123456789012/denypolicies/freeze", Rule: 0,
 		Permission: "iam.serviceAccounts.actAs", Member: dev,
 	}
-	agent := preflight.CreateAgent{Project: "123456789012", Service: "run.googleapis.com"}
+	agent := preflight.Fix{Kind: preflight.FixCreateAgent, Project: "123456789012", Service: "run.googleapis.com"}
 	foreign := foreignIAM()
 	nothing := func(*world) {}
 	// Who may not read what is in place makes it so once more, and has only the
@@ -190,10 +189,10 @@ func preflightOperations() []*operation {
 		{name: "fix: create agent, in place", seed: nothing, run: fix(agent), foreign: foreign},
 		{name: "fix: create account", seed: nothing, run: fix(create), foreign: foreign},
 		{name: "fix: create account, in place", seed: withAccount(false), run: fix(create), foreign: foreign},
-		{name: "fix: enable account", seed: withAccount(true), run: fix(preflight.EnableAccount{Account: added, Project: "web-prod"}), foreign: foreign, believes: unreadable},
-		{name: "fix: enable account, in place", seed: withAccount(false), run: fix(preflight.EnableAccount{Account: added, Project: "web-prod"}), foreign: foreign, believes: unreadable},
-		{name: "fix: allow cross-project, no policy", seed: nothing, run: fix(preflight.AllowCrossProject{Project: "web-prod"}), foreign: foreign},
-		{name: "fix: allow cross-project, enforced", seed: enforced, run: fix(preflight.AllowCrossProject{Project: "web-prod"}), foreign: foreign},
+		{name: "fix: enable account", seed: withAccount(true), run: fix(preflight.Fix{Kind: preflight.FixEnableAccount, Account: added, Project: "web-prod"}), foreign: foreign, believes: unreadable},
+		{name: "fix: enable account, in place", seed: withAccount(false), run: fix(preflight.Fix{Kind: preflight.FixEnableAccount, Account: added, Project: "web-prod"}), foreign: foreign, believes: unreadable},
+		{name: "fix: allow cross-project, no policy", seed: nothing, run: fix(preflight.Fix{Kind: preflight.FixAllowCrossProject, Project: "web-prod"}), foreign: foreign},
+		{name: "fix: allow cross-project, enforced", seed: enforced, run: fix(preflight.Fix{Kind: preflight.FixAllowCrossProject, Project: "web-prod"}), foreign: foreign},
 		{name: "fix: exempt from deny", seed: denied, run: fix(exempt), foreign: foreign},
 		{name: "fix: several", seed: withJob(before), run: fix(onJob, create, onAdded, onProject), between: stepsAreTrue(withJob(before)), foreign: foreign},
 		// A job that the server says isn't there is created, which takes other grants.
@@ -214,9 +213,9 @@ func repair(ctx context.Context, b *world) outcome {
 		if fixer, err = preflight.NewFixer(ctx, b.ClientOptions(fake.Admin)...); err == nil {
 			var report preflight.Report
 			var steps []preflight.Step
-			report, err = checker.Check(ctx, preflight.Target{Workload: identity.MustParseWorkload(jobName), Identity: added, Deployer: dev}, preflight.NoAdvice())
+			report, err = checker.Check(ctx, preflight.Target{Workload: identity.MustParseWorkload(jobName), Identity: added, Deployer: dev}, &preflight.CheckOptions{NoAdvice: true})
 			if err == nil {
-				report, steps, err = fixer.Repair(ctx, checker, report, preflight.NoAdvice())
+				report, steps, err = fixer.Repair(ctx, checker, report, &preflight.RepairOptions{Check: preflight.CheckOptions{NoAdvice: true}})
 			}
 			o.steps, o.value = steps, report.Verdict().String()
 		}

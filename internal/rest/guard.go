@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"strings"
 
-	"google.golang.org/api/googleapi"
-
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
@@ -151,10 +149,4 @@ func withBody(res *http.Response, body []byte) *http.Response {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	res.ContentLength = int64(len(body))
 	return res
-}
-
-// HasCode reports whether an error is an answer with that HTTP status.
-func HasCode(err error, code int) bool {
-	g, ok := errors.AsType[*googleapi.Error](err)
-	return ok && g.Code == code
 }

@@ -1,29 +1,50 @@
 package preflight
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/internal/access"
+	"github.com/runidentity/runidentity/internal/allowpolicy"
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/render"
 )
 
-// GrantRole grants a role to a member on one resource.
-type GrantRole struct {
-	// Resource is a full resource name: of a service account, a Cloud Run
-	// workload, a project, a folder or an organization.
-	Resource string `json:"resource"`
-	Role     string `json:"role"`
-	// Member is whom it is granted to. "" is a deployer whose name isn't known,
-	// and shows as MEMBER; such a fix can't be applied.
-	Member string `json:"member"`
-	// Condition is that of the binding; without an Expression there is none.
-	Condition Condition `json:"condition,omitzero"`
+// grantRole is what [FixGrantRole] does.
+type grantRole Fix
+
+func (f *grantRole) fields() []field {
+	return []field{
+		{name: "resource", at: &f.Resource}, {name: "role", at: &f.Role}, {name: "member", at: &f.Member},
+		{name: "condition", at: &f.Condition, optional: true},
+	}
 }
 
-// String implements [Fix].
-func (f GrantRole) String() string {
+func (f *grantRole) check() error {
+	at, err := parseResource(f.Resource)
+	if err != nil {
+		return err
+	}
+	_, err = access.ParseMember(f.Member)
+	switch {
+	case at.kind == otherResource:
+		return fmt.Errorf("%s: only on projects, folders, organizations, service accounts and Cloud Run workloads", f.text())
+	case f.Resource != at.full:
+		return fmt.Errorf("%s: the resource %q must be named in full, as %q", f.text(), f.Resource, at.full)
+	case err != nil && f.Member != "":
+		return fmt.Errorf("%s: %w", f.text(), err)
+	case !strings.Contains(f.Role, "roles/"):
+		return lacks(f, "the role", "roles/run.developer")
+	case f.Member == "":
+		return nobody(f)
+	}
+	return nil
+}
+
+func (f *grantRole) text() string {
 	s := "grant " + f.Role + " to " + shortMember(memberOr(f.Member)) + " on " + shortName(f.Resource)
 	if f.Condition.Expression != "" {
 		s += " if " + f.Condition.Expression
@@ -31,14 +52,13 @@ func (f GrantRole) String() string {
 	return s
 }
 
-// Gcloud implements [Fix].
-func (f GrantRole) Gcloud() string {
+func (f *grantRole) gcloud() string {
 	at, err := parseResource(f.Resource)
 	if err != nil || at.kind == otherResource {
-		return "# " + render.Line(f.String()) + ": with the command of its service"
+		return "# " + render.Line(f.text()) + ": with the command of its service"
 	}
 	w := at.workload
-	id := lastSegment(at.name)
+	id := names.Last(at.name)
 	grant := []string{"add-iam-policy-binding", id, "--member=" + memberOr(f.Member), "--role=" + f.Role}
 	condition := []string{"--condition=" + f.conditionFlag()}
 	var words []string
@@ -58,7 +78,7 @@ func (f GrantRole) Gcloud() string {
 	default:
 		group := map[identity.Kind]string{identity.KindJob: "jobs", identity.KindService: "services"}[w.Kind]
 		if group == "" || group == "jobs" && f.Condition.Expression != "" {
-			return "# " + render.Line(f.String()) + ": gcloud has no command for it, see the API call " + f.Request().Method
+			return "# " + render.Line(f.text()) + ": gcloud has no command for it, see the API call " + f.request().Method
 		}
 		words = append(append([]string{"gcloud", "run", group}, grant...), "--region="+w.Location, "--project="+w.Project)
 		if group == "services" && f.Condition.Expression != "" {
@@ -68,9 +88,9 @@ func (f GrantRole) Gcloud() string {
 	return render.Command(words...)
 }
 
-// conditionFlag is the value of gcloud's --condition: with a separator that
+// conditionFlag returns the value of gcloud's --condition: with a separator that
 // isn't in the expression, as commas may be.
-func (f GrantRole) conditionFlag() string {
+func (f *grantRole) conditionFlag() string {
 	if f.Condition.Expression == "" {
 		return "None"
 	}
@@ -86,26 +106,25 @@ func (f GrantRole) conditionFlag() string {
 	return flag
 }
 
-// Request implements [Fix].
-func (f GrantRole) Request() Request {
+func (f *grantRole) request() Request {
 	r := Request{Verb: "POST"}
-	rest, _ := strings.CutPrefix(f.Resource, "//")
-	service, name, _ := strings.Cut(rest, "/")
-	version := "v1"
+	full, version := f.Resource, "v1"
 	at, err := parseResource(f.Resource)
 	if err == nil {
+		full = at.full
 		switch at.kind {
 		case accountResource:
 			r.Method = "iam.projects.serviceAccounts.setIamPolicy"
 		case workloadResource:
 			version = "v2"
-			r.Method = "run.projects.locations." + strings.Split(name, "/")[4] + ".setIamPolicy"
+			r.Method = "run.projects.locations." + strings.Split(at.name, "/")[4] + ".setIamPolicy"
 		case projectResource, folderResource, organizationResource:
 			version = "v3"
-			r.Method = "cloudresourcemanager." + strings.Split(name, "/")[0] + ".setIamPolicy"
+			r.Method = "cloudresourcemanager." + strings.Split(at.name, "/")[0] + ".setIamPolicy"
 		default:
 		}
 	}
+	service, name, _ := strings.Cut(strings.TrimPrefix(full, "//"), "/")
 	r.URL = "https://" + service + "/" + version + "/" + name + ":setIamPolicy"
 	binding := map[string]any{"role": f.Role, "members": []string{memberOr(f.Member)}}
 	if f.Condition.Expression != "" {
@@ -115,8 +134,7 @@ func (f GrantRole) Request() Request {
 	return r
 }
 
-// SideEffect implements [Fix].
-func (f GrantRole) SideEffect() string {
+func (f *grantRole) sideEffect() string {
 	at, err := parseResource(f.Resource)
 	var may, effect string
 	if err == nil {
@@ -136,28 +154,14 @@ func (f GrantRole) SideEffect() string {
 	return effect
 }
 
-// Guardrail implements [Fix].
-func (f GrantRole) Guardrail() bool { return false }
+func (f *grantRole) changesGuardrail() bool { return false }
 
-func (f GrantRole) kind() fixKind { return kindGrantRole }
-
-func (f GrantRole) check() error {
-	at, err := parseResource(f.Resource)
-	if err != nil {
-		return err
+func (f *grantRole) apply(ctx context.Context, by *applier) (bool, error) {
+	edited, err := by.policies.Edit(ctx, f.Resource, allowpolicy.Change{
+		Role: f.Role, Member: f.Member, Condition: allowpolicy.Condition(f.Condition),
+	})
+	if errors.Is(err, allowpolicy.ErrOpen) {
+		err = mayBe(err)
 	}
-	_, err = access.ParseMember(f.Member)
-	switch {
-	case at.kind == otherResource:
-		return fmt.Errorf("%s: only on projects, folders, organizations, service accounts and Cloud Run workloads", f)
-	case f.Resource != at.full:
-		return fmt.Errorf("%s: the resource %q must be named in full, as %q", f, f.Resource, at.full)
-	case err != nil && f.Member != "":
-		return fmt.Errorf("%s: %w", f, err)
-	case !strings.Contains(f.Role, "roles/"):
-		return lacks(f, "the role", "roles/run.developer")
-	case f.Member == "":
-		return nobody(f)
-	}
-	return nil
+	return len(edited.Made) > 0, err
 }
