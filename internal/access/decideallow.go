@@ -41,7 +41,7 @@ func (r *run) allowNamed() Answer {
 			continue
 		}
 		for k := range keys {
-			for _, n := range p.bindingsOf(keys[k].member) {
+			for _, n := range p.bindingsOf(&keys[k]) {
 				b := &p.bindings[n]
 				role, cond := r.certain(b)
 				switch {
@@ -95,13 +95,14 @@ func (r *run) claimOpen() {
 		places := buffer[:0]
 		for j := range p.openRoles {
 			use := &p.openRoles[j]
-			switch {
-			case without.has(use.role):
-			case r.roleOf(use.role).grants(r.req.Permission, r.hash) == No:
-				without.add(use.role)
-			default:
-				places = append(places, use.places...)
+			if without.has(use.role, use.id) {
+				continue
 			}
+			if role := r.roleOf(use.role); role.lacks(r.hash) || role.grants(r.req.Permission, r.hash) == No {
+				without.add(use.role)
+				continue
+			}
+			places = append(places, use.places...)
 		}
 		r.claimPlaces(i, places)
 	}

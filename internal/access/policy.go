@@ -3,6 +3,7 @@ package access
 import (
 	"cmp"
 	"errors"
+	"math/bits"
 	"strings"
 )
 
@@ -33,8 +34,10 @@ type AllowPolicy struct {
 	openRoles []roleUse
 	// other says that there are members of KindOther.
 	other bool
-	// index finds a ref by the member's id.
-	index map[string]int32
+	// slots finds a ref by the member's id: a hash table with open addressing,
+	// as that of a [Role], and for its reason: a map would hash the identifiers
+	// of a subject again at each level.
+	slots []slot
 	errs  []error
 }
 
@@ -56,9 +59,17 @@ type memberRef struct {
 	bindings []int32
 }
 
+// slot is an entry of the table of members, empty if ref is 0: the index in refs
+// plus one. Few different identifiers have the same tag, the second half of
+// their hash, so that most of those that aren't looked for cost no comparison.
+type slot struct{ tag, ref uint32 }
+
 // roleUse is a role with the places of open members in its bindings, in order.
 type roleUse struct {
-	role   *roleName
+	role *roleName
+	// id is the role's: read from here, it costs no look into another place of
+	// the memory.
+	id     uint32
 	places []place
 }
 
@@ -81,7 +92,7 @@ func (c *Compiler) Allow(p Policy) *AllowPolicy {
 	for _, in := range p.Bindings {
 		members += len(in.Members)
 	}
-	a := &AllowPolicy{bindings: make([]binding, len(p.Bindings)), index: make(map[string]int32, members)}
+	a := &AllowPolicy{bindings: make([]binding, len(p.Bindings)), slots: make([]slot, 1<<bits.Len(uint(2*members)))}
 	for i, in := range p.Bindings {
 		b := &a.bindings[i]
 		b.full, b.expr = in.Role, in.Condition
@@ -134,7 +145,7 @@ func (a *AllowPolicy) useRoles() {
 			if !ok {
 				at = len(a.openRoles)
 				index[role] = at
-				a.openRoles = append(a.openRoles, roleUse{role: role})
+				a.openRoles = append(a.openRoles, roleUse{role: role, id: role.id})
 			}
 			use := &a.openRoles[at]
 			use.places = append(use.places, place{int32(i), n})
@@ -143,16 +154,28 @@ func (a *AllowPolicy) useRoles() {
 }
 
 func (a *AllowPolicy) refer(m Member, binding int32) {
-	at, ok := a.index[m.id]
-	if !ok {
-		at = int32(len(a.refs))
-		a.index[m.id] = at
+	hash := hashOf(m.id)
+	s := a.find(m.id, hash)
+	if s.ref == 0 {
 		a.refs = append(a.refs, memberRef{member: m})
+		*s = slot{tag: uint32(hash >> 32), ref: uint32(len(a.refs))}
 		a.other = a.other || m.kind == KindOther
 	}
-	r := &a.refs[at]
+	r := &a.refs[s.ref-1]
 	if n := len(r.bindings); n == 0 || r.bindings[n-1] != binding {
 		r.bindings = append(r.bindings, binding)
+	}
+}
+
+// find returns the slot of a member: the one that has it, or the empty one where
+// it would be.
+func (a *AllowPolicy) find(id string, hash uint64) *slot {
+	mask := uint64(len(a.slots) - 1)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		s := &a.slots[at]
+		if s.ref == 0 || s.tag == uint32(hash>>32) && a.refs[s.ref-1].member.id == id {
+			return s
+		}
 	}
 }
 
@@ -171,10 +194,13 @@ func isOpen(k Kind) bool {
 // except for conditions on attributes that only this package doesn't support.
 func (a *AllowPolicy) Err() error { return errors.Join(a.errs...) }
 
-// bindingsOf returns the bindings that name m.
-func (a *AllowPolicy) bindingsOf(m Member) []int32 {
-	if at, ok := a.index[m.id]; ok {
-		return a.refs[at].bindings
+// bindingsOf returns the bindings that name a key of a subject.
+func (a *AllowPolicy) bindingsOf(k *key) []int32 {
+	if len(a.slots) == 0 {
+		return nil
+	}
+	if s := a.find(k.member.id, k.hash); s.ref != 0 {
+		return a.refs[s.ref-1].bindings
 	}
 	return nil
 }

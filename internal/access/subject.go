@@ -47,7 +47,9 @@ type Subject struct {
 // key is an identifier that matches a subject, and how.
 type key struct {
 	member Member
-	via    []Member
+	// hash is that of the member's id, for allow policies.
+	hash uint64
+	via  []Member
 }
 
 // NewSubject looks the identity up in the directory. If dir is
@@ -72,7 +74,7 @@ func NewSubject(id Identity, dir Directory) *Subject {
 		s.add(m.deleted(id.UID))
 	}
 	for _, c := range sets.In {
-		s.keys = append(s.keys, key{member: c.Set, via: c.Via})
+		s.keys = append(s.keys, newKey(c.Set, c.Via))
 	}
 	s.addImplied(m)
 	if isGoogleAccount(m.kind) {
@@ -92,7 +94,9 @@ func NewSubject(id Identity, dir Directory) *Subject {
 	return s
 }
 
-func (s *Subject) add(m Member) { s.keys = append(s.keys, key{member: m}) }
+func (s *Subject) add(m Member) { s.keys = append(s.keys, newKey(m, nil)) }
+
+func newKey(m Member, via []Member) key { return key{member: m, hash: hashOf(m.id), via: via} }
 
 // addImplied adds the sets that an identifier itself tells.
 func (s *Subject) addImplied(m Member) {
