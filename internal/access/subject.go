@@ -67,6 +67,8 @@ func NewSubject(id Identity, dir Directory) *Subject {
 		s.unknown, s.certain = nil, true
 		return s
 	}
+	// Itself, its deleted form, its domain or pool, and the two sets of all.
+	s.keys = make([]key, 0, len(sets.In)+5)
 	if m.kind != KindAnonymous && !m.IsZero() {
 		s.add(m)
 	}
