@@ -11,7 +11,7 @@ import (
 	"github.com/runidentity/runidentity/internal/access"
 )
 
-// may says whether the caller has a permission on a resource.
+// may reports whether the caller has a permission on a resource.
 func (c *call) may(st *state, permission string, n *node) bool {
 	if c.caller.member == Admin {
 		return true
@@ -19,7 +19,7 @@ func (c *call) may(st *state, permission string, n *node) bool {
 	return c.has(st, c.caller.member, permission, n)
 }
 
-// has says whether a principal has a permission on a resource, now.
+// has reports whether a principal has a permission on a resource, now.
 func (c *call) has(st *state, member, permission string, n *node) bool {
 	subject := st.subject(member)
 	e := st.evaluator(permission)

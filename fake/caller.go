@@ -68,7 +68,7 @@ func unauthenticated() *wire.Error {
 	return wire.NewError(http.StatusUnauthorized, "UNAUTHENTICATED", "Request had invalid authentication credentials. %s", authAdvice)
 }
 
-// callerIsDead says whether the caller is a service account that is deleted or
+// callerIsDead reports whether the caller is a service account that is deleted or
 // disabled.
 func (c *call) callerIsDead(st *state) bool {
 	email, ok := strings.CutPrefix(c.caller.member, "serviceAccount:")

@@ -148,7 +148,7 @@ func (st *state) checkDenyRule(r *iamv2.GoogleIamV2DenyRule) error {
 	return nil
 }
 
-// canBeDenied says whether deny policies take a permission, or a permission
+// canBeDenied reports whether deny policies take a permission, or a permission
 // group: one with any permission that they support.
 func (st *state) canBeDenied(name string) bool {
 	v1 := permissionV1(name)

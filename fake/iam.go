@@ -122,7 +122,7 @@ func iamHandlers() map[string]handler {
 	}
 }
 
-// visible says whether a new account is seen everywhere.
+// visible reports whether a new account is seen everywhere.
 func (a *account) visible(now time.Time) bool { return !now.Before(a.visibleFrom) }
 
 // findAccount returns the account that params[0] (project, or "-") and

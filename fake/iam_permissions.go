@@ -59,7 +59,7 @@ func (st *state) permissions() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// permissionExists says whether Google has a permission, as far as the fake
+// permissionExists reports whether Google has a permission, as far as the fake
 // can tell: it knows all of Cloud Run's and of the organization policy's, and
 // all on the resources of Resource Manager and IAM that it knows. Of other
 // services it takes what has the form of a permission, unless it is a known
@@ -109,7 +109,7 @@ func (st *state) checkRolePermissions(parent *node, permissions []string) error 
 	return nil
 }
 
-// testableOn says whether a permission can be tested on a resource of that
+// testableOn reports whether a permission can be tested on a resource of that
 // type: it is about the resource or what is below it.
 func testableOn(n *node, permission string) bool {
 	in := func(prefixes ...string) bool {

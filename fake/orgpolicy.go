@@ -35,7 +35,7 @@ type orgPolicy struct {
 // default is that it is enforced.
 const crossProjectConstraint = "iam.disableCrossProjectServiceAccountUsage"
 
-// enforced says whether a boolean constraint is enforced on a resource: by the
+// enforced reports whether a boolean constraint is enforced on a resource: by the
 // policy nearest to it, or by the constraint's default.
 func (st *state) enforced(constraint string, n *node, byDefault bool) bool {
 	for id := range n.ancestors {

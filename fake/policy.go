@@ -118,7 +118,7 @@ func (st *state) setPolicy(n *node, in *iam.Policy, mask [][]string, now, from t
 	return nil
 }
 
-// masked says whether a mask, where there is one, names a field or a part of
+// masked reports whether a mask, where there is one, names a field or a part of
 // it.
 func masked(mask [][]string, field string) bool {
 	return mask == nil || slices.ContainsFunc(mask, func(path []string) bool { return path[0] == field })

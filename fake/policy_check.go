@@ -98,7 +98,7 @@ func (st *state) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.B
 	return out, nil
 }
 
-// bindable says whether a role may be granted on a resource: a custom one only
+// bindable reports whether a role may be granted on a resource: a custom one only
 // in its own project or organization.
 func (st *state) bindable(n *node, role string) bool {
 	parent, _, custom := strings.Cut(role, "/roles/")
@@ -114,7 +114,7 @@ func (st *state) bindable(n *node, role string) bool {
 	return false
 }
 
-// binds says whether the policy has a binding of the role.
+// binds reports whether the policy has a binding of the role.
 func (p *policyState) binds(role string) bool {
 	return slices.ContainsFunc(p.bindings, func(b *iam.Binding) bool { return b.Role == role })
 }

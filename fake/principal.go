@@ -118,7 +118,7 @@ func (st *state) accountSets() []access.Set {
 	return sets
 }
 
-// isAgent says whether an address is of a Google-managed account that may be
+// isAgent reports whether an address is of a Google-managed account that may be
 // named in policies: Google makes these, and the fake only those of Cloud Run.
 func (st *state) isAgent(email string) bool {
 	name, domain, _ := strings.Cut(email, "@")

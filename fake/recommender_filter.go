@@ -20,7 +20,7 @@ import (
 
 const maxRecommenderFilter = 500 // characters, as documented
 
-// recommenderFilter says whether an item matches.
+// recommenderFilter reports whether an item matches.
 type recommenderFilter func(wire.Object) bool
 
 // filterField is what a filter may name.

@@ -256,7 +256,7 @@ func isProjectField(field string) bool {
 	return ok && key != ""
 }
 
-// matches says whether a field of the project has a value.
+// matches reports whether a field of the project has a value.
 func (p *project) matches(field, value string) bool {
 	switch field {
 	case "name", "displayname":

@@ -90,7 +90,7 @@ func isFolderField(field string) bool {
 	return false
 }
 
-// matchesFolder says whether a field of the folder has a value. A display name
+// matchesFolder reports whether a field of the folder has a value. A display name
 // has it if it includes all of its words.
 func (c *container) matchesFolder(field, value string) bool {
 	switch field {

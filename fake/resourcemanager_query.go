@@ -8,7 +8,7 @@ import (
 )
 
 // hierarchyQuery is a search expression of Resource Manager, ready to be
-// asked of resources: has says whether a field of one has a value.
+// asked of resources: has reports whether a field of one has a value.
 type hierarchyQuery func(has func(field, value string) bool) bool
 
 // parseHierarchyQuery reads a query or filter: conditions "field:value" or

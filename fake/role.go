@@ -70,7 +70,7 @@ func (r *role) prepare() {
 	r.ready = access.NewRole(state, r.permissions...)
 }
 
-// covers says whether the role's list tells if it has a permission.
+// covers reports whether the role's list tells if it has a permission.
 func (r *role) covers(permission string) bool {
 	return !r.abridged || slices.ContainsFunc(permissionPrefixes, func(prefix string) bool {
 		return strings.HasPrefix(permission, prefix)
@@ -85,7 +85,7 @@ func (st *state) findRole(name string) *role {
 	return predefinedRoles()[name]
 }
 
-// roleExists says whether a role can be bound. Predefined ones that the fake
+// roleExists reports whether a role can be bound. Predefined ones that the fake
 // does not know can: Google has many more.
 func (st *state) roleExists(name string) bool {
 	if id, ok := strings.CutPrefix(name, "roles/"); ok {
@@ -177,5 +177,5 @@ func (st *state) roleEtag(now time.Time) []byte {
 	return etag
 }
 
-// purged says whether a deleted role is past being undeleted.
+// purged reports whether a deleted role is past being undeleted.
 func (r *role) purged(now time.Time) bool { return r.deleted && now.Sub(r.deletedAt) >= undeleteWithin }

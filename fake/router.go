@@ -194,7 +194,7 @@ func (n *pathNode) end(key, segment string, params []string) (*route, []string) 
 	return nil, nil
 }
 
-// hasVersion says whether any path of the host begins as this one does.
+// hasVersion reports whether any path of the host begins as this one does.
 func (n *pathNode) hasVersion(path string) bool {
 	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return n.literal[segment] != nil

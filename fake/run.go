@@ -227,7 +227,7 @@ func (p *pendingOperations) Pop() any {
 	return last
 }
 
-// due says whether an operation has reached its end by now.
+// due reports whether an operation has reached its end by now.
 func (s *runState) due(now time.Time) bool {
 	return len(s.pending) > 0 && !s.pending[0].at.After(now)
 }

@@ -18,7 +18,7 @@ func (c *call) place() (project, location string, below []string) {
 	return c.params[0], c.params[1], c.params[2:]
 }
 
-// dry says whether a write shall be checked only.
+// dry reports whether a write shall be checked only.
 func (c *call) dry() bool { return c.flag("validateOnly") || c.query.Get("dryRun") == "all" }
 
 // locate returns the key and the id that the path's parameters name.

@@ -99,7 +99,7 @@ func revisionsOf(r *resource) collectionKey {
 	return collectionKey{project: r.key.project, location: r.key.location, parent: r.path(), plural: "revisions"}
 }
 
-// needsRevision says whether a change asks for a new revision.
+// needsRevision reports whether a change asks for a new revision.
 func needsRevision(before, next wire.Object, force bool) bool {
 	return force || before == nil || !wire.Equal(before["template"], next["template"])
 }

@@ -279,7 +279,7 @@ func (k *workloadKind) account(o wire.Object) string {
 	return wire.Text(wire.Child(o, k.template...), "serviceAccount")
 }
 
-// startsExecution says whether a job's message asks for an execution.
+// startsExecution reports whether a job's message asks for an execution.
 func startsExecution(o wire.Object) bool {
 	return wire.Text(o, "startExecutionToken") != "" || wire.Text(o, "runExecutionToken") != ""
 }

@@ -38,7 +38,7 @@ type serviceSwitch struct {
 	on bool
 }
 
-// SetService says whether a service is enabled in a project: s.Name is
+// SetService reports whether a service is enabled in a project: s.Name is
 // "projects/P/services/run.googleapis.com", s.State "ENABLED" or "DISABLED". A
 // service that the fake does not know becomes known, with s.Config.Title.
 // Where run.googleapis.com is enabled, the Cloud Run service agent is there and
@@ -77,7 +77,7 @@ func (b *Backend) SetService(s *serviceusage.GoogleApiServiceusageV1Service) {
 	})
 }
 
-// serviceEnabled says whether a service is enabled in a project.
+// serviceEnabled reports whether a service is enabled in a project.
 func (st *state) serviceEnabled(p *project, service string, now time.Time) bool {
 	if s, ok := st.serviceUsage.switches[serviceOf{p, service}]; ok && !now.Before(s.at) {
 		return s.on

@@ -35,7 +35,7 @@ type inquiry struct {
 	levels  []access.Level // nil policies are those that the sender may not see
 }
 
-// troubleshoot says whether a principal has a permission, as the evaluator
+// troubleshoot reports whether a principal has a permission, as the evaluator
 // does that decides on calls, from what the caller may see: allow policies
 // with the permission to get them, deny policies with iam.denypolicies.get and
 // list, custom roles with iam.roles.get. Who is in a group is told to
@@ -186,7 +186,7 @@ func getPolicyPermission(n *node) string {
 	return "resourcemanager." + kind + ".getIamPolicy"
 }
 
-// maySeeRole says whether the caller may see what is in a role: predefined
+// maySeeRole reports whether the caller may see what is in a role: predefined
 // ones are public.
 func (c *call) maySeeRole(st *state, name string) bool {
 	parent, _, custom := strings.Cut(name, "/roles/")

@@ -77,7 +77,7 @@ func (v verdict) allow() string { return v.state("ALLOW_ACCESS_STATE_", "GRANTED
 
 func (v verdict) deny() string { return v.state("DENY_ACCESS_STATE_", "DENIED", "NOT_DENIED") }
 
-// open says whether a condition, and nothing else, leaves an answer open.
+// open reports whether a condition, and nothing else, leaves an answer open.
 func open(answer access.Answer, condition *access.ConditionExplanation, rest ...access.Answer) verdict {
 	conditional := answer == access.Maybe && condition != nil && condition.Value == access.Maybe
 	for _, r := range rest {

@@ -96,7 +96,7 @@ func (e Extras) Restore(o wire.Object) {
 	}
 }
 
-// empty says whether a value is a list without anything in it, or an object with
+// empty reports whether a value is a list without anything in it, or an object with
 // nothing but such values.
 func empty(v any) bool {
 	switch v := v.(type) {

@@ -292,7 +292,7 @@ func seconds(asText bool) codec {
 	}
 }
 
-// restricted says whether version 2 has no place for an annotation or label of
+// restricted reports whether version 2 has no place for an annotation or label of
 // that name: what it means is a field of its own there.
 // https://docs.cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
 func restricted(name string) bool {

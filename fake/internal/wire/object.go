@@ -130,7 +130,7 @@ func CloneValue(v any) any {
 	}
 }
 
-// Equal says whether two trees are the same JSON, number literals included.
+// Equal reports whether two trees are the same JSON, number literals included.
 func Equal(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 // Number is a JSON number.
