@@ -46,7 +46,8 @@ var listedResources = sync.OnceValue(func() map[string]bool {
 	return out
 })
 
-// permissions are the known ones and those of roles that were seeded, sorted.
+// permissions returns the known permissions and those of roles that were
+// seeded, sorted.
 func (st *state) permissions() []string {
 	all := maps.Clone(listedPermissions())
 	for name, r := range st.roles {
@@ -162,8 +163,8 @@ func (c *call) queryTestablePermissions(st *state) ([]byte, error) {
 	return wire.MustEncode(resp), nil
 }
 
-// queried is the resource that a query is about. What the API answers for one
-// that is not there is not known.
+// queried returns the resource that a query is about. What the API answers for
+// one that is not there is not known.
 func (c *call) queried(st *state, full string) (*node, error) {
 	if full == "" {
 		return nil, wire.Invalid("full_resource_name must be specified.").WithReason("badRequest")
@@ -184,7 +185,7 @@ func (st *state) findFull(full string) *node {
 	return n
 }
 
-// apiOf is the first part of a full resource name.
+// apiOf returns the first part of a full resource name.
 func apiOf(full string) string {
 	rest, ok := strings.CutPrefix(full, "//")
 	if !ok {
@@ -194,7 +195,8 @@ func apiOf(full string) string {
 	return api
 }
 
-// pageOfBody is page for a request whose body has the size and the token.
+// pageOfBody cuts a page as page does, for a request whose body has the size
+// and the token.
 func (c *call) pageOfBody(ids []string, size int64, token string, usual, most int) (page []string, next string, err error) {
 	c.query.Set("pageSize", strconv.FormatInt(size, 10))
 	c.query.Set("pageToken", token)
@@ -242,7 +244,8 @@ func (c *call) queryGrantableRoles(st *state) ([]byte, error) {
 	return wire.MustEncode(resp), nil
 }
 
-// permissionV1 is what roles call a permission that deny policies name.
+// permissionV1 returns the name that roles use for a permission named as deny
+// policies do.
 func permissionV1(name string) string {
 	host, rest, ok := strings.Cut(name, "/")
 	if !ok {

@@ -150,9 +150,9 @@ func (st *state) checkMember(n *node, s string, now time.Time) (string, error) {
 	return m.String(), nil
 }
 
-// malformedMember is the refusal of what is no member. That of an unknown kind
-// is recorded, for Resource Manager and for service accounts; what is wrong
-// with others is told in the fake's own words.
+// malformedMember returns the refusal of a malformed member. That of an unknown
+// kind is recorded, for Resource Manager and for service accounts. For other
+// flaws the text is the fake's own.
 func (st *state) malformedMember(n *node, s string, err error) error {
 	kind, _, _ := strings.Cut(s, ":")
 	switch kind {
@@ -170,8 +170,8 @@ func (st *state) malformedMember(n *node, s string, err error) error {
 
 const memberForm = `Policy members must be of the form "<type>:<value>".`
 
-// disallowedMember is the refusal of a member on a project that is of no kind
-// which projects take: allUsers and allAuthenticatedUsers are none.
+// disallowedMember returns the refusal of a kind of member that projects do not
+// take: allUsers and allAuthenticatedUsers.
 func (st *state) disallowedMember(n *node) error {
 	e := wire.Invalid("%s", memberForm).WithReason("badRequest")
 	e.Details = []any{

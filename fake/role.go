@@ -95,8 +95,8 @@ func (st *state) roleExists(name string) bool {
 	return r != nil && !r.deleted
 }
 
-// roleFor is what the evaluator is told of a role when a permission is in
-// question: nil if the fake does not know whether the role has it.
+// roleFor returns the role for a decision on a permission: nil if the fake does
+// not know whether the role has it.
 func (st *state) roleFor(name, permission string) *access.Role {
 	r := st.findRole(name)
 	if r == nil || !r.covers(permission) {
@@ -153,9 +153,9 @@ func (st *state) roleParent(name string) (n *node, canonical string) {
 	return st.parentNode(name), name
 }
 
-// json is the role as the API answers it. The stage ALPHA is not told, as
-// documented. Of a predefined role that the fake knows only in part, the
-// permissions are those that it knows.
+// json returns the role as the API answers it. It does not tell the stage
+// ALPHA, as documented. Of a predefined role that the fake knows only in part,
+// the permissions are those that it knows.
 func (r *role) json(full bool) *iam.Role {
 	out := &iam.Role{Name: r.name, Title: r.title, Description: r.description, Stage: r.stage, Deleted: r.deleted, Etag: "AA=="}
 	if r.etag != nil {
@@ -170,7 +170,7 @@ func (r *role) json(full bool) *iam.Role {
 	return out
 }
 
-// roleEtag is built as those of policies are.
+// roleEtag returns an etag built as those of policies are.
 func (st *state) roleEtag(now time.Time) []byte {
 	etag := binary.BigEndian.AppendUint64(nil, uint64(st.tick(now).UnixMicro()))
 	etag[0] = 7

@@ -149,7 +149,8 @@ func (r *run) refine(allow, deny Answer, all bool) refinement {
 	return f
 }
 
-// outcome is the one that all assignments have in common, if there is one.
+// outcome returns the outcome that all assignments have in common, or Unknown
+// if there is none.
 func (f refinement) outcome() Outcome {
 	if len(f.outcomes) == 0 {
 		return Unknown

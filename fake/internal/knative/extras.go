@@ -25,8 +25,8 @@ type Extra struct {
 	Instead any `json:"instead,omitempty"`
 }
 
-// Lost are the extras of a message that was written in the other version and
-// back.
+// Lost returns the extras of a message that was written in the other version
+// and back.
 func Lost(original, back wire.Object) Extras {
 	out := make(Extras)
 	out.compare("", original, back)
@@ -130,7 +130,7 @@ func fill(current, value any) {
 	}
 }
 
-// Below are the extras at and below a place, as seen from there.
+// Below returns the extras at and below a place, as seen from there.
 func (e Extras) Below(place string) Extras {
 	var out Extras
 	for pointer, x := range e {
