@@ -141,7 +141,7 @@ func (st *state) checkDenyRule(r *iamv2.GoogleIamV2DenyRule) error {
 	}
 	if c := r.DenialCondition; c != nil {
 		var refused *access.ConditionError
-		if _, err := st.compiler.Condition(c.Expression); errors.As(err, &refused) && refused.Err == nil {
+		if err := st.compiler.CheckCondition(c.Expression); errors.As(err, &refused) && refused.Err == nil {
 			return wire.Invalid("The fake does not know resource tags: the denial condition %q can't be evaluated.", c.Expression)
 		}
 	}

@@ -65,10 +65,10 @@ func (b *Backend) Inject(method string, f Fault) {
 	mustKnow(method)
 	f.Header = f.Header.Clone()
 	if f.Condition != nil {
-		f.Condition = &[]run.GoogleCloudRunV2Condition{*f.Condition}[0]
+		f.Condition = new(*f.Condition)
 	}
 	if f.Failure != nil {
-		f.Failure = &[]run.GoogleRpcStatus{*f.Failure}[0]
+		f.Failure = new(*f.Failure)
 	}
 	b.weather.inject(method, &f)
 }

@@ -63,10 +63,7 @@ func FuzzCondition(f *testing.F) {
 		if len(expression) > 2000 {
 			return
 		}
-		cond, err := c.Condition(expression)
-		if cond == nil {
-			t.Fatal("no condition")
-		}
+		cond, err := c.condition(expression), c.CheckCondition(expression)
 		res, now := Resource{Name: name, Type: "t", Service: "s"}, time.Unix(unix%4_000_000_000, 0).UTC()
 		v, evalErr := evaluate(cond, res, now)
 		if err == nil && v == Maybe {

@@ -49,7 +49,7 @@ type binding struct {
 	// show, because the policy was read as version 1.
 	hidden  bool
 	expr    *Expr
-	cond    *Condition
+	cond    *condition
 	members []Member
 }
 

@@ -211,7 +211,7 @@ func (a atom) cause(levels []Level) Cause {
 		}
 	case atomCondition:
 		c.Kind = CauseCondition
-		var cond *Condition
+		var cond *condition
 		if a.rule != nil {
 			c.Condition, cond = *a.rule.expr, a.rule.cond
 		} else {

@@ -60,7 +60,7 @@ func NewSubject(id Identity, dir Directory) *Subject {
 	}
 	s := &Subject{id: id, dir: dir}
 	sets := dir.setsOf(id.Member)
-	s.unknown = sets.Unknown
+	s.unknown = sets.unknown
 	m := id.Member
 	if m.kind == KindDeleted {
 		// Nobody is behind a deleted identifier, so nothing matches it.
@@ -68,15 +68,15 @@ func NewSubject(id Identity, dir Directory) *Subject {
 		return s
 	}
 	// Itself, its deleted form, its domain or pool, and the two sets of all.
-	s.keys = make([]key, 0, len(sets.In)+5)
+	s.keys = make([]key, 0, len(sets.in)+5)
 	if m.kind != KindAnonymous && !m.IsZero() {
 		s.add(m)
 	}
 	if id.UID != "" && m.Email() != "" {
 		s.add(m.deleted(id.UID))
 	}
-	for _, c := range sets.In {
-		s.keys = append(s.keys, newKey(c.Set, c.Via))
+	for _, c := range sets.in {
+		s.keys = append(s.keys, newKey(c.set, c.via))
 	}
 	s.addImplied(m)
 	if isGoogleAccount(m.kind) {
