@@ -53,3 +53,20 @@ func TestEachRoleOfUnknownGroupsIsAsked(t *testing.T) {
 	none := Evaluator{Roles: func(string) *Role { return without }}
 	assert.Equal(t, Denied, none.Decide(req).Outcome)
 }
+
+// TestRoleOfUnknownPermissionsMayGrant holds for a role that is given as unknown,
+// with whatever permissions, as for one that isn't given.
+func TestRoleOfUnknownPermissionsMayGrant(t *testing.T) {
+	t.Parallel()
+	c := NewCompiler()
+	for _, role := range []*Role{nil, NewRole(RoleUnknown), NewRole(RoleUnknown, "run.jobs.get")} {
+		e := Evaluator{Roles: func(string) *Role { return role }}
+		for _, member := range []string{alice, "group:secret@example.com"} {
+			req := Request{
+				Subject: NewSubject(Identity{Member: parse(t, alice)}, nil), Permission: "run.jobs.run",
+				Levels: []Level{{Allow: c.Allow(Policy{Bindings: to("roles/dark", member)}), Deny: NoDeny()}},
+			}
+			assert.Equal(t, Unknown, e.Decide(req).Outcome, "%s, %+v", member, role)
+		}
+	}
+}
