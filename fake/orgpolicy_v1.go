@@ -45,7 +45,7 @@ func (c *call) orgPolicyV1Of(st *state, permission, constraint string) (*node, *
 	return n, k, nil
 }
 
-// unsetEtag is that of a policy that is not set. That it has one is documented;
+// unsetEtag is the etag of a policy that is not set. That it has one is documented;
 // its value is the fake's own.
 const unsetEtag = "BwA="
 

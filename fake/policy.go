@@ -22,7 +22,7 @@ import (
 
 // policyState is the allow policy of a node.
 type policyState struct {
-	etag     []byte // nil of a policy that was never set
+	etag     []byte // nil for a policy that was never set
 	bindings []*iam.Binding
 	audit    []*iam.AuditConfig
 	// effective are compiled forms of the policy, the newest last, with the
@@ -36,7 +36,7 @@ type effectivePolicy struct {
 	allow    *access.AllowPolicy
 }
 
-// emptyEtag is that of a policy that was never set.
+// emptyEtag is the etag of a policy that was never set.
 var emptyEtag = []byte{0x00, 0x20, 0x01}
 
 // at returns the policy that is in force.

@@ -59,8 +59,8 @@ func (r *run) allowNamed() Answer {
 	return result
 }
 
-// grants notes the end of a grant, and reports whether looking for further ones
-// is idle, because none can outlast it.
+// grants notes the end of a grant, and reports whether no other grant can outlast
+// it, so that there is no need to look for one.
 func (r *run) grants(b *binding, before Answer) bool {
 	end := End{Kind: EndNever}
 	if b.cond != nil {
@@ -76,8 +76,8 @@ func (r *run) grants(b *binding, before Answer) bool {
 // claimOpen claims the bindings with members that may contain the subject
 // without being one of its keys.
 //
-// Subjects meet hundreds of groups of which nothing is known, in bindings of
-// roles that have nothing to do with the permission. So the roles are asked
+// A policy may have hundreds of groups of which nothing is known, in bindings of
+// roles that have nothing to do with the permission. So claimOpen asks the roles
 // first, each once, and only then what might contain the subject.
 func (r *run) claimOpen() {
 	s := r.req.Subject

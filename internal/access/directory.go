@@ -31,7 +31,7 @@ type containment struct {
 	set Member
 	// via is the chain of sets from set to the principal, without both: set
 	// contains via[0], which contains via[1], and so on. It is empty if the
-	// principal is listed in Set itself.
+	// principal is listed in set itself.
 	via []Member
 }
 

@@ -34,9 +34,9 @@ type AllowPolicy struct {
 	openRoles []roleUse
 	// other says that there are members of KindOther.
 	other bool
-	// slots finds a ref by the member's id: a hash table with open addressing,
-	// as that of a [Role], and for its reason: a map would hash the identifiers
-	// of a subject again at each level.
+	// slots finds a ref by the member's id. It is a hash table with open
+	// addressing, like the one of a [Role] and for the same reason: a map would
+	// hash the identifiers of a subject again at each level.
 	slots []slot
 	errs  []error
 }
@@ -59,16 +59,16 @@ type memberRef struct {
 	bindings []int32
 }
 
-// slot is an entry of the table of members, empty if ref is 0: the index in refs
-// plus one. Few different identifiers have the same tag, the second half of
-// their hash, so that most of those that aren't looked for cost no comparison.
+// slot is an entry of the table of members. ref is the index in refs plus one, 0
+// if the slot is empty. tag is the second half of the identifier's hash: it saves
+// most comparisons with identifiers that aren't looked for.
 type slot struct{ tag, ref uint32 }
 
 // roleUse is a role with the places of open members in its bindings, in order.
 type roleUse struct {
 	role *roleName
-	// id is the role's: read from here, it costs no look into another place of
-	// the memory.
+	// id is a copy of the role's. Reading it here spares a decision, which reads
+	// hundreds, an access to another place in memory.
 	id     uint32
 	places []place
 }
@@ -167,8 +167,8 @@ func (a *AllowPolicy) refer(m Member, binding int32) {
 	}
 }
 
-// find returns the slot of a member: the one that has it, or the empty one where
-// it would be.
+// find returns the slot that has the member, or else the empty slot where it would
+// be.
 func (a *AllowPolicy) find(id string, hash uint64) *slot {
 	mask := uint64(len(a.slots) - 1)
 	for at := hash & mask; ; at = (at + 1) & mask {
@@ -179,7 +179,7 @@ func (a *AllowPolicy) find(id string, hash uint64) *slot {
 	}
 }
 
-// isOpen reports the kinds that may match a subject otherwise than by being one
+// isOpen reports whether members of a kind may match a subject without being one
 // of its keys.
 func isOpen(k Kind) bool {
 	switch k {

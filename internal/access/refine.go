@@ -86,8 +86,8 @@ func (r *run) ask(key atomKey, what about) Answer {
 	return Maybe
 }
 
-// maxAtoms bounds the work of refine: 2 to the power of it evaluations. With
-// more open questions, the outcome stays Unknown.
+// maxAtoms bounds the work of refine, which doubles with each open question. With
+// more of them, the outcome stays Unknown.
 const maxAtoms = 8
 
 // refinement is what the possible answers to the open questions lead to.

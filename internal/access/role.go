@@ -45,17 +45,17 @@ func (s RoleState) MarshalText() ([]byte, error) { return []byte(s.String()), ni
 // Role is one whose permissions aren't known.
 type Role struct {
 	state RoleState
-	// permissions is a hash table with open addressing: its length is a power
-	// of two, and no more than half of it is taken. A map would hash the name
-	// in question again for each role, of which a decision asks hundreds.
+	// permissions is a hash table with open addressing. Its length is a power of
+	// two, and no more than half of it is taken. A map would hash the permission
+	// in question again for each role, and a decision asks hundreds.
 	permissions []string
-	// filter has a bit set for each permission, by the first bits of its hash:
-	// most roles don't have the one in question, and this tells it of those
-	// with some dozens without a look into the table.
+	// filter has a bit set for each permission, by the first bits of its hash.
+	// Most roles don't have the permission in question; for a role with some
+	// dozens the filter tells so without a look into the table.
 	filter [4]uint64
 }
 
-// seed is that of all tables, so that one hash serves all roles, and all allow
+// seed is the seed of all tables, so that one hash serves all roles and all allow
 // policies.
 var seed = maphash.MakeSeed() //nolint:gochecknoglobals // never changes
 
@@ -83,9 +83,9 @@ func (r *Role) find(permission string, hash uint64) int {
 	return at
 }
 
-// lacks reports whether the filter alone tells that a role whose permissions are
-// known doesn't have the permission. Unlike lists it is small enough for the
-// compiler to inline: it is what a decision asks of most roles that it meets.
+// lacks reports whether the permissions are known and the filter tells that the
+// one in question isn't among them. It is small enough for the compiler to inline,
+// unlike lists, and answers for most roles that a decision meets.
 func (r *Role) lacks(hash uint64) bool {
 	return r != nil && r.state != RoleUnknown && r.filter[hash>>62]&(1<<(hash>>56&63)) == 0
 }

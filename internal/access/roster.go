@@ -35,9 +35,9 @@ func NewRoster(sets ...Set) *Roster { return newRoster(false, sets) }
 // another set contains a principal isn't known. That includes domains, since a
 // user of a secondary domain is a member of the primary one.
 //
-// Who only knows about one principal, from a service that checks membership
-// including nested groups, gives each set that was checked with that principal
-// as its member, or with no members.
+// A caller may know about one principal only, from a service that checks
+// membership including nested groups. It gives each set that was checked, with
+// that principal as its member or with no members.
 func NewOpenRoster(sets ...Set) *Roster { return newRoster(true, sets) }
 
 func newRoster(open bool, sets []Set) *Roster {

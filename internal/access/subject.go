@@ -52,8 +52,8 @@ type key struct {
 	via  []Member
 }
 
-// NewSubject looks the identity up in the directory. If dir is
-// nil, nothing is known of sets.
+// NewSubject looks the identity up in the directory. If dir is nil, nothing is
+// known of sets.
 func NewSubject(id Identity, dir Directory) *Subject {
 	if dir == nil {
 		dir = noDirectory{}
@@ -152,9 +152,9 @@ func (s *Subject) key(m Member) (key, bool) {
 	return key{}, false
 }
 
-// isGoogleAccount reports the kinds that allAuthenticatedUsers contains: Google
-// Accounts and service accounts, and sets of them. Federated identities aren't
-// in it.
+// isGoogleAccount reports whether allAuthenticatedUsers contains the members of a
+// kind: Google Accounts and service accounts, and sets of them. Federated
+// identities aren't in it.
 func isGoogleAccount(k Kind) bool {
 	switch k {
 	case KindUser, KindServiceAccount, KindGroup, KindDomain, KindCustomer,
