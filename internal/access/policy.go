@@ -170,10 +170,10 @@ func (a *AllowPolicy) refer(m Member, binding int32) {
 // find returns the slot that has the member, or else the empty slot where it would
 // be.
 func (a *AllowPolicy) find(id string, hash uint64) *slot {
-	mask := uint64(len(a.slots) - 1)
+	mask, tag := uint64(len(a.slots)-1), uint32(hash>>32)
 	for at := hash & mask; ; at = (at + 1) & mask {
 		s := &a.slots[at]
-		if s.ref == 0 || s.tag == uint32(hash>>32) && a.refs[s.ref-1].member.id == id {
+		if s.ref == 0 || s.tag == tag && a.refs[s.ref-1].member.id == id {
 			return s
 		}
 	}
