@@ -50,7 +50,7 @@ func TestACancelledExecutionStaysCancelled(t *testing.T) {
 			assert.Contains(t, string(op.Response), "cancelledCount")
 		}
 		time.Sleep(2 * time.Hour)
-		assert.Equal(t, "EXECUTION_CANCELLED", field(parse(t, b.JSON(jobName)), "latestCreatedExecution.completionStatus"))
+		assert.Equal(t, "EXECUTION_CANCELLED", field(parse(t, b.RunJSON(jobName)), "latestCreatedExecution.completionStatus"))
 	})
 }
 
@@ -70,7 +70,7 @@ func TestADeletedWorkloadTakesItsChildrenAlong(t *testing.T) {
 	list, err = jobs.Executions.List(jobName).Do()
 	require.NoError(t, err)
 	assert.Empty(t, list.Executions)
-	assert.Panics(t, func() { b.AddJSON(location+"/jobs/none/executions/e", []byte(`{}`)) })
+	assert.Panics(t, func() { b.AddRunJSON(location+"/jobs/none/executions/e", []byte(`{}`)) })
 }
 
 func TestADeletedServiceLeavesNoRevision(t *testing.T) {

@@ -56,7 +56,7 @@ func TestV1Forms(t *testing.T) {
 			status, body := call(t, b, http.MethodPost, tc.url, tc.v1)
 			require.Equal(t, http.StatusOK, status, body)
 			plural := tc.url[strings.LastIndexByte(tc.url, '/')+1:]
-			stored := parse(t, b.JSON(location+"/"+plural+"/web"))
+			stored := parse(t, b.RunJSON(location+"/"+plural+"/web"))
 			var at any = stored
 			for segment := range strings.SplitSeq(tc.path, ".") {
 				if i, err := strconv.Atoi(segment); err == nil {
@@ -129,7 +129,7 @@ func TestV1OnlyFields(t *testing.T) {
 func TestV1TemplatesHaveMetadata(t *testing.T) {
 	t.Parallel()
 	b, _ := started(t)
-	b.AddJSON(location+"/services/web", []byte(`{"template":{"containers":[{"image":"i"}]}}`))
+	b.AddRunJSON(location+"/services/web", []byte(`{"template":{"containers":[{"image":"i"}]}}`))
 	_, body := call(t, b, http.MethodGet, servingV1+"/web", "")
 	assert.Equal(t, map[string]any{}, field(parse(t, []byte(body)), "spec.template.metadata"))
 }
@@ -138,15 +138,15 @@ func TestV1TemplatesHaveMetadata(t *testing.T) {
 func TestV1EmptyDatabaseVolume(t *testing.T) {
 	t.Parallel()
 	b, _ := started(t)
-	b.AddJSON(location+"/services/web", []byte(`{"template":{"volumes":[{"name":"v","cloudSqlInstance":{}}],
+	b.AddRunJSON(location+"/services/web", []byte(`{"template":{"volumes":[{"name":"v","cloudSqlInstance":{}}],
 		"containers":[{"image":"i","volumeMounts":[{"name":"v","mountPath":"/v"}]}]}}`))
-	before := b.JSON(location + "/services/web")
+	before := b.RunJSON(location + "/services/web")
 	_, body := call(t, b, http.MethodGet, servingV1+"/web", "")
 	assert.NotContains(t, body, "cloudsql-instances")
 	assert.Contains(t, body, `"/v"`)
 	status, body := call(t, b, http.MethodPut, servingV1+"/web", body)
 	require.Equal(t, http.StatusOK, status, body)
-	assert.JSONEq(t, string(before), string(b.JSON(location+"/services/web")))
+	assert.JSONEq(t, string(before), string(b.RunJSON(location+"/services/web")))
 }
 
 // Whatever version 1 takes can be read, and written back without a change.

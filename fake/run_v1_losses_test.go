@@ -195,10 +195,10 @@ func TestV1LosesNothing(t *testing.T) {
 					assert.Equal(t, value, after[path], path)
 				}
 			}
-			before := b.JSON(name)
+			before := b.RunJSON(name)
 			status, answer := call(t, b, http.MethodPut, kind.url+"/w", body)
 			require.Equal(t, http.StatusOK, status, answer)
-			assert.JSONEq(t, string(before), string(b.JSON(name)), "writing back what was read changes nothing")
+			assert.JSONEq(t, string(before), string(b.RunJSON(name)), "writing back what was read changes nothing")
 		})
 	}
 }
@@ -223,7 +223,7 @@ func checkReadAsWritten(t *testing.T, b *fake.Backend, kind kindOfV1, sent map[s
 // changeIdentity gives the workload another service account, by version 2.
 func changeIdentity(t *testing.T, b *fake.Backend, name string) {
 	t.Helper()
-	stored := parse(t, b.JSON(name))
+	stored := parse(t, b.RunJSON(name))
 	template := stored["template"].(map[string]any)
 	if strings.Contains(name, "/jobs/") {
 		template = template["template"].(map[string]any)
@@ -258,14 +258,14 @@ func TestV2LosesNothing(t *testing.T) {
 			}
 			plural := map[string]string{"Job": "jobs", "Service": "services", "WorkerPool": "workerPools"}[kind]
 			name := location + "/" + plural + "/w"
-			b.AddJSON(name, must(json.Marshal(o)))
-			before := string(b.JSON(name))
+			b.AddRunJSON(name, must(json.Marshal(o)))
+			before := string(b.RunJSON(name))
 
 			at := map[string]string{"Job": jobsV1, "Service": servingV1, "WorkerPool": poolsV1}[kind] + "/w"
 			_, body := call(t, b, http.MethodGet, at, "")
 			status, answer := call(t, b, http.MethodPut, at, body)
 			require.Equal(t, http.StatusOK, status, "%s\n%s", answer, body)
-			assert.Equal(t, leaves("", parse(t, []byte(before))), leaves("", parse(t, b.JSON(name))))
+			assert.Equal(t, leaves("", parse(t, []byte(before))), leaves("", parse(t, b.RunJSON(name))))
 		})
 	}
 }

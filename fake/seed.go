@@ -18,7 +18,7 @@ import (
 // is the full one and wins over one in the JSON. What the server fills in is
 // filled in, unless it is given. AddJSON panics on JSON that the API would
 // refuse, and if the parent is not there or the resource is.
-func (b *Backend) AddJSON(name string, resource []byte) {
+func (b *Backend) AddRunJSON(name string, resource []byte) {
 	b.write(time.Now(), func(st *state) {
 		if err := st.addJSON(name, resource); err != nil {
 			panic(fmt.Sprintf("fake: add %q: %v", name, err))
@@ -28,7 +28,7 @@ func (b *Backend) AddJSON(name string, resource []byte) {
 
 // JSON returns a Cloud Run resource as a read would answer it, or nil if there
 // is none of that full name.
-func (b *Backend) JSON(name string) []byte {
+func (b *Backend) RunJSON(name string) []byte {
 	var raw []byte
 	b.read(time.Now(), func(st *state) {
 		if _, key, id, err := st.parseRunName(name); err == nil {
