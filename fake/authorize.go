@@ -11,7 +11,7 @@ import (
 	"github.com/runidentity/runidentity/internal/access"
 )
 
-// may says whether the caller has a permission on a resource.
+// may reports whether the caller has a permission on a resource.
 func (c *call) may(st *state, permission string, n *node) bool {
 	if c.caller.member == Admin {
 		return true
@@ -19,7 +19,7 @@ func (c *call) may(st *state, permission string, n *node) bool {
 	return c.has(st, c.caller.member, permission, n)
 }
 
-// has says whether a principal has a permission on a resource, now.
+// has reports whether a principal has a permission on a resource, now.
 func (c *call) has(st *state, member, permission string, n *node) bool {
 	subject := st.subject(member)
 	e := st.evaluator(permission)
@@ -59,7 +59,7 @@ func (c *call) reportUnknown(st *state, member, permission string, n *node) {
 	c.report("whether %s has %s on %s is not known: %s", member, permission, n.full, strings.Join(causes, "; "))
 }
 
-// subject is a principal ready for decisions.
+// subject returns a principal ready for decisions.
 func (st *state) subject(member string) *access.Subject {
 	if s, ok := st.subjects.Load(member); ok {
 		return s.(*access.Subject) //nolint:errcheck // subjects holds nothing else
@@ -88,8 +88,8 @@ func (b *Backend) Grant(resource, role, member string) {
 	b.grant("Grant", resource, &iam.Binding{Role: role, Members: []string{member}})
 }
 
-// GrantIf is [Backend.Grant] with a condition, a CEL expression such as
-// `request.time < timestamp("2030-01-01T00:00:00Z")`.
+// GrantIf does what [Backend.Grant] does, under a condition: a CEL expression
+// such as `request.time < timestamp("2030-01-01T00:00:00Z")`.
 func (b *Backend) GrantIf(resource, role, member, expression string) {
 	b.grant("GrantIf", resource, &iam.Binding{
 		Role: role, Members: []string{member}, Condition: &iam.Expr{Title: "seeded", Expression: expression},
@@ -131,7 +131,7 @@ func (b *Backend) SetPolicy(resource string, p *iam.Policy) {
 	})
 }
 
-// mustSetPolicy is setPolicy for seeding.
+// mustSetPolicy calls setPolicy for seeding: it panics on a refusal.
 func (st *state) mustSetPolicy(seeder, resource string, n *node, p *iam.Policy, now time.Time) {
 	p.Version, p.Etag = 3, ""
 	if err := st.setPolicy(n, p, nil, now, now); err != nil {

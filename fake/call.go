@@ -132,7 +132,7 @@ func (c *call) decode(v any) error {
 // flag reads a boolean query parameter.
 func (c *call) flag(name string) bool { return c.query.Get(name) == "true" }
 
-// enumInt says whether the caller wants enums as numbers.
+// enumInt reports whether the caller wants enums as numbers.
 func enumInt(query url.Values) bool {
 	return strings.Contains(query.Get("$alt"), "enum-encoding=int") || strings.Contains(query.Get("alt"), "enum-encoding=int")
 }

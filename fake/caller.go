@@ -13,7 +13,7 @@ type caller struct {
 	member string // "user:…", "serviceAccount:…", "principal://…" or Admin
 }
 
-// email is how resources record the caller.
+// email returns the name by which resources record the caller.
 func (c caller) email() string {
 	if _, email, ok := strings.Cut(c.member, ":"); ok && !strings.HasPrefix(c.member, "principal:") {
 		return email
@@ -71,12 +71,13 @@ func callerOf(r *http.Request) (caller, error) {
 	return who, nil
 }
 
-// unauthenticated is the answer to credentials that are none, or no more.
+// unauthenticated returns the answer to missing, invalid or revoked
+// credentials.
 func unauthenticated() *wire.Error {
 	return wire.NewError(http.StatusUnauthorized, "UNAUTHENTICATED", "Request had invalid authentication credentials. %s", authAdvice)
 }
 
-// callerIsDead says whether the caller is a service account that is deleted or
+// callerIsDead reports whether the caller is a service account that is deleted or
 // disabled.
 func (c *call) callerIsDead(st *state) bool {
 	email, ok := strings.CutPrefix(c.caller.member, "serviceAccount:")

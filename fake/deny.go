@@ -54,7 +54,7 @@ func (d *denyState) inForce(now time.Time) effectiveDeny {
 }
 
 // setDeny replaces the deny policies that are attached to a node, in force
-// from a time on, or says why the API refuses them.
+// from a time on, or returns the refusal of the API.
 func (st *state) setDeny(n *node, policies map[string]*iamv2.GoogleIamV2Policy, now, from time.Time) error {
 	next := effectiveDeny{from: from}
 	var compile []access.DenyPolicy
@@ -141,14 +141,14 @@ func (st *state) checkDenyRule(r *iamv2.GoogleIamV2DenyRule) error {
 	}
 	if c := r.DenialCondition; c != nil {
 		var refused *access.ConditionError
-		if _, err := st.compiler.Condition(c.Expression); errors.As(err, &refused) && refused.Err == nil {
+		if err := st.compiler.CheckCondition(c.Expression); errors.As(err, &refused) && refused.Err == nil {
 			return wire.Invalid("The fake does not know resource tags: the denial condition %q can't be evaluated.", c.Expression)
 		}
 	}
 	return nil
 }
 
-// canBeDenied says whether deny policies take a permission, or a permission
+// canBeDenied reports whether deny policies take a permission, or a permission
 // group: one with any permission that they support.
 func (st *state) canBeDenied(name string) bool {
 	v1 := permissionV1(name)
@@ -229,8 +229,8 @@ func (st *state) stampDenyPolicy(p *iamv2.GoogleIamV2Policy, now time.Time) {
 	p.Etag = base64.StdEncoding.EncodeToString(strconv.AppendInt(nil, at.UnixMicro(), 10))
 }
 
-// denyPolicyName is the name of a policy as the API answers it: the resource
-// that it is attached to is named by its number.
+// denyPolicyName returns the name of a policy as the API answers it. It names
+// the resource that the policy is attached to by its number.
 func denyPolicyName(n *node, id string) string {
 	return "policies/" + strings.ReplaceAll(strings.TrimPrefix(n.full, "//"), "/", "%2F") + "/denypolicies/" + id
 }

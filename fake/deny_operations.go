@@ -63,8 +63,8 @@ func (c *call) findDenyPolicy(st *state, verb string) (*node, *iamv2.GoogleIamV2
 	return n, p, nil
 }
 
-// missingEntity is a refusal that Google's APIs share. What IAM says of a deny
-// policy that is not there is not known.
+// missingEntity returns a refusal that Google's APIs share. What IAM answers
+// for a deny policy that is not there is not known.
 func missingEntity() *wire.Error { return wire.NotFound("Requested entity was not found.") }
 
 // denyOperation answers a change as documented: with an operation that has its

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// etag is built as the recorded ones are: the update time as a protobuf
-// Timestamp and the resource's name, each in base64, in quotes.
+// etag returns an etag built as the recorded ones are: the update time as a
+// protobuf Timestamp and the resource's name, each in base64, in quotes.
 func etag(updated time.Time, name string) string {
 	stamp := []byte{1 << 3}
 	stamp = binary.AppendUvarint(stamp, uint64(updated.Unix()))

@@ -20,7 +20,7 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	(*b.handler.Load()).ServeHTTP(w, r)
 }
 
-// serve is ServeHTTP below the middleware.
+// serve answers a request, below the middleware.
 func (b *Backend) serve(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	entry := Call{Verb: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Time: start}

@@ -12,7 +12,8 @@ import (
 // and which binding (role, level, member, condition) or deny rule decides: for
 // the message of a test that fails. The resource is named as in
 // [Backend.Grant]. Programs ask Policy Troubleshooter, which answers from the
-// same evaluation. Explain panics if there is no such resource, or on what is no member.
+// same evaluation. Explain panics if there is no such resource, or if member is
+// not one.
 func (b *Backend) Explain(member, permission, resource string) string {
 	if member == Admin {
 		return "granted: " + Admin + " may do everything"

@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"google.golang.org/api/iam/v1"
+
+	"github.com/runidentity/runidentity/fake"
 )
 
 func TestExplain(t *testing.T) {
@@ -60,4 +62,15 @@ func TestUnknownRoleIsReported(t *testing.T) {
 	told.texts = nil
 	assert.Equal(t, 403, patchStatus(b, "user:dan@example.com", `{}`))
 	assert.Empty(t, told.texts, "now it is known")
+}
+
+func TestExplainTakesCallers(t *testing.T) {
+	t.Parallel()
+	b := newBackend()
+	defer b.Close()
+	assert.Equal(t, "granted: admin may do everything", b.Explain(fake.Admin, "run.jobs.get", "projects/web-prod"))
+	assert.Contains(t, b.Explain("user:Dev@example.com", "run.jobs.get", "projects/web-prod"), "granted: user:dev@example.com")
+	for _, member := range []string{"usr:dev@example.com", "dev@example.com"} {
+		assert.Panics(t, func() { b.Explain(member, "run.jobs.get", "projects/web-prod") }, member)
+	}
 }

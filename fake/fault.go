@@ -22,8 +22,8 @@ type Fault struct {
 	// DropBefore breaks the connection and the call has no effect; DropAfter
 	// breaks it when the call has been carried out.
 	DropBefore, DropAfter bool
-	// Garble puts what is no JSON in front of the answer of a call that has been
-	// carried out; Truncate breaks the connection halfway through it.
+	// Garble puts text that is not JSON in front of the answer of a call that has
+	// been carried out. Truncate breaks the connection halfway through the answer.
 	Garble, Truncate bool
 	// Status, where set, is answered instead of carrying the call out, with
 	// Header and Body. An empty Body becomes an error as Google writes it.
@@ -38,7 +38,7 @@ type Fault struct {
 	Failure *run.GoogleRpcStatus
 }
 
-// QuotaExhausted is the refusal of a call beyond a quota: 429
+// QuotaExhausted returns the refusal of a call beyond a quota: 429
 // RESOURCE_EXHAUSTED with google.rpc.ErrorInfo and QuotaFailure, as Google's
 // APIs answer it.
 // https://cloud.google.com/docs/quotas/troubleshoot
@@ -65,10 +65,10 @@ func (b *Backend) Inject(method string, f Fault) {
 	mustKnow(method)
 	f.Header = f.Header.Clone()
 	if f.Condition != nil {
-		f.Condition = &[]run.GoogleCloudRunV2Condition{*f.Condition}[0]
+		f.Condition = new(*f.Condition)
 	}
 	if f.Failure != nil {
-		f.Failure = &[]run.GoogleRpcStatus{*f.Failure}[0]
+		f.Failure = new(*f.Failure)
 	}
 	b.weather.inject(method, &f)
 }

@@ -135,7 +135,7 @@ func (st *state) find(resource string) *node {
 	return nil
 }
 
-// mustFind is find for seeding code.
+// mustFind calls find for seeding code: it panics if there is no such resource.
 func (st *state) mustFind(seeder, resource string) *node {
 	n := st.find(resource)
 	if n == nil {

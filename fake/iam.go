@@ -55,8 +55,8 @@ func (st *state) addServiceAccount(sa *iam.ServiceAccount) {
 	})
 }
 
-// projectOfEmail is the project id that a user-managed account's address
-// tells, or "". A domain-scoped project's is written the other way round.
+// projectOfEmail returns the project id in a user-managed account's address, or
+// "". A domain-scoped project's is written the other way round.
 func projectOfEmail(email string) string {
 	_, domain, _ := strings.Cut(email, "@")
 	name, ok := strings.CutSuffix(domain, ".iam.gserviceaccount.com")
@@ -122,7 +122,7 @@ func iamHandlers() map[string]handler {
 	}
 }
 
-// visible says whether a new account is seen everywhere.
+// visible reports whether a new account is seen everywhere.
 func (a *account) visible(now time.Time) bool { return !now.Before(a.visibleFrom) }
 
 // findAccount returns the account that params[0] (project, or "-") and
@@ -147,7 +147,7 @@ func (c *call) findAccount(st *state) (*account, error) {
 	return a, nil
 }
 
-// deniedByIAM is the refusal of the IAM API.
+// deniedByIAM returns the refusal of the IAM API.
 func deniedByIAM(permission string) *wire.Error {
 	e := wire.Denied("Permission '%s' denied on resource (or it may not exist).", permission).WithReason("forbidden")
 	e.Details = []any{map[string]any{
@@ -157,7 +157,7 @@ func deniedByIAM(permission string) *wire.Error {
 	return e
 }
 
-// accountPermission is the IAM permission that the method needs.
+// accountPermission returns the IAM permission that the method needs.
 func (c *call) accountPermission() string {
 	verb := c.method.ID[strings.LastIndexByte(c.method.ID, '.')+1:]
 	if verb == "patch" {
@@ -374,8 +374,8 @@ func (c *call) setAccountPolicy(st *state) ([]byte, error) {
 	return c.setIamPolicy(st, &a.node)
 }
 
-// testAccountPermissions needs no permission. What may not be seen has no
-// permissions that the caller could have.
+// testAccountPermissions needs no permission. On an account that the caller may
+// not see, it answers that the caller has none.
 func (c *call) testAccountPermissions(st *state) ([]byte, error) {
 	a := st.accounts[strings.ToLower(c.params[1])]
 	if a == nil || a.deleted || c.params[0] != "-" && st.projects[c.params[0]] != a.project {

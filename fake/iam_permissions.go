@@ -46,7 +46,8 @@ var listedResources = sync.OnceValue(func() map[string]bool {
 	return out
 })
 
-// permissions are the known ones and those of roles that were seeded, sorted.
+// permissions returns the known permissions and those of roles that were
+// seeded, sorted.
 func (st *state) permissions() []string {
 	all := maps.Clone(listedPermissions())
 	for name, r := range st.roles {
@@ -59,7 +60,7 @@ func (st *state) permissions() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// permissionExists says whether Google has a permission, as far as the fake
+// permissionExists reports whether Google has a permission, as far as the fake
 // can tell: it knows all of Cloud Run's and of the organization policy's, and
 // all on the resources of Resource Manager and IAM that it knows. Of other
 // services it takes what has the form of a permission, unless it is a known
@@ -109,7 +110,7 @@ func (st *state) checkRolePermissions(parent *node, permissions []string) error 
 	return nil
 }
 
-// testableOn says whether a permission can be tested on a resource of that
+// testableOn reports whether a permission can be tested on a resource of that
 // type: it is about the resource or what is below it.
 func testableOn(n *node, permission string) bool {
 	in := func(prefixes ...string) bool {
@@ -162,8 +163,8 @@ func (c *call) queryTestablePermissions(st *state) ([]byte, error) {
 	return wire.MustEncode(resp), nil
 }
 
-// queried is the resource that a query is about. What the API answers for one
-// that is not there is not known.
+// queried returns the resource that a query is about. What the API answers for
+// one that is not there is not known.
 func (c *call) queried(st *state, full string) (*node, error) {
 	if full == "" {
 		return nil, wire.Invalid("full_resource_name must be specified.").WithReason("badRequest")
@@ -184,7 +185,7 @@ func (st *state) findFull(full string) *node {
 	return n
 }
 
-// apiOf is the first part of a full resource name.
+// apiOf returns the first part of a full resource name.
 func apiOf(full string) string {
 	rest, ok := strings.CutPrefix(full, "//")
 	if !ok {
@@ -194,7 +195,8 @@ func apiOf(full string) string {
 	return api
 }
 
-// pageOfBody is page for a request whose body has the size and the token.
+// pageOfBody cuts a page as page does, for a request whose body has the size
+// and the token.
 func (c *call) pageOfBody(ids []string, size int64, token string, usual, most int) (page []string, next string, err error) {
 	c.query.Set("pageSize", strconv.FormatInt(size, 10))
 	c.query.Set("pageToken", token)
@@ -242,7 +244,8 @@ func (c *call) queryGrantableRoles(st *state) ([]byte, error) {
 	return wire.MustEncode(resp), nil
 }
 
-// permissionV1 is what roles call a permission that deny policies name.
+// permissionV1 returns the name that roles use for a permission named as deny
+// policies do.
 func permissionV1(name string) string {
 	host, rest, ok := strings.Cut(name, "/")
 	if !ok {

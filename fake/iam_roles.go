@@ -76,7 +76,7 @@ func checkRoleID(id string) error {
 		WithReason("badRequest")
 }
 
-// rolePermission is the IAM permission that the method needs.
+// rolePermission returns the IAM permission that the method needs.
 func (c *call) rolePermission() string {
 	verb := c.method.ID[strings.LastIndexByte(c.method.ID, '.')+1:]
 	if verb == "patch" {
@@ -85,8 +85,9 @@ func (c *call) rolePermission() string {
 	return "iam.roles." + verb
 }
 
-// deniedRole is the refusal of methods on custom roles. Its texts are recorded
-// for get, list and create, those of the other methods are made after them.
+// deniedRole returns the refusal of methods on custom roles. Its texts are
+// recorded for get, list and create; those of the other methods are made after
+// them.
 func (c *call) deniedRole(resource string) *wire.Error {
 	permission := c.rolePermission()
 	what := strings.TrimPrefix(permission, "iam.roles.") + " the role at"
@@ -108,8 +109,8 @@ func missingRole(name string) *wire.Error {
 	return wire.NotFound("The role named %s was not found.", name).WithReason("notFound")
 }
 
-// pathParent is the project or organization that the path names, if the caller
-// may do there what the method does.
+// pathParent returns the project or organization that the path names, if the
+// caller may do there what the method does.
 func (c *call) pathParent(st *state) (n *node, name string, err error) {
 	kind := strings.Split(c.method.ID, ".")[1]
 	requested := kind + "/" + c.params[0]
@@ -253,7 +254,7 @@ func (c *call) createRole(st *state) ([]byte, error) {
 	return c.changed(st, r)
 }
 
-// distinct are the strings without repetitions, in their order.
+// distinct returns the strings without repetitions, in their order.
 func distinct(list []string) []string {
 	var out []string
 	for _, s := range list {
@@ -311,7 +312,7 @@ func (c *call) patchRole(st *state) ([]byte, error) {
 	return c.changed(st, r)
 }
 
-// roleFields are the fields that a patch changes.
+// roleFields returns the fields that a patch changes.
 func (c *call) roleFields(o wire.Object) ([]string, error) {
 	mask := c.query.Get("updateMask")
 	switch mask {
@@ -331,8 +332,8 @@ func (c *call) roleFields(o wire.Object) ([]string, error) {
 	return fields, nil
 }
 
-// deletedRole is the refusal to change or delete what is deleted. The text is
-// the fake's own.
+// deletedRole returns the refusal to change or delete what is deleted. The text
+// is the fake's own.
 func deletedRole(r *role) *wire.Error {
 	return wire.NewError(http.StatusBadRequest, "FAILED_PRECONDITION", "The role %s is deleted.", r.name).WithReason("failedPrecondition")
 }

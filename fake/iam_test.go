@@ -2,6 +2,7 @@ package fake_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/runidentity/runidentity/fake"
 )
+
+const accountsURL = "https://iam.googleapis.com/v1/projects/-/serviceAccounts/"
 
 func accounts(t *testing.T) (*fake.Backend, *iam.ProjectsServiceAccountsService) {
 	t.Helper()
@@ -144,4 +147,47 @@ func TestSeededServiceAccounts(t *testing.T) {
 	assert.Panics(t, func() { b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"}) })
 	assert.Panics(t, func() { b.AddProject(&cloudresourcemanager.Project{ProjectId: "other", Name: "projects/other"}) })
 	assert.Panics(t, func() { b.AddProject(&cloudresourcemanager.Project{}) })
+}
+
+func TestUndeleteNeedsPermission(t *testing.T) {
+	t.Parallel()
+	b := newBackend()
+	defer b.Close()
+	const id = "123456789012345678901"
+	b.AddServiceAccount(&iam.ServiceAccount{Email: "second@web-prod.iam.gserviceaccount.com", UniqueId: id})
+	ask(t, b, fake.Admin, http.MethodDelete, accountsURL+id, "")
+	for _, name := range []string{id, "999"} {
+		status, body := ask(t, b, "user:eve@example.com", http.MethodPost, accountsURL+name+":undelete", "{}")
+		assert.Equal(t, http.StatusForbidden, status, body)
+	}
+	b.Grant("projects/web-prod", "roles/iam.serviceAccountAdmin", "user:ann@example.com")
+	status, body := ask(t, b, "user:ann@example.com", http.MethodPost, accountsURL+id+":undelete", "{}")
+	assert.Equal(t, http.StatusOK, status, body)
+}
+
+func TestAnAccountThatIsGoneCallsNoMore(t *testing.T) {
+	t.Parallel()
+	b, _ := started(t)
+	const member = "serviceAccount:x@web-prod.iam.gserviceaccount.com"
+	b.AddGroup("bots@example.com", member)
+	b.Grant("projects/web-prod", "roles/run.viewer", "group:bots@example.com")
+	url := accountsURL + "x@web-prod.iam.gserviceaccount.com"
+	get := func() int { status, _ := ask(t, b, member, http.MethodGet, api+jobName, ""); return status }
+	assert.Equal(t, http.StatusOK, get())
+	ask(t, b, fake.Admin, http.MethodPost, url+":disable", "{}")
+	assert.Equal(t, http.StatusUnauthorized, get())
+	ask(t, b, fake.Admin, http.MethodPost, url+":enable", "{}")
+	assert.Equal(t, http.StatusOK, get())
+	ask(t, b, fake.Admin, http.MethodDelete, url, "")
+	assert.Equal(t, http.StatusUnauthorized, get())
+}
+
+func TestAnIdentityIsNamedByItsEmail(t *testing.T) {
+	t.Parallel()
+	b := newBackend()
+	defer b.Close()
+	b.AddServiceAccount(&iam.ServiceAccount{Email: "second@web-prod.iam.gserviceaccount.com", UniqueId: "123456789012345678901"})
+	status, body := ask(t, b, "user:dev@example.com", http.MethodPost, api+location+"/jobs?jobId=n",
+		`{"template":{"template":{"serviceAccount":"123456789012345678901","containers":[{"image":"i"}]}}}`)
+	assert.Equal(t, http.StatusForbidden, status, body)
 }

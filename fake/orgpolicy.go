@@ -35,7 +35,7 @@ type orgPolicy struct {
 // default is that it is enforced.
 const crossProjectConstraint = "iam.disableCrossProjectServiceAccountUsage"
 
-// enforced says whether a boolean constraint is enforced on a resource: by the
+// enforced reports whether a boolean constraint is enforced on a resource: by the
 // policy nearest to it, or by the constraint's default.
 func (st *state) enforced(constraint string, n *node, byDefault bool) bool {
 	for id := range n.ancestors {
@@ -51,7 +51,7 @@ func (st *state) enforced(constraint string, n *node, byDefault bool) bool {
 	return byDefault
 }
 
-// rulesOf are the rules of a spec.
+// rulesOf returns the rules of a spec.
 func rulesOf(spec wire.Object) []wire.Object {
 	list, _ := spec["rules"].([]any)
 	rules := make([]wire.Object, 0, len(list))
@@ -63,7 +63,7 @@ func rulesOf(spec wire.Object) []wire.Object {
 	return rules
 }
 
-// effectiveRules are the rules in force on a resource.
+// effectiveRules returns the rules in force on a resource.
 // https://cloud.google.com/resource-manager/docs/organization-policy/understanding-hierarchy
 func (st *state) effectiveRules(k *orgConstraint, n *node) []wire.Object {
 	if !k.list {
@@ -167,8 +167,8 @@ func (c *call) orgResource(st *state, permission string) (*node, string, error) 
 	return n, name, nil
 }
 
-// orgPolicyOf is orgResource together with the constraint that params[1]
-// names.
+// orgPolicyOf does what orgResource does, and returns the constraint that
+// params[1] names as well.
 func (c *call) orgPolicyOf(st *state, permission string) (*node, string, *orgConstraint, error) {
 	n, name, err := c.orgResource(st, permission)
 	if err != nil {
@@ -181,8 +181,8 @@ func (c *call) orgPolicyOf(st *state, permission string) (*node, string, *orgCon
 	return n, name, k, nil
 }
 
-// resourceID is the name by which Resource Manager knows a project, folder or
-// organization.
+// resourceID returns the name by which Resource Manager knows a project, folder
+// or organization.
 func (n *node) resourceID() string { return strings.TrimPrefix(n.full, resourceManager) }
 
 func orgPolicyMissing() *wire.Error { return wire.NotFound("Requested entity was not found.") }

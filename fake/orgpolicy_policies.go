@@ -108,8 +108,8 @@ func (p *orgPolicy) put(k *orgConstraint, in wire.Object, fields []string, at ti
 	return nil
 }
 
-// orgPolicyEtag is built as etags of allow policies are; that of an
-// organization policy is documented to be opaque.
+// orgPolicyEtag returns an etag built as those of allow policies are. The one
+// of an organization policy is documented to be opaque.
 func orgPolicyEtag(at time.Time) string {
 	etag := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))
 	etag[0] = 7
@@ -332,7 +332,8 @@ func sameOrgEtag(given, current string) bool {
 	return err == nil && slices.Equal(g, want)
 }
 
-// orgPolicyConflict is documented to be ABORTED; its text is the fake's own.
+// orgPolicyConflict returns the refusal of a stale etag. It is documented to be
+// ABORTED; its text is the fake's own.
 func orgPolicyConflict() *wire.Error {
 	return wire.Aborted("The etag does not match that of the policy, which has been changed since. Please retry the whole read-modify-write.")
 }

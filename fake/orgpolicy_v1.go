@@ -45,11 +45,11 @@ func (c *call) orgPolicyV1Of(st *state, permission, constraint string) (*node, *
 	return n, k, nil
 }
 
-// unsetEtag is that of a policy that is not set. That it has one is documented;
+// unsetEtag is the etag of a policy that is not set. That it has one is documented;
 // its value is the fake's own.
 const unsetEtag = "BwA="
 
-// policyV1 is a policy as version 1 writes it. Of several rules of a list
+// policyV1 returns a policy as version 1 writes it. Of several rules of a list
 // constraint it says what all together allow and deny.
 func (k *orgConstraint) policyV1(spec wire.Object) wire.Object {
 	out := wire.Object{"constraint": "constraints/" + k.id}
@@ -84,7 +84,7 @@ func (k *orgConstraint) policyV1(spec wire.Object) wire.Object {
 	return out
 }
 
-// specV1 is the spec that a policy of version 1 stands for.
+// specV1 returns the spec that a policy of version 1 stands for.
 func (k *orgConstraint) specV1(policy wire.Object) (wire.Object, error) {
 	var kinds []string
 	for _, kind := range []string{"booleanPolicy", "listPolicy", "restoreDefault"} {

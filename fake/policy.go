@@ -22,7 +22,7 @@ import (
 
 // policyState is the allow policy of a node.
 type policyState struct {
-	etag     []byte // nil of a policy that was never set
+	etag     []byte // nil for a policy that was never set
 	bindings []*iam.Binding
 	audit    []*iam.AuditConfig
 	// effective are compiled forms of the policy, the newest last, with the
@@ -36,7 +36,7 @@ type effectivePolicy struct {
 	allow    *access.AllowPolicy
 }
 
-// emptyEtag is that of a policy that was never set.
+// emptyEtag is the etag of a policy that was never set.
 var emptyEtag = []byte{0x00, 0x20, 0x01}
 
 // at returns the policy that is in force.
@@ -55,7 +55,7 @@ func (p *policyState) conditional() bool {
 	return slices.ContainsFunc(p.bindings, func(b *iam.Binding) bool { return b.Condition != nil })
 }
 
-// version is 3 if the policy has conditions.
+// version returns 3 if the policy has conditions.
 func (p *policyState) version() int64 {
 	if p.conditional() {
 		return 3
@@ -63,7 +63,7 @@ func (p *policyState) version() int64 {
 	return 1
 }
 
-// json is the policy as a reader that understands the version gets it.
+// json returns the policy as a reader that understands the version gets it.
 func (p *policyState) json(version int64) *iam.Policy {
 	if p.etag == nil && len(p.bindings) == 0 {
 		return &iam.Policy{Etag: base64.StdEncoding.EncodeToString(emptyEtag)}
@@ -81,8 +81,8 @@ func (p *policyState) json(version int64) *iam.Policy {
 	return out
 }
 
-// conditionalRole is the role of a conditional binding as readers see it who
-// do not ask for version 3.
+// conditionalRole returns the role of a conditional binding as it is shown to
+// readers that do not ask for version 3.
 // https://cloud.google.com/iam/docs/allow-policies#versions
 func conditionalRole(b *iam.Binding) string {
 	h := fnv.New128a()
@@ -93,7 +93,7 @@ func conditionalRole(b *iam.Binding) string {
 const conditionMark = "_withcond_"
 
 // setPolicy replaces those fields of a node's policy that the mask names, all
-// of them without one, or says why the API refuses it.
+// of them without one, or returns the refusal of the API.
 func (st *state) setPolicy(n *node, in *iam.Policy, mask [][]string, now, from time.Time) error {
 	p := &n.policy
 	if err := checkPolicyEtag(p, in); err != nil {
@@ -118,13 +118,13 @@ func (st *state) setPolicy(n *node, in *iam.Policy, mask [][]string, now, from t
 	return nil
 }
 
-// masked says whether a mask, where there is one, names a field or a part of
+// masked reports whether a mask, where there is one, names a field or a part of
 // it.
 func masked(mask [][]string, field string) bool {
 	return mask == nil || slices.ContainsFunc(mask, func(path []string) bool { return path[0] == field })
 }
 
-// inForce are the compiled policies that still matter: the one in force and
+// inForce returns the compiled policies that still matter: the one in force and
 // those that will be.
 func (p *policyState) inForce(now time.Time) []effectivePolicy {
 	for i, e := range slices.Backward(p.effective) {
@@ -135,8 +135,9 @@ func (p *policyState) inForce(now time.Time) []effectivePolicy {
 	return p.effective
 }
 
-// kept are those that a change keeps. As the ones before are forgotten, the first
-// is in force also for calls that began before it was and are decided later.
+// kept returns the compiled policies that a change keeps. As the ones before
+// are forgotten, the first is in force also for calls that began before it was
+// and are decided later.
 func (p *policyState) kept(now time.Time) []effectivePolicy {
 	kept := slices.Clone(p.inForce(now))
 	if len(kept) > 0 && !kept[0].from.After(now) {
@@ -190,7 +191,7 @@ func (st *state) rewriteMembers(from, to string, now time.Time) {
 	}
 }
 
-// rewritten are the bindings with one member in place of another.
+// rewritten returns the bindings with one member in place of another.
 func rewritten(bindings []*iam.Binding, from, to string) (out []*iam.Binding, changed bool) {
 	out = slices.Clone(bindings)
 	for i, binding := range bindings {

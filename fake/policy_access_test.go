@@ -210,7 +210,7 @@ func bound(role string, members ...string) *iam.Binding {
 	return &iam.Binding{Role: role, Members: members}
 }
 
-// holds says whether a policy binds a role, without a condition, to a member.
+// holds reports whether a policy binds a role, without a condition, to a member.
 func holds(p *iam.Policy, role, member string) bool {
 	return slices.ContainsFunc(p.Bindings, func(b *iam.Binding) bool {
 		return b.Role == role && b.Condition == nil && slices.Contains(b.Members, member)

@@ -98,7 +98,7 @@ func (st *state) checkBindings(n *node, in *iam.Policy, now time.Time) ([]*iam.B
 	return out, nil
 }
 
-// bindable says whether a role may be granted on a resource: a custom one only
+// bindable reports whether a role may be granted on a resource: a custom one only
 // in its own project or organization.
 func (st *state) bindable(n *node, role string) bool {
 	parent, _, custom := strings.Cut(role, "/roles/")
@@ -114,7 +114,7 @@ func (st *state) bindable(n *node, role string) bool {
 	return false
 }
 
-// binds says whether the policy has a binding of the role.
+// binds reports whether the policy has a binding of the role.
 func (p *policyState) binds(role string) bool {
 	return slices.ContainsFunc(p.bindings, func(b *iam.Binding) bool { return b.Role == role })
 }
@@ -150,9 +150,9 @@ func (st *state) checkMember(n *node, s string, now time.Time) (string, error) {
 	return m.String(), nil
 }
 
-// malformedMember is the refusal of what is no member. That of an unknown kind
-// is recorded, for Resource Manager and for service accounts; what is wrong
-// with others is told in the fake's own words.
+// malformedMember returns the refusal of a malformed member. That of an unknown
+// kind is recorded, for Resource Manager and for service accounts. For other
+// flaws the text is the fake's own.
 func (st *state) malformedMember(n *node, s string, err error) error {
 	kind, _, _ := strings.Cut(s, ":")
 	switch kind {
@@ -170,8 +170,8 @@ func (st *state) malformedMember(n *node, s string, err error) error {
 
 const memberForm = `Policy members must be of the form "<type>:<value>".`
 
-// disallowedMember is the refusal of a member on a project that is of no kind
-// which projects take: allUsers and allAuthenticatedUsers are none.
+// disallowedMember returns the refusal of a kind of member that projects do not
+// take: allUsers and allAuthenticatedUsers.
 func (st *state) disallowedMember(n *node) error {
 	e := wire.Invalid("%s", memberForm).WithReason("badRequest")
 	e.Details = []any{

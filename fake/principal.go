@@ -19,7 +19,7 @@ type federatedIdentity struct {
 
 // AddGroup adds members to a group, which comes into being with the first
 // call: users, service accounts, principals of pools, other groups. Groups may
-// nest. AddGroup panics on what is no member.
+// nest. AddGroup panics if one of them is not a member.
 func (b *Backend) AddGroup(email string, members ...string) {
 	group, err := access.ParseMember("group:" + email)
 	if err != nil {
@@ -45,7 +45,8 @@ func (b *Backend) AddGroup(email string, members ...string) {
 // AddFederatedIdentity says what a pool's provider tells of an identity
 // ("principal://iam.googleapis.com/…/subject/S"): its attributes, by the names
 // that principalSet members have ("attribute.repository"), and its groups. An
-// identity that is not added has none. It panics on what is no such identity.
+// identity that is not added has none. AddFederatedIdentity panics if the
+// principal is not such an identity.
 func (b *Backend) AddFederatedIdentity(principal string, attributes map[string]string, groups ...string) {
 	if m, err := access.ParseMember(principal); err != nil || m.Kind() != access.KindFederated {
 		panic(fmt.Sprintf("fake: AddFederatedIdentity: %q is not of the form %q", principal,
@@ -63,8 +64,8 @@ func (st *state) directoryChanged() {
 	st.subjects.Clear()
 }
 
-// directory is all sets with their members, made when it is first needed
-// after a change.
+// directory returns all sets with their members. It is made when it is first
+// needed after a change.
 func (st *state) directory() access.Directory {
 	if r := st.roster.Load(); r != nil {
 		return r
@@ -79,8 +80,8 @@ func (st *state) directory() access.Directory {
 	return r
 }
 
-// accountSets are the sets of all service accounts and service agents of each
-// project, folder and organization.
+// accountSets returns the sets of all service accounts and service agents of
+// each project, folder and organization.
 func (st *state) accountSets() []access.Set {
 	members := make(map[string][]access.Member)
 	agents := make(map[string][]access.Member)
@@ -118,7 +119,7 @@ func (st *state) accountSets() []access.Set {
 	return sets
 }
 
-// isAgent says whether an address is of a Google-managed account that may be
+// isAgent reports whether an address is of a Google-managed account that may be
 // named in policies: Google makes these, and the fake only those of Cloud Run.
 func (st *state) isAgent(email string) bool {
 	name, domain, _ := strings.Cut(email, "@")
@@ -135,7 +136,7 @@ func (st *state) isAgent(email string) bool {
 // runAgentDomain is that of the Cloud Run service agents.
 const runAgentDomain = "serverless-robot-prod.iam.gserviceaccount.com"
 
-// runAgent is the address of the project's Cloud Run service agent.
+// runAgent returns the address of the project's Cloud Run service agent.
 func (p *project) runAgent() string {
 	return "service-" + strconv.FormatInt(p.number, 10) + "@" + runAgentDomain
 }

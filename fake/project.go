@@ -137,8 +137,8 @@ func (st *state) grantAgent(p *project, now, from time.Time) {
 // agentRole is the role that Google grants the Cloud Run service agent.
 const agentRole = "roles/run.serviceAgent"
 
-// withoutAgent are the bindings of the project's policy without that of the
-// service agent to its role.
+// withoutAgent returns the bindings of the project's policy without the service
+// agent's binding to its role.
 func (p *project) withoutAgent() []*iam.Binding {
 	var bindings []*iam.Binding
 	for _, binding := range p.policy.bindings {
@@ -164,10 +164,11 @@ func (st *state) putBindings(p *project, bindings []*iam.Binding, now, from time
 	})
 }
 
-// resourceID is how Resource Manager names the project: by its number.
+// resourceID returns the project's name in Resource Manager, which has its
+// number.
 func (p *project) resourceID() string { return "projects/" + strconv.FormatInt(p.number, 10) }
 
-// computeDefault is the email of the project's default service identity.
+// computeDefault returns the email of the project's default service identity.
 func (p *project) computeDefault() string {
 	return strconv.FormatInt(p.number, 10) + "-compute@developer.gserviceaccount.com"
 }

@@ -77,7 +77,7 @@ func isRunLocation(location string) bool {
 	return slices.Contains(discovery.All()["run:v2"].Locations, location)
 }
 
-// hasPolicies says whether recommendations on allow policies live in a
+// hasPolicies reports whether recommendations on allow policies live in a
 // location: those of projects, folders and organizations in global, those of
 // buckets and datasets where the resource is.
 // https://cloud.google.com/policy-intelligence/docs/review-apply-role-recommendations-buckets

@@ -20,7 +20,7 @@ import (
 
 const maxRecommenderFilter = 500 // characters, as documented
 
-// recommenderFilter says whether an item matches.
+// recommenderFilter reports whether an item matches.
 type recommenderFilter func(wire.Object) bool
 
 // filterField is what a filter may name.
@@ -30,7 +30,8 @@ type filterField struct {
 	list bool
 }
 
-// recommenderFields are the documented fields for recommendations or insights.
+// recommenderFields returns the documented fields for recommendations or
+// insights.
 func recommenderFields(schemas map[string]discovery.Schema, items string) map[string]filterField {
 	const prefix = "GoogleCloudRecommenderV1"
 	message, state, subtype, rank := prefix+"Recommendation", prefix+"RecommendationStateInfo", "recommenderSubtype", "priority"
@@ -156,7 +157,7 @@ func (p *filterParser) is(kind filterTokenKind, text string) bool {
 // wrote it (`state_info.state:"DISMISSED" or state_info.state:"FAILED"`).
 func (p *filterParser) isOr() bool { return p.is(filterWord, "OR") || p.is(filterWord, "or") }
 
-// expression is factors joined by AND, or by nothing.
+// expression parses factors joined by AND, or by nothing.
 func (p *filterParser) expression() (recommenderFilter, error) {
 	var all []recommenderFilter
 	for {
@@ -176,7 +177,7 @@ func (p *filterParser) expression() (recommenderFilter, error) {
 	}
 }
 
-// factor is terms joined by OR.
+// factor parses terms joined by OR.
 func (p *filterParser) factor() (recommenderFilter, error) {
 	var either []recommenderFilter
 	for {
@@ -219,7 +220,7 @@ func (p *filterParser) simple() (recommenderFilter, error) {
 	return f, nil
 }
 
-// restriction is a field, an operator and a value.
+// restriction parses a field, an operator and a value.
 func (p *filterParser) restriction() (recommenderFilter, error) {
 	if p.token.kind != filterWord {
 		return nil, p.unexpected()
@@ -274,7 +275,8 @@ func (f filterField) present(o wire.Object) bool {
 	return wire.Text(o, f.path...) != ""
 }
 
-// values are those of a list; seeded JSON may have any shape.
+// values returns the values of a list. Anything else in its place has none:
+// seeded JSON may have any shape.
 func (f filterField) values(o wire.Object) []any {
 	list, _ := wire.Lookup(o, f.path...).([]any) // anything else has no values
 	return list

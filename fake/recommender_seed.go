@@ -166,8 +166,8 @@ func (st *state) numberReferences(o wire.Object) {
 	}
 }
 
-// numbered is a name with the project's number, or "" if it names nothing that
-// the fake could have.
+// numbered returns a name with the project's number, or "" for the name of
+// something that the fake can't have.
 func (st *state) numbered(name string) string {
 	list, _, id, err := st.parseRecommenderName(name)
 	if err != nil {
@@ -176,8 +176,8 @@ func (st *state) numbered(name string) string {
 	return list + "/" + id
 }
 
-// references are the objects of a list that have a field. Seeded JSON may have
-// any shape.
+// references returns the objects of a list that have a field. Seeded JSON may
+// have any shape.
 func references(o wire.Object, list, field string) (found []wire.Object) {
 	all, _ := o[list].([]any)
 	for _, v := range all {

@@ -54,14 +54,15 @@ func resourceManagerHandlers() map[string]handler {
 	return all
 }
 
-// hierarchyName is the name of the resource as the path has it, such as
+// hierarchyName returns the name of the resource as the path has it, such as
 // "projects/web-prod".
 func (c *call) hierarchyName() string {
 	return strings.Split(c.method.ID, ".")[1] + "/" + c.params[0]
 }
 
-// hierarchyPermission is the permission that the method is documented to need,
-// on the resource or, to list, on its parent: it is named as the method is.
+// hierarchyPermission returns the permission that the method is documented to
+// need, on the resource or, to list, on its parent. It is named as the method
+// is.
 func (c *call) hierarchyPermission() string { return strings.TrimPrefix(c.method.ID, "cloud") }
 
 // hierarchyNode returns the organization, folder or project of that name, or
@@ -86,7 +87,7 @@ func (c *call) permittedNode(st *state, permission string) (*node, error) {
 	return n, nil
 }
 
-// permittedProject is permittedNode for projects.
+// permittedProject does what permittedNode does, for projects.
 func (c *call) permittedProject(st *state, permission string) (*project, error) {
 	if _, err := c.permittedNode(st, permission); err != nil {
 		return nil, err
@@ -94,7 +95,8 @@ func (c *call) permittedProject(st *state, permission string) (*project, error) 
 	return st.projects[c.params[0]], nil
 }
 
-// permittedContainer is permittedNode for folders and organizations.
+// permittedContainer does what permittedNode does, for folders and
+// organizations.
 func (c *call) permittedContainer(st *state, permission string) (*container, error) {
 	if _, err := c.permittedNode(st, permission); err != nil {
 		return nil, err
@@ -102,10 +104,10 @@ func (c *call) permittedContainer(st *state, permission string) (*container, err
 	return st.containers[c.hierarchyName()], nil
 }
 
-// hierarchyDenied is the refusal of both versions. Recorded are that of v1's
-// projects.get without errors[], those of v1's other methods with it, and of
-// v3 the message for projects and the whole for a folder's policy; what other
-// v3 methods answer is inferred from that.
+// hierarchyDenied returns the refusal of both versions. These are recorded:
+// that of v1's projects.get without errors[], those of v1's other methods with
+// it, and of v3 the message for projects and the whole for a folder's policy.
+// What other v3 methods answer is inferred from that.
 func (c *call) hierarchyDenied(permission, name string) error {
 	if c.api.ID == resourceManagerV1 {
 		e := wire.Denied("The caller does not have permission")
@@ -141,7 +143,7 @@ func (p *project) json() *cloudresourcemanager.Project {
 // stateActive is the state of all that the fake's hierarchy holds.
 const stateActive = "ACTIVE"
 
-// above is the name of what the node is in, or "".
+// above returns the name of what the node is in, or "".
 func (n *node) above() string {
 	if n.parent == nil {
 		return ""
@@ -149,7 +151,8 @@ func (n *node) above() string {
 	return strings.TrimPrefix(n.parent.full, resourceManager)
 }
 
-// hierarchyEtag is a checksum, as it is documented to be; its form is inferred.
+// hierarchyEtag returns a checksum, which the etag is documented to be. Its
+// form is inferred.
 func hierarchyEtag(name string, updated time.Time) string {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%s %d", name, updated.UnixMicro())
@@ -231,8 +234,8 @@ func (c *call) searchProjects(st *state) ([]byte, error) {
 	return wire.MustEncode(resp), nil
 }
 
-// matchingProjects is a page of the projects that match a query and that the
-// caller may get.
+// matchingProjects returns a page of the projects that match a query and that
+// the caller may get.
 func (c *call) matchingProjects(st *state, query string) ([]*project, string, error) {
 	matches, err := parseHierarchyQuery(query, isProjectField)
 	if err != nil {
@@ -256,7 +259,7 @@ func isProjectField(field string) bool {
 	return ok && key != ""
 }
 
-// matches says whether a field of the project has a value.
+// matches reports whether a field of the project has a value.
 func (p *project) matches(field, value string) bool {
 	switch field {
 	case "name", "displayname":

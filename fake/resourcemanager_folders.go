@@ -17,7 +17,7 @@ func (c *call) getFolder(st *state) ([]byte, error) {
 	return wire.MustEncode(f.folder()), nil
 }
 
-// folder is the container as a folder of v3.
+// folder returns the container as a folder of v3.
 func (c *container) folder() *cloudresourcemanager.Folder {
 	return &cloudresourcemanager.Folder{
 		Name: c.id, Parent: c.above(), DisplayName: c.displayName, State: stateActive,
@@ -90,7 +90,7 @@ func isFolderField(field string) bool {
 	return false
 }
 
-// matchesFolder says whether a field of the folder has a value. A display name
+// matchesFolder reports whether a field of the folder has a value. A display name
 // has it if it includes all of its words.
 func (c *container) matchesFolder(field, value string) bool {
 	switch field {
@@ -119,7 +119,7 @@ func (c *call) getOrganization(st *state) ([]byte, error) {
 	return wire.MustEncode(o.organization()), nil
 }
 
-// organization is the container as an organization of v3.
+// organization returns the container as an organization of v3.
 func (c *container) organization() *cloudresourcemanager.Organization {
 	return &cloudresourcemanager.Organization{
 		Name: c.id, DisplayName: c.displayName, DirectoryCustomerId: c.customer, State: stateActive,
@@ -139,8 +139,8 @@ func (c *call) searchOrganizations(st *state) ([]byte, error) {
 	return wire.MustEncode(resp), nil
 }
 
-// matchingOrganizations is a page of the organizations that match a query and
-// that the caller may get.
+// matchingOrganizations returns a page of the organizations that match a query
+// and that the caller may get.
 func (c *call) matchingOrganizations(st *state, query string) ([]*container, string, error) {
 	matches, err := parseHierarchyQuery(query, isOrganizationField)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// testable says whether a permission can be tested on the organization, folder
+// testable reports whether a permission can be tested on the organization, folder
 // or project of that name. Google publishes no list to go by but the one of
 // iam.permissions.queryTestablePermissions; the fake takes what it has seen in
 // a role. A service whose permissions it knows in part only, since the roles
@@ -31,7 +31,7 @@ func (st *state) testable(resource, permission string) bool {
 	return false
 }
 
-// onParentsOnly says whether a permission is about a project that is not there
+// onParentsOnly reports whether a permission is about a project that is not there
 // yet, or about several: those are tested on an organization or folder.
 // https://github.com/googleapis/google-cloud-java/issues/722
 func onParentsOnly(permission string) bool {

@@ -8,7 +8,7 @@ import (
 )
 
 // hierarchyQuery is a search expression of Resource Manager, ready to be
-// asked of resources: has says whether a field of one has a value.
+// asked of resources: has reports whether a field of one has a value.
 type hierarchyQuery func(has func(field, value string) bool) bool
 
 // parseHierarchyQuery reads a query or filter: conditions "field:value" or
@@ -88,8 +88,8 @@ func (p *hierarchyParser) next() string {
 // maxQueryDepth is how deep parentheses and NOT may nest.
 const maxQueryDepth = 50
 
-// expression is a chain of either AND or OR. Which of them binds closer is not
-// documented: the two are not mixed without parentheses.
+// expression parses a chain of either AND or OR. Which of them binds closer is
+// not documented: the two are not mixed without parentheses.
 func (p *hierarchyParser) expression(depth int) (hierarchyQuery, error) {
 	if depth > maxQueryDepth {
 		return nil, invalidQuery("it is nested too deeply")
@@ -116,7 +116,7 @@ func (p *hierarchyParser) expression(depth int) (hierarchyQuery, error) {
 	return anyOf(operands), nil
 }
 
-// sequence is one or more operands side by side.
+// sequence parses one or more operands side by side.
 func (p *hierarchyParser) sequence(depth int) (hierarchyQuery, error) {
 	var operands, parent []hierarchyQuery
 	for {
@@ -143,7 +143,7 @@ func (p *hierarchyParser) sequence(depth int) (hierarchyQuery, error) {
 	}
 }
 
-// operand is a condition, a negation or an expression in parentheses.
+// operand parses a condition, a negation or an expression in parentheses.
 func (p *hierarchyParser) operand(depth int) (hierarchyQuery, error) {
 	token := p.next()
 	if token == "" {

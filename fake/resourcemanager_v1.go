@@ -28,7 +28,7 @@ func (p *project) jsonV1() *cloudresourcemanager.Project {
 	return out
 }
 
-// resourceID is the name of a resource ("folders/2") as v1 writes it.
+// resourceID returns the name of a resource ("folders/2") as v1 writes it.
 func resourceID(name string) *cloudresourcemanager.ResourceId {
 	kind, id, _ := strings.Cut(name, "/")
 	return &cloudresourcemanager.ResourceId{Type: strings.TrimSuffix(kind, "s"), Id: id}

@@ -70,7 +70,7 @@ func (r *role) prepare() {
 	r.ready = access.NewRole(state, r.permissions...)
 }
 
-// covers says whether the role's list tells if it has a permission.
+// covers reports whether the role's list tells if it has a permission.
 func (r *role) covers(permission string) bool {
 	return !r.abridged || slices.ContainsFunc(permissionPrefixes, func(prefix string) bool {
 		return strings.HasPrefix(permission, prefix)
@@ -85,7 +85,7 @@ func (st *state) findRole(name string) *role {
 	return predefinedRoles()[name]
 }
 
-// roleExists says whether a role can be bound. Predefined ones that the fake
+// roleExists reports whether a role can be bound. Predefined ones that the fake
 // does not know can: Google has many more.
 func (st *state) roleExists(name string) bool {
 	if id, ok := strings.CutPrefix(name, "roles/"); ok {
@@ -95,8 +95,8 @@ func (st *state) roleExists(name string) bool {
 	return r != nil && !r.deleted
 }
 
-// roleFor is what the evaluator is told of a role when a permission is in
-// question: nil if the fake does not know whether the role has it.
+// roleFor returns the role for a decision on a permission: nil if the fake does
+// not know whether the role has it.
 func (st *state) roleFor(name, permission string) *access.Role {
 	r := st.findRole(name)
 	if r == nil || !r.covers(permission) {
@@ -153,9 +153,9 @@ func (st *state) roleParent(name string) (n *node, canonical string) {
 	return st.parentNode(name), name
 }
 
-// json is the role as the API answers it. The stage ALPHA is not told, as
-// documented. Of a predefined role that the fake knows only in part, the
-// permissions are those that it knows.
+// json returns the role as the API answers it. It does not tell the stage
+// ALPHA, as documented. Of a predefined role that the fake knows only in part,
+// the permissions are those that it knows.
 func (r *role) json(full bool) *iam.Role {
 	out := &iam.Role{Name: r.name, Title: r.title, Description: r.description, Stage: r.stage, Deleted: r.deleted, Etag: "AA=="}
 	if r.etag != nil {
@@ -170,12 +170,12 @@ func (r *role) json(full bool) *iam.Role {
 	return out
 }
 
-// roleEtag is built as those of policies are.
+// roleEtag returns an etag built as those of policies are.
 func (st *state) roleEtag(now time.Time) []byte {
 	etag := binary.BigEndian.AppendUint64(nil, uint64(st.tick(now).UnixMicro()))
 	etag[0] = 7
 	return etag
 }
 
-// purged says whether a deleted role is past being undeleted.
+// purged reports whether a deleted role is past being undeleted.
 func (r *role) purged(now time.Time) bool { return r.deleted && now.Sub(r.deletedAt) >= undeleteWithin }

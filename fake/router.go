@@ -30,8 +30,8 @@ type route struct {
 	handler
 }
 
-// inVersion is the key of a handler for one version of an API, for methods whose
-// ID versions share. It wins over a handler for the ID alone.
+// inVersion returns the key of a handler for one version of an API, for methods
+// whose ID versions share. It wins over a handler for the ID alone.
 func inVersion(api, method string) string { return api + " " + method }
 
 // routes are all methods of all APIs that the fake knows.
@@ -92,7 +92,7 @@ var allRoutes = sync.OnceValue(func() *routes {
 	return all
 })
 
-// unimplemented is the handler of methods that have none.
+// unimplemented handles methods that have no handler.
 func (c *call) unimplemented(*state) ([]byte, error) { return nil, c.notImplemented("") }
 
 // notImplemented refuses a method, or a part of it, that the fake does not have.
@@ -194,7 +194,7 @@ func (n *pathNode) end(key, segment string, params []string) (*route, []string) 
 	return nil, nil
 }
 
-// hasVersion says whether any path of the host begins as this one does.
+// hasVersion reports whether any path of the host begins as this one does.
 func (n *pathNode) hasVersion(path string) bool {
 	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return n.literal[segment] != nil
@@ -215,7 +215,7 @@ func (a *routes) host(host string) *pathNode {
 	return a.hosts[host[strings.LastIndexByte(host, '-')+1:]]
 }
 
-// hostLocation is the region in a host's name, or "".
+// hostLocation returns the region in a host's name, or "".
 func hostLocation(host string) string {
 	host, _, _ = strings.Cut(strings.ToLower(host), ":")
 	if name, ok := strings.CutSuffix(host, ".rep.googleapis.com"); ok {

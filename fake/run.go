@@ -76,12 +76,12 @@ type runKind struct {
 
 func (k *runKind) schema() string { return "GoogleCloudRunV2" + k.typ }
 
-// runSchemas are the messages of version 2.
+// runSchemas returns the messages of version 2.
 func runSchemas() map[string]discovery.Schema { return discovery.All()["run:v2"].Schemas }
 
 func (k *runKind) typeURL() string { return "type.googleapis.com/google.cloud.run.v2." + k.typ }
 
-// permission is the IAM permission for a verb on the kind.
+// permission returns the IAM permission for a verb on the kind.
 func (k *runKind) permission(verb string) string {
 	return "run." + strings.ToLower(k.plural) + "." + verb
 }
@@ -99,7 +99,7 @@ func (r *resource) edit(change func(wire.Object)) {
 
 func (r *resource) name() string { return r.key.name() + "/" + r.id }
 
-// path is the part of the name below the location.
+// path returns the part of the name below the location.
 func (r *resource) path() string { return r.kind.plural + "/" + r.id }
 
 func (k collectionKey) name() string {
@@ -110,8 +110,8 @@ func (k collectionKey) name() string {
 	return name + "/" + k.plural
 }
 
-// ofAllParents are the executions of all jobs, or the revisions of all
-// workloads of a kind, which "-" in place of the parent's id asks for.
+// ofAllParents returns the executions of all jobs, or the revisions of all
+// workloads of a kind. A "-" in place of the parent's id asks for them.
 func (s *runState) ofAllParents(key collectionKey) *collection {
 	kind := strings.TrimSuffix(key.parent, "-")
 	all := &collection{byID: make(map[string]*resource)}
@@ -186,12 +186,12 @@ func (op *operation) settleNow(st *state) {
 	}
 }
 
-// json is the operation as version 2 of the API answers it.
+// json returns the operation as version 2 of the API answers it.
 func (op *operation) json() []byte {
 	return op.encode(withType(op.resource.kind.typeURL(), op.state()))
 }
 
-// state is the resource as the operation has left it so far.
+// state returns the resource as the operation has left it so far.
 func (op *operation) state() []byte {
 	if op.final != nil {
 		return op.final
@@ -227,7 +227,7 @@ func (p *pendingOperations) Pop() any {
 	return last
 }
 
-// due says whether an operation has reached its end by now.
+// due reports whether an operation has reached its end by now.
 func (s *runState) due(now time.Time) bool {
 	return len(s.pending) > 0 && !s.pending[0].at.After(now)
 }
@@ -329,7 +329,7 @@ func (c *call) require(st *state, permission string, n *node, name string) error
 	return wire.Denied("Permission '%s' denied on resource '%s' (or resource may not exist).", permission, name)
 }
 
-// missing is the error for a resource that is not there.
+// missing returns the error for a resource that is not there.
 func (k *runKind) missing(key collectionKey, id string) *wire.Error {
 	return wire.NotFound("Resource '%s' of kind '%s' in region '%s' in project '%s' does not exist.", id, k.label, key.location, key.project.id)
 }

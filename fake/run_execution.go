@@ -82,7 +82,7 @@ func (c *call) startExecution(st *state, job *resource, token string, o, overrid
 	return op
 }
 
-// newExecution is the JSON of an execution that has started.
+// newExecution returns the JSON of an execution that has started.
 func (c *call) newExecution(st *state, exec *resource, job, overrides wire.Object) wire.Object {
 	template := wire.Child(wire.Clone(job), "template")
 	out := wire.Object{

@@ -77,7 +77,7 @@ func (c *call) checkEnabled(st *state, p *project) error {
 	return e
 }
 
-// disabledAPI is the answer of any API that is off in a project.
+// disabledAPI returns the answer of any API that is off in a project.
 func disabledAPI(title, service string, p *project) *wire.Error {
 	console := "https://console.developers.google.com/apis/api/" + service + "/overview?project=" + p.id
 	e := wire.Denied("%s has not been used in project %s before or it is disabled. Enable it by visiting %s then retry. "+

@@ -10,7 +10,8 @@ import (
 
 // What is the same for all kinds of resources of Cloud Run.
 
-// place is where a call's path and host say that its resources are.
+// place returns the project and location that a call's path and host name, and
+// what the path names below them.
 func (c *call) place() (project, location string, below []string) {
 	if strings.HasPrefix(c.method.ID, "run.namespaces.") {
 		return c.params[0], c.location, c.params[1:]
@@ -18,7 +19,7 @@ func (c *call) place() (project, location string, below []string) {
 	return c.params[0], c.params[1], c.params[2:]
 }
 
-// dry says whether a write shall be checked only.
+// dry reports whether a write shall be checked only.
 func (c *call) dry() bool { return c.flag("validateOnly") || c.query.Get("dryRun") == "all" }
 
 // locate returns the key and the id that the path's parameters name.
@@ -41,7 +42,7 @@ func (k *runKind) locate(c *call, st *state, verb string) (key collectionKey, id
 	return key, id, err
 }
 
-// parentOf is the collection above the one of a method on executions or
+// parentOf returns the collection above the one of a method on executions or
 // revisions.
 func parentOf(method string) (plural string, ok bool) {
 	parts := strings.Split(method, ".")
@@ -68,8 +69,9 @@ func (k *runKind) existing(c *call, st *state, verb string) (*resource, error) {
 	return r, nil
 }
 
-// holder is the node that decides on a resource: its own or, for an execution
-// or revision, its workload's, and the project where there is none yet.
+// holder returns the node that decides on a resource: its own or, for an
+// execution or revision, its workload's. Where there is none yet, it is the
+// project.
 func (s *runState) holder(key collectionKey, id string) *node {
 	at := key
 	if plural, parent, ok := strings.Cut(key.parent, "/"); ok {

@@ -99,7 +99,7 @@ func revisionsOf(r *resource) collectionKey {
 	return collectionKey{project: r.key.project, location: r.key.location, parent: r.path(), plural: "revisions"}
 }
 
-// needsRevision says whether a change asks for a new revision.
+// needsRevision reports whether a change asks for a new revision.
 func needsRevision(before, next wire.Object, force bool) bool {
 	return force || before == nil || !wire.Equal(before["template"], next["template"])
 }
@@ -149,7 +149,8 @@ func conditionTime(o wire.Object, kind string, otherwise time.Time) time.Time {
 	return otherwise
 }
 
-// uriOf is the URL that Cloud Run gives a service, in its deterministic form.
+// uriOf returns the URL that Cloud Run gives a service, in its deterministic
+// form.
 func uriOf(r *resource) string {
 	return fmt.Sprintf("https://%s-%d.%s.run.app", r.id, r.key.project.number, r.key.location)
 }
@@ -206,7 +207,8 @@ func settleTraffic(o wire.Object, from, to string) {
 	}
 }
 
-// revisionKind is read-only: revisions are made by changes of their workload.
+// revisionKind returns the kind of revisions. It is read-only: they are made by
+// changes of their workload.
 func revisionKind() *runKind {
 	return &runKind{plural: "revisions", label: "REVISION", typ: "Revision"}
 }

@@ -109,7 +109,7 @@ func (k *workloadKind) manifest(c *call, st *state, id string) (name string, nex
 	return name, next, knative.Lost(desired, f.ToV1(next)), wire.Text(body, "metadata", "resourceVersion"), nil
 }
 
-// sameProject says whether an id and a number, or two ids, are of one project.
+// sameProject reports whether an id and a number, or two ids, are of one project.
 func (st *state) sameProject(one, other string) bool {
 	p := st.projects[one]
 	return p != nil && p == st.projects[other]

@@ -34,7 +34,7 @@ func (k *runKind) v1() kindV1 {
 	return out
 }
 
-// namespace is the form of a project in answers: its number.
+// namespace returns the form of a project in answers: its number.
 func (p *project) namespace() string { return strconv.FormatInt(p.number, 10) }
 
 const (
@@ -42,8 +42,8 @@ const (
 	operationAnnotation = "run.googleapis.com/operation-id"
 )
 
-// serverOwned are annotations and labels that the server writes; what a
-// message says of them has no effect.
+// serverOwned reports whether the server writes an annotation or label. What a
+// message says of it has no effect.
 func serverOwned(name string) bool {
 	switch name {
 	case locationLabel, operationAnnotation, "run.googleapis.com/ingress-status", "run.googleapis.com/urls",
@@ -54,7 +54,7 @@ func serverOwned(name string) bool {
 	return false
 }
 
-// desiredV1 is the part of a message that its user decides on.
+// desiredV1 returns the part of a message that its user decides on.
 func (c *call) desiredV1(message wire.Object) wire.Object {
 	out := wire.Clone(message)
 	for _, name := range []string{"apiVersion", "kind", "status"} {
@@ -81,7 +81,7 @@ func (c *call) desiredV1(message wire.Object) wire.Object {
 	return out
 }
 
-// resourceV1 is a resource whose JSON of version 2 is o.
+// resourceV1 returns version 1 of a resource whose JSON of version 2 is o.
 func (st *state) resourceV1(r *resource, o wire.Object, extras knative.Extras) wire.Object {
 	k := r.kind.v1()
 	if r.pending != nil {
@@ -130,7 +130,7 @@ func (st *state) resourceV1(r *resource, o wire.Object, extras knative.Extras) w
 	return out
 }
 
-// writtenV1 is what users of version 1 write in a resource.
+// writtenV1 returns what users of version 1 write in a resource.
 func (k *runKind) writtenV1(o wire.Object, extras knative.Extras) wire.Object {
 	out := knative.FormOf(k.plural).ToV1(o)
 	extras.Restore(out)
@@ -147,7 +147,7 @@ func tidy(metadata wire.Object) {
 	}
 }
 
-// resourceVersion is the update time in microseconds, in the form that was
+// resourceVersion returns the update time in microseconds, in the form that was
 // seen: eight bytes in base64.
 func resourceVersion(updated string) string {
 	t, err := time.Parse(time.RFC3339Nano, updated)
@@ -187,7 +187,8 @@ func jobStatus(o, status wire.Object) {
 	status["latestCreatedExecution"] = reference
 }
 
-// revisionedStatus is what services and worker pools have in common.
+// revisionedStatus fills in the status that services and worker pools have in
+// common.
 func revisionedStatus(o, status wire.Object, allocations string) {
 	conditions := []any{conditionV1(o["terminalCondition"], "Ready")}
 	more, _ := o["conditions"].([]any)
@@ -299,7 +300,7 @@ func revisionStatus(r *resource, o, metadata, status wire.Object) {
 	}
 }
 
-// conditionV1 is a condition as version 1 writes it: always with a status.
+// conditionV1 returns a condition as version 1 writes it: always with a status.
 func conditionV1(v any, otherwise string) wire.Object {
 	c, _ := v.(wire.Object)
 	out := wire.Object{"type": c["type"], "status": "Unknown"}

@@ -161,7 +161,7 @@ func dropIdentifiers(o wire.Object) {
 	delete(o, "etag")
 }
 
-// desired is the part of a stored resource that its users write.
+// desired returns the part of a stored resource that its users write.
 func (k *workloadKind) desired(r *resource, o wire.Object) wire.Object {
 	fields := runSchemas()[k.schema()]
 	out := wire.Object{}
@@ -274,12 +274,12 @@ func (k *workloadKind) apply(c *call, st *state, r *resource, before, had, next 
 	return c.start(st, r, after, settle), nil
 }
 
-// account is the email of the service account in a message.
+// account returns the email of the service account in a message.
 func (k *workloadKind) account(o wire.Object) string {
 	return wire.Text(wire.Child(o, k.template...), "serviceAccount")
 }
 
-// startsExecution says whether a job's message asks for an execution.
+// startsExecution reports whether a job's message asks for an execution.
 func startsExecution(o wire.Object) bool {
 	return wire.Text(o, "startExecutionToken") != "" || wire.Text(o, "runExecutionToken") != ""
 }
@@ -294,8 +294,8 @@ func (c *call) checkEtag(st *state, r *resource, stored wire.Object, given strin
 		r.id, strings.Trim(given, `"`), strings.Trim(current, `"`))
 }
 
-// ready is the terminal condition that a finished operation leaves: a fault's,
-// or success.
+// ready sets the terminal condition that a finished operation leaves: a
+// fault's, or success.
 func ready(o, ends wire.Object, at time.Time, keepTime bool) (succeeded bool) {
 	condition := wire.Child(o, "terminalCondition")
 	condition["type"] = "Ready"

@@ -84,7 +84,7 @@ func (st *state) addJSON(name string, raw []byte) error {
 	return nil
 }
 
-// finished is a workload as its creation leaves it, with the output-only
+// finished returns a workload as its creation leaves it, with the output-only
 // fields that are given in place of those that would be made up.
 func (k *workloadKind) finished(c *call, st *state, r *resource, desired, given wire.Object) (wire.Object, error) {
 	dropIdentifiers(desired)

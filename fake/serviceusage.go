@@ -38,12 +38,14 @@ type serviceSwitch struct {
 	on bool
 }
 
-// SetService says whether a service is enabled in a project: s.Name is
+// SetService enables or disables a service in a project. s.Name is
 // "projects/P/services/run.googleapis.com", s.State "ENABLED" or "DISABLED". A
 // service that the fake does not know becomes known, with s.Config.Title.
-// Where run.googleapis.com is enabled, the Cloud Run service agent is there and
-// has its role; where it is disabled, the project is as if it had never been
-// enabled and has no agent, while one that the API disables keeps it.
+//
+// Enabling run.googleapis.com creates the Cloud Run service agent and grants
+// its role. Disabling it here removes both, as if it had never been enabled;
+// disabling it through the API keeps both.
+//
 // SetService panics if the project is not there.
 func (b *Backend) SetService(s *serviceusage.GoogleApiServiceusageV1Service) {
 	b.write(time.Now(), func(st *state) {
@@ -77,7 +79,7 @@ func (b *Backend) SetService(s *serviceusage.GoogleApiServiceusageV1Service) {
 	})
 }
 
-// serviceEnabled says whether a service is enabled in a project.
+// serviceEnabled reports whether a service is enabled in a project.
 func (st *state) serviceEnabled(p *project, service string, now time.Time) bool {
 	if s, ok := st.serviceUsage.switches[serviceOf{p, service}]; ok && !now.Before(s.at) {
 		return s.on
@@ -103,8 +105,8 @@ func (st *state) setService(p *project, service string, on bool, now time.Time, 
 
 const runService = "run.googleapis.com"
 
-// serviceTitle is the title of a service, or "" if the fake knows none of that
-// name.
+// serviceTitle returns the title of a service, or "" if the fake knows none of
+// that name.
 func (st *state) serviceTitle(name string) string {
 	if title := st.serviceUsage.titles[name]; title != "" {
 		return title
@@ -148,7 +150,7 @@ func (c *call) consumer(st *state) (*project, error) {
 	return p, nil
 }
 
-// usageDenied is a refusal of Service Usage. The real ones end with a help
+// usageDenied returns a refusal of Service Usage. The real ones end with a help
 // token, which is left out.
 func usageDenied(message, subject, reason string, metadata map[string]string) *wire.Error {
 	e := wire.Denied("%s", message).WithReason("forbidden")
@@ -168,10 +170,11 @@ func usageDenied(message, subject, reason string, metadata map[string]string) *w
 	return e
 }
 
-// usageConsumer is consumer for a caller that has the permission. What it is
-// about completes the refusal, "Permission denied to …": seen in public are
-// "get service [S]", "enable service [S]" and "list services for consumer
-// container [projects/1]"; that disabling reads likewise is inferred.
+// usageConsumer returns what consumer does, for a caller that has the
+// permission. What about returns completes the refusal, "Permission denied to
+// …". Seen in public are "get service [S]", "enable service [S]" and "list
+// services for consumer container [projects/1]"; that disabling reads likewise
+// is inferred.
 func (c *call) usageConsumer(st *state, permission string, about func(*project) string) (*project, error) {
 	p, err := c.consumer(st)
 	if err != nil {
@@ -183,8 +186,8 @@ func (c *call) usageConsumer(st *state, permission string, about func(*project) 
 	return p, nil
 }
 
-// usageServices is usageConsumer for a method on services. Those that do not
-// exist are refused.
+// usageServices returns what usageConsumer does, for a method on services. It
+// refuses those that do not exist.
 func (c *call) usageServices(st *state, verb string, services ...string) (*project, error) {
 	p, err := c.usageConsumer(st, "serviceusage.services."+verb, func(*project) string {
 		return verb + " service [" + strings.Join(services, ", ") + "]"

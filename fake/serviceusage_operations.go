@@ -135,7 +135,7 @@ func (c *call) generateServiceIdentity(st *state) ([]byte, error) {
 	return c.usageDone("operations/finished.DONE_OPERATION", response), nil
 }
 
-// agentID is the unique id of a service agent.
+// agentID returns the unique id of a service agent.
 func agentID(email string) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(email))

@@ -19,7 +19,7 @@ import (
 //   - A method that seeds the cloud calls no other method of the Backend from
 //     within read or write.
 type state struct {
-	// etags says whether Cloud Run enforces them, see [Backend.EnforceEtags].
+	// etags reports whether Cloud Run enforces them, see [Backend.EnforceEtags].
 	etags bool
 	// crossProjectText is that of [Backend.SetCrossProjectText], or "".
 	crossProjectText string

@@ -41,7 +41,7 @@ type stateProject struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	// Services are those that are enabled; nil are those of AddProject.
 	Services []string `json:"services"`
-	// Agent says whether the Cloud Run service agent is there; nil is whether
+	// Agent reports whether the Cloud Run service agent is there; nil is whether
 	// Cloud Run is enabled.
 	Agent *bool `json:"runServiceAgent,omitempty"`
 }

@@ -46,9 +46,8 @@ import (
 //
 // Changes that are under way are ended first, grants that are not seen yet are
 // written as if they were, and what was deleted is left out, as are calls,
-// faults, latencies, operations and etags of policies. Values of environment
-// variables are written as they are: secrets in them are their owner's
-// business.
+// faults, latencies, operations and etags of policies. Dump doesn't redact
+// secrets: values of environment variables are written as they are.
 func (b *Backend) Dump(w io.Writer) error {
 	var out *stateDocument
 	b.write(time.Now(), func(st *state) { out = st.document(time.Now()) })
@@ -216,8 +215,8 @@ func (st *state) dumpRun(s *stateDocument) {
 	slices.SortFunc(s.Run, func(a, b *stateRun) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// dumpName is the name of a resource in the document, or "" of one that is
-// not in it.
+// dumpName returns the name of a resource in the document, or "" if the
+// document does not have it.
 func (st *state) dumpName(n *node) string {
 	name := strings.TrimPrefix(n.full[2:], n.full[2:2+strings.IndexByte(n.full[2:], '/')]+"/")
 	if found := st.find(name); found != n {

@@ -117,7 +117,7 @@ func (d *stateReader) elements(name string, raw json.RawMessage, at int) ([]stat
 var unknownField = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^json: unknown field "(.*)"$`) })
 
 // within says in which line of an element, and in which of its fields, an
-// error is. Of one that is not about the JSON it is the first line.
+// error is. For an error that is not about the JSON it is the first line.
 func (d *stateReader) within(e stateElement, field string, err error) error {
 	var mismatch *json.UnmarshalTypeError
 	switch unknown := unknownField().FindStringSubmatch(err.Error()); {

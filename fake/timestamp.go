@@ -13,5 +13,5 @@ func (st *state) tick(now time.Time) time.Time {
 	return now
 }
 
-// timestamp is a time as the API writes it, to the microsecond.
+// timestamp formats a time as the API does, to the microsecond.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }

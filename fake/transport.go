@@ -102,7 +102,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// response is what was written. Its body ends with that error.
+// response returns what was written. Its body ends with that error.
 func (w *recorder) response(r *http.Request, end error) *http.Response {
 	var body io.Reader = bytes.NewReader(w.body)
 	if !errors.Is(end, io.EOF) {

@@ -35,7 +35,7 @@ type inquiry struct {
 	levels  []access.Level // nil policies are those that the sender may not see
 }
 
-// troubleshoot says whether a principal has a permission, as the evaluator
+// troubleshoot reports whether a principal has a permission, as the evaluator
 // does that decides on calls, from what the caller may see: allow policies
 // with the permission to get them, deny policies with iam.denypolicies.get and
 // list, custom roles with iam.roles.get. Who is in a group is told to
@@ -130,7 +130,7 @@ func (c *call) inquire(st *state, tuple *accessTuple) (*inquiry, error) {
 	return q, nil
 }
 
-// projectIn is the project that a full resource name tells, or nil.
+// projectIn returns the project that a full resource name tells, or nil.
 func (st *state) projectIn(full string) *node {
 	parts := strings.Split(strings.TrimPrefix(full, "//"), "/")
 	if i := slices.Index(parts, "projects"); i > 0 && i+1 < len(parts) {
@@ -161,7 +161,8 @@ func (q *inquiry) readContext(given *conditionContext) error {
 	return nil
 }
 
-// visibleLevel is a level with those of its policies that the caller may see.
+// visibleLevel returns a level with those of its policies that the caller may
+// see.
 func (c *call) visibleLevel(st *state, n *node) access.Level {
 	level := access.Level{Resource: n.full, Deny: n.deny.at(c.now)}
 	if c.may(st, getPolicyPermission(n), n) {
@@ -173,7 +174,8 @@ func (c *call) visibleLevel(st *state, n *node) access.Level {
 	return level
 }
 
-// getPolicyPermission is what it takes to see the allow policy of a resource.
+// getPolicyPermission returns the permission to see the allow policy of a
+// resource.
 func getPolicyPermission(n *node) string {
 	parts := strings.Split(strings.TrimPrefix(n.full, "//"), "/")
 	kind := parts[len(parts)-2]
@@ -186,7 +188,7 @@ func getPolicyPermission(n *node) string {
 	return "resourcemanager." + kind + ".getIamPolicy"
 }
 
-// maySeeRole says whether the caller may see what is in a role: predefined
+// maySeeRole reports whether the caller may see what is in a role: predefined
 // ones are public.
 func (c *call) maySeeRole(st *state, name string) bool {
 	parent, _, custom := strings.Cut(name, "/roles/")

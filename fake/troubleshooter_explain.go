@@ -48,7 +48,7 @@ type verdict struct {
 	conditional bool // on nothing but conditions
 }
 
-// either is the verdict on alternatives: one Yes is enough.
+// either returns the verdict on alternatives: one Yes is enough.
 func either(a, b verdict) verdict {
 	switch {
 	case a.Answer == access.Yes || b.Answer == access.No:
@@ -59,8 +59,8 @@ func either(a, b verdict) verdict {
 	return verdict{access.Maybe, a.conditional && b.conditional}
 }
 
-// state is the verdict in the words of one of the API's enums, which end alike
-// where it is not known.
+// state returns the verdict in the words of one of the API's enums, which end
+// alike where it is not known.
 func (v verdict) state(enum, yes, no string) string {
 	switch {
 	case v.Answer == access.Yes:
@@ -77,7 +77,7 @@ func (v verdict) allow() string { return v.state("ALLOW_ACCESS_STATE_", "GRANTED
 
 func (v verdict) deny() string { return v.state("DENY_ACCESS_STATE_", "DENIED", "NOT_DENIED") }
 
-// open says whether a condition, and nothing else, leaves an answer open.
+// open reports whether a condition, and nothing else, leaves an answer open.
 func open(answer access.Answer, condition *access.ConditionExplanation, rest ...access.Answer) verdict {
 	conditional := answer == access.Maybe && condition != nil && condition.Value == access.Maybe
 	for _, r := range rest {
@@ -112,7 +112,7 @@ func (q *inquiry) explainAllow(x *access.Explanation, now time.Time) *shownAllow
 	return out
 }
 
-// shownPolicy is the allow policy of a resource as far as it is in force.
+// shownPolicy returns the allow policy of a resource as far as it is in force.
 func shownPolicy(n *node, now time.Time) *policytroubleshooter.GoogleIamV1Policy {
 	p := n.policy
 	p.bindings = nil

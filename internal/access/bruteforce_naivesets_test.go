@@ -22,7 +22,7 @@ func setKey(member string) (string, bool) {
 	return "", false
 }
 
-// stands says whether a member is the principal p or, for a set p, contains all
+// stands reports whether a member is the principal p or, for a set p, contains all
 // of it. tag keeps the questions about other principals than the caller apart.
 func (s *situation) stands(w *world, member string, p principal, tag string) bool {
 	if p.kind == "set" && strings.EqualFold(member, p.set) && !strings.HasPrefix(member, "principal") {
@@ -225,7 +225,7 @@ func asPrincipal(member string) principal {
 	return principal{kind: "set", set: member}
 }
 
-// touches says whether some of the caller, a set, are in d.
+// touches reports whether some of the caller, a set, are in d.
 func (s *situation) touches(w *world, d string) bool {
 	if strings.HasPrefix(d, "deleted:") {
 		return false
@@ -263,7 +263,7 @@ func repeat(v bool) []bool {
 	return out
 }
 
-// apart says whether two sets, neither of which contains the other, certainly
+// apart reports whether two sets, neither of which contains the other, certainly
 // have no members in common.
 func apart(a, b string) bool {
 	if a == "allUsers" || b == "allUsers" {

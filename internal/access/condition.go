@@ -40,7 +40,7 @@ type Compiler struct {
 	zones zones
 
 	mu         sync.Mutex
-	conditions map[string]*Condition
+	conditions map[string]*condition
 	roles      map[string]*roleName
 }
 
@@ -53,14 +53,14 @@ const (
 // NewCompiler returns a compiler. It builds what conditions need when the first
 // one comes.
 func NewCompiler() *Compiler {
-	c := &Compiler{conditions: map[string]*Condition{}, roles: map[string]*roleName{}}
+	c := &Compiler{conditions: map[string]*condition{}, roles: map[string]*roleName{}}
 	c.env = sync.OnceValues(func() (*cel.Env, error) { return newEnv(&c.zones) })
 	return c
 }
 
-// Condition is a compiled condition. It is immutable and safe for concurrent
+// condition is a compiled condition. It is immutable and safe for concurrent
 // use.
-type Condition struct {
+type condition struct {
 	text string
 	// logic is the expression, split at its logical operators if parts of it
 	// can't be evaluated, else in one piece. Nil if it can't be parsed.
@@ -78,18 +78,16 @@ type Condition struct {
 	err       *ConditionError
 }
 
-// Condition compiles an expression. If the expression isn't valid, or uses
-// attributes or functions that aren't supported here, the error is a
-// *[ConditionError].
-func (c *Compiler) Condition(expression string) (*Condition, error) {
-	cond := c.condition(expression)
-	if cond.err != nil {
-		return cond, cond.err
+// CheckCondition reports an expression that isn't valid, or that uses attributes
+// or functions which aren't supported here: the error is a *[ConditionError].
+func (c *Compiler) CheckCondition(expression string) error {
+	if cond := c.condition(expression); cond.err != nil {
+		return cond.err
 	}
-	return cond, nil
+	return nil
 }
 
-func (c *Compiler) condition(expression string) *Condition {
+func (c *Compiler) condition(expression string) *condition {
 	c.mu.Lock()
 	cond := c.conditions[expression]
 	c.mu.Unlock()
@@ -107,9 +105,9 @@ func (c *Compiler) condition(expression string) *Condition {
 	return cond
 }
 
-func (c *Compiler) compile(expression string) *Condition {
-	cond := &Condition{text: expression}
-	fail := func(err error) *Condition {
+func (c *Compiler) compile(expression string) *condition {
+	cond := &condition{text: expression}
+	fail := func(err error) *condition {
 		cond.err = &ConditionError{Expression: expression, Err: err}
 		cond.logic = nil
 		return cond
@@ -183,7 +181,7 @@ func (o outcomes) denies() Answer {
 
 // eval returns the possible results, and the error if there is one: that of the
 // evaluation, or why parts of the expression aren't evaluated.
-func (c *Condition) eval(a *attributes) (outcomes, error) {
+func (c *condition) eval(a *attributes) (outcomes, error) {
 	if c.logic == nil {
 		return isAnything, c.err
 	}

@@ -44,7 +44,7 @@ func TestConditionErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cond, err := c.Condition(tt.expression)
+			err := c.CheckCondition(tt.expression)
 			var ce *ConditionError
 			require.ErrorAs(t, err, &ce)
 			assert.Equal(t, tt.expression, ce.Expression)
@@ -53,6 +53,7 @@ func TestConditionErrors(t *testing.T) {
 			for _, a := range tt.attributes {
 				assert.Contains(t, err.Error(), a)
 			}
+			cond := c.condition(tt.expression)
 			v, err := evaluate(cond, object(), tableTime())
 			assert.Equal(t, Maybe, v)
 			require.ErrorAs(t, err, &ce)
@@ -78,9 +79,8 @@ func TestConditionFunctions(t *testing.T) {
 	} {
 		t.Run(expression, func(t *testing.T) {
 			t.Parallel()
-			cond, err := c.Condition(expression)
-			require.NoError(t, err)
-			v, err := evaluate(cond, object(), tableTime())
+			require.NoError(t, c.CheckCondition(expression))
+			v, err := evaluate(c.condition(expression), object(), tableTime())
 			require.NoError(t, err)
 			assert.Equal(t, Yes, v)
 		})
@@ -90,14 +90,13 @@ func TestConditionFunctions(t *testing.T) {
 func TestConditionWithoutTime(t *testing.T) {
 	t.Parallel()
 	c := NewCompiler()
-	cond, err := c.Condition(`request.time < timestamp("2030-01-01T00:00:00Z")`)
-	require.NoError(t, err)
-	v, err := evaluate(cond, Resource{}, time.Time{})
+	const timed, typed = `request.time < timestamp("2030-01-01T00:00:00Z")`, `resource.type == "x"`
+	require.NoError(t, c.CheckCondition(timed))
+	v, err := evaluate(c.condition(timed), Resource{}, time.Time{})
 	assert.Equal(t, Maybe, v)
 	require.ErrorContains(t, err, "time of the request")
-	cond, err = c.Condition(`resource.type == "x"`)
-	require.NoError(t, err)
-	v, err = evaluate(cond, Resource{}, time.Time{})
+	require.NoError(t, c.CheckCondition(typed))
+	v, err = evaluate(c.condition(typed), Resource{}, time.Time{})
 	assert.Equal(t, No, v)
 	require.NoError(t, err)
 
@@ -306,17 +305,15 @@ func TestZones(t *testing.T) {
 func TestLongConditions(t *testing.T) {
 	t.Parallel()
 	c := NewCompiler()
-	cond, err := c.Condition(strings.Repeat(`true && `, 30) + `true`)
-	require.NoError(t, err)
-	assert.Equal(t, 30, cond.operators)
-	_, err = c.Condition(strings.Repeat(`(`, 5000) + `true` + strings.Repeat(`)`, 5000))
-	require.Error(t, err, "refused, not a crash")
-	_, err = c.Condition(strings.Repeat(`!`, 5001) + `true`)
-	_ = err // either is fine, as long as it returns
+	long := strings.Repeat(`true && `, 30) + `true`
+	require.NoError(t, c.CheckCondition(long))
+	assert.Equal(t, 30, c.condition(long).operators)
+	require.Error(t, c.CheckCondition(strings.Repeat(`(`, 5000)+`true`+strings.Repeat(`)`, 5000)), "refused, not a crash")
+	_ = c.CheckCondition(strings.Repeat(`!`, 5001) + `true`) // either is fine, as long as it returns
 }
 
 // evaluate returns what a binding with the condition makes of it.
-func evaluate(c *Condition, r Resource, t time.Time) (Answer, error) {
+func evaluate(c *condition, r Resource, t time.Time) (Answer, error) {
 	out, err := c.eval(&attributes{time: t, resource: r})
 	return out.allows(), err
 }

@@ -15,7 +15,7 @@ type Evaluator struct {
 
 // Request asks whether a subject has a permission on a resource.
 type Request struct {
-	// Subject is who asks. Nil is someone of whom nothing is known.
+	// Subject is who asks. If nil, nothing is known of who asks.
 	Subject *Subject
 	// Permission is the permission's name as roles list it
 	// (iam.serviceAccounts.actAs).

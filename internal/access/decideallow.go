@@ -41,7 +41,7 @@ func (r *run) allowNamed() Answer {
 			continue
 		}
 		for k := range keys {
-			for _, n := range p.bindingsOf(keys[k].member) {
+			for _, n := range p.bindingsOf(&keys[k]) {
 				b := &p.bindings[n]
 				role, cond := r.certain(b)
 				switch {
@@ -59,8 +59,8 @@ func (r *run) allowNamed() Answer {
 	return result
 }
 
-// grants notes the end of a grant, and reports whether looking for further ones
-// is idle, because none can outlast it.
+// grants notes the end of a grant, and reports whether no other grant can outlast
+// it, so that there is no need to look for one.
 func (r *run) grants(b *binding, before Answer) bool {
 	end := End{Kind: EndNever}
 	if b.cond != nil {
@@ -76,8 +76,8 @@ func (r *run) grants(b *binding, before Answer) bool {
 // claimOpen claims the bindings with members that may contain the subject
 // without being one of its keys.
 //
-// Subjects meet hundreds of groups of which nothing is known, in bindings of
-// roles that have nothing to do with the permission. So the roles are asked
+// A policy may have hundreds of groups of which nothing is known, in bindings of
+// roles that have nothing to do with the permission. So claimOpen asks the roles
 // first, each once, and only then what might contain the subject.
 func (r *run) claimOpen() {
 	s := r.req.Subject
@@ -95,13 +95,14 @@ func (r *run) claimOpen() {
 		places := buffer[:0]
 		for j := range p.openRoles {
 			use := &p.openRoles[j]
-			switch {
-			case without.has(use.role):
-			case r.roleOf(use.role).grants(r.req.Permission, r.hash) == No:
-				without.add(use.role)
-			default:
-				places = append(places, use.places...)
+			if without.has(use.role, use.id) {
+				continue
 			}
+			if role := r.roleOf(use.role); role.lacks(r.hash) || role.grants(r.req.Permission, r.hash) == No {
+				without.add(use.role)
+				continue
+			}
+			places = append(places, use.places...)
 		}
 		r.claimPlaces(i, places)
 	}

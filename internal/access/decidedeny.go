@@ -38,8 +38,8 @@ func (r *run) isDeniable() bool {
 	return r.deniable == Yes
 }
 
-// rule reports whether a deny rule denies the permission to the subject. What is
-// certain is looked at before anything is asked.
+// rule reports whether a deny rule denies the permission to the subject. It looks
+// at what is certain before it asks anything.
 func (r *run) rule(level int, rule *denyRule) Answer {
 	if !rule.denies(r.perm) || !r.isDeniable() || r.named(&rule.excepted) {
 		return No

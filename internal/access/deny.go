@@ -41,7 +41,7 @@ type denyRule struct {
 	denied, excepted             principals
 	deniedPatterns, exceptGroups []pattern
 	expr                         *Expr
-	cond                         *Condition
+	cond                         *condition
 }
 
 // principals are the principals that a rule denies or exempts.

@@ -15,24 +15,24 @@ type Directory interface {
 
 // sets is what a [Directory] knows of the sets that contain a principal.
 type sets struct {
-	// In are the sets that certainly contain it.
-	In []containment
-	// Unknown returns, for a set that isn't among In, the sets whose members
+	// in are the sets that certainly contain it.
+	in []containment
+	// unknown returns, for a set that isn't among in, the sets whose members
 	// would have to be known to tell whether it contains the principal: the set
 	// itself, or sets nested in it. It returns nothing if the set certainly
-	// doesn't contain the principal. A nil Unknown means that there are no such
-	// sets: In is complete. The result is the caller's.
-	Unknown func(set Member) []Member
+	// doesn't contain the principal. A nil unknown means that there are no such
+	// sets: in is complete. The result is the caller's.
+	unknown func(set Member) []Member
 }
 
 // containment is a set that contains a principal.
 type containment struct {
-	// Set is the set.
-	Set Member
-	// Via is the chain of sets from Set to the principal, without both: Set
-	// contains Via[0], which contains Via[1], and so on. It is empty if the
-	// principal is listed in Set itself.
-	Via []Member
+	// set is the set.
+	set Member
+	// via is the chain of sets from set to the principal, without both: set
+	// contains via[0], which contains via[1], and so on. It is empty if the
+	// principal is listed in set itself.
+	via []Member
 }
 
 // noDirectory is a [Directory] that knows nothing: whether a principal is in a
@@ -42,7 +42,7 @@ type noDirectory struct{}
 
 // setsOf implements [Directory].
 func (noDirectory) setsOf(m Member) sets {
-	return sets{Unknown: func(set Member) []Member {
+	return sets{unknown: func(set Member) []Member {
 		// A domain's users are told by their email addresses; that they could
 		// also have secondary domains is for a directory to say.
 		if set.kind == KindDomain && (m.kind == KindUser || m.kind == KindDomain) {

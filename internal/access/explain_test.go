@@ -184,6 +184,68 @@ func TestManyUnknowns(t *testing.T) {
 	assert.Len(t, x.Causes, 40)
 }
 
+// TestEightUnknownsAreTried holds how many open questions a decision tries the
+// answers to: granted as a member of groups and denied as a member of the same
+// groups is denied, whoever is in them.
+func TestEightUnknownsAreTried(t *testing.T) {
+	t.Parallel()
+	for groups, want := range map[int]Outcome{1: Denied, 3: Denied, 8: Denied, 9: Unknown} {
+		var allow, deny []string
+		for i := range groups {
+			name := "g" + string(rune('a'+i)) + "@example.com"
+			allow, deny = append(allow, "group:"+name), append(deny, "principalSet://goog/group/"+name)
+		}
+		c := NewCompiler()
+		e := Evaluator{Roles: func(name string) *Role { return tableRoles()[name] }}
+		req := Request{
+			Subject: NewSubject(Identity{Member: parse(t, alice)}, nil), Permission: actAs,
+			Levels: []Level{{Allow: c.Allow(Policy{Bindings: to(accountUser, allow...)}), Deny: c.Deny(DenyPolicy{Rules: denied(deny...)})}},
+		}
+		assert.Equal(t, want, e.Decide(req).Outcome, "%d groups", groups)
+		assert.Equal(t, want, e.Explain(req).Outcome, "%d groups", groups)
+	}
+}
+
+// TestCertainMembershipIsNoCause holds that nobody has to find out whether a
+// group contains itself, however much else is open.
+func TestCertainMembershipIsNoCause(t *testing.T) {
+	t.Parallel()
+	var bindings []Binding
+	for i := range 12 {
+		bindings = append(bindings, to("roles/dark"+string(rune('a'+i)), "group:devs@example.com")...)
+	}
+	e := Evaluator{}
+	x := e.Explain(Request{
+		Subject: NewSubject(Identity{Member: Group("devs@example.com")}, nil), Permission: actAs,
+		Levels: []Level{{Allow: NewCompiler().Allow(Policy{Bindings: bindings}), Deny: NoDeny()}},
+	})
+	assert.Equal(t, Unknown, x.Outcome)
+	assert.Len(t, x.Causes, 12)
+	for _, cause := range x.Causes {
+		assert.Equal(t, CauseRole, cause.Kind, cause)
+	}
+}
+
+// TestConditionOfGrantAndDenial holds that a condition which can't be evaluated
+// is a cause for each: where it fails it doesn't allow, but denies.
+func TestConditionOfGrantAndDenial(t *testing.T) {
+	t.Parallel()
+	const tagged = `resource.matchTag("1/env", "prod")`
+	rule := rule("principalSet://goog/public:all", "iam.googleapis.com/serviceAccounts.actAs")
+	rule.Condition = &Expr{Expression: tagged}
+	e, req := explainRequest(t, append(to(accountUser, "group:devs@example.com"), when(tagged, accountUser, alice)...), nil, []DenyRule{rule})
+	req.Subject = NewSubject(Identity{Member: parse(t, alice)}, nil)
+	x := e.Explain(req)
+	assert.Equal(t, Unknown, x.Outcome)
+	conditions := map[bool]int{}
+	for _, cause := range x.Causes {
+		if cause.Kind == CauseCondition {
+			conditions[cause.Deny]++
+		}
+	}
+	assert.Equal(t, map[bool]int{false: 1, true: 1}, conditions, x.Causes)
+}
+
 func TestStrings(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, []string{"unknown", "denied", "granted", "Outcome(9)"}, []string{Unknown.String(), Denied.String(), Granted.String(), Outcome(9).String()})

@@ -79,7 +79,7 @@ func combined(members []MemberExplanation) Answer {
 }
 
 // explainCondition evaluates a condition. It returns nil without one.
-func (r *run) explainCondition(expr *Expr, cond *Condition, deny bool) *ConditionExplanation {
+func (r *run) explainCondition(expr *Expr, cond *condition, deny bool) *ConditionExplanation {
 	if expr == nil {
 		return nil
 	}

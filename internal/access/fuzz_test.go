@@ -18,37 +18,47 @@ func FuzzParseMember(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, syn := range []syntax{v1, v2} {
 			m, err := parseMember(s, syn)
-			if err != nil {
-				if m.kind != KindOther || m.id != s {
-					t.Fatalf("%q: what isn't understood is kept as it is: %q", s, m.id)
-				}
-				continue
-			}
-			if m.kind == KindOther || m.id == "" {
+			switch {
+			case err != nil && (m.kind != KindOther || m.id != s):
+				t.Fatalf("%q: what isn't understood is kept as it is: %q", s, m.id)
+			case err == nil && (m.kind == KindOther || m.id == ""):
 				t.Fatalf("%q: understood, but of no kind", s)
+			case err == nil:
+				checkCanonical(t, s, m)
+				checkItself(t, s, m)
 			}
-			// The canonical form is a fixed point, in one syntax or the other.
-			again, err1 := parseMember(m.id, v1)
-			if err1 != nil {
-				var err2 error
-				if again, err2 = parseMember(m.id, v2); err2 != nil {
-					t.Fatalf("%q: canonical form %q: %v, %v", s, m.id, err1, err2)
-				}
-			}
-			if again != m {
-				t.Fatalf("%q: %+v, then %+v", s, m, again)
-			}
-			// A living principal matches itself; a deleted one nothing.
-			sub := NewSubject(Identity{Member: m}, nil)
-			if got := sub.explain(m).Matched; (got == Yes) != (m.kind != KindDeleted) {
-				t.Fatalf("%q: matches itself: %v", s, got)
-			}
-			if got := sub.explain(allUsers()).Matched; (got == Yes) != (m.kind != KindDeleted) {
-				t.Fatalf("%q: is in allUsers: %v", s, got)
-			}
-			sub.overlap(m)
 		}
 	})
+}
+
+// checkCanonical holds that the canonical form is a fixed point, in one syntax or
+// the other.
+func checkCanonical(t *testing.T, s string, m Member) {
+	t.Helper()
+	again, err1 := parseMember(m.id, v1)
+	if err1 != nil {
+		var err2 error
+		if again, err2 = parseMember(m.id, v2); err2 != nil {
+			t.Fatalf("%q: canonical form %q: %v, %v", s, m.id, err1, err2)
+		}
+	}
+	if again != m {
+		t.Fatalf("%q: %+v, then %+v", s, m, again)
+	}
+}
+
+// checkItself holds that a living principal matches itself, and a deleted one
+// nothing.
+func checkItself(t *testing.T, s string, m Member) {
+	t.Helper()
+	sub := NewSubject(Identity{Member: m}, nil)
+	if got := sub.explain(m).Matched; (got == Yes) != (m.kind != KindDeleted) {
+		t.Fatalf("%q: matches itself: %v", s, got)
+	}
+	if got := sub.explain(allUsers()).Matched; (got == Yes) != (m.kind != KindDeleted) {
+		t.Fatalf("%q: is in allUsers: %v", s, got)
+	}
+	sub.overlap(m)
 }
 
 func FuzzCondition(f *testing.F) {
@@ -63,10 +73,7 @@ func FuzzCondition(f *testing.F) {
 		if len(expression) > 2000 {
 			return
 		}
-		cond, err := c.Condition(expression)
-		if cond == nil {
-			t.Fatal("no condition")
-		}
+		cond, err := c.condition(expression), c.CheckCondition(expression)
 		res, now := Resource{Name: name, Type: "t", Service: "s"}, time.Unix(unix%4_000_000_000, 0).UTC()
 		v, evalErr := evaluate(cond, res, now)
 		if err == nil && v == Maybe {

@@ -119,7 +119,7 @@ func (d *DenyPolicies) CheckLimits() error {
 }
 
 // onTags reports a condition that mentions nothing but functions of tags.
-func (c *Condition) onTags() bool {
+func (c *condition) onTags() bool {
 	if c.err == nil || len(c.err.Attributes) == 0 || c.usesTime || c.usesResource {
 		return false
 	}

@@ -169,5 +169,5 @@ func containerSet(kind Kind, container, typ string) Member {
 	}
 }
 
-// other is a member that isn't understood, kept to say so.
+// other returns a member that isn't understood, kept to say so.
 func other(text string) Member { return Member{kind: KindOther, id: text} }

@@ -64,7 +64,7 @@ func (a Answer) String() string {
 // MarshalText renders the answer as String does.
 func (a Answer) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// and is the conjunction: No wins, then Maybe.
+// and returns the conjunction: No wins, then Maybe.
 func (a Answer) and(b Answer) Answer {
 	switch {
 	case a == No || b == No:
@@ -75,7 +75,7 @@ func (a Answer) and(b Answer) Answer {
 	return Yes
 }
 
-// or is the disjunction: Yes wins, then Maybe.
+// or returns the disjunction: Yes wins, then Maybe.
 func (a Answer) or(b Answer) Answer {
 	switch {
 	case a == Yes || b == Yes:
@@ -86,7 +86,7 @@ func (a Answer) or(b Answer) Answer {
 	return No
 }
 
-// not is the negation; Maybe stays Maybe.
+// not returns the negation; Maybe stays Maybe.
 func (a Answer) not() Answer {
 	switch a {
 	case Yes:
@@ -142,7 +142,7 @@ type End struct {
 	At   time.Time
 }
 
-// later is the end of the union of two grants that both hold now.
+// later returns the end of the union of two grants that both hold now.
 func (e End) later(o End) End {
 	switch {
 	case e.Kind == EndNever || o.Kind == EndNever:

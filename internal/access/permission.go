@@ -99,7 +99,7 @@ func parsePattern(s string) (pattern, bool) {
 	return pattern{p, s}, true
 }
 
-// partial reports a wildcard that stands for a part of a section, which
+// partial reports whether a section has a wildcard for a part of it, which
 // permission groups don't have.
 func partial(section string) bool {
 	return section != "*" && strings.Contains(section, "*")

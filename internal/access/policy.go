@@ -3,6 +3,7 @@ package access
 import (
 	"cmp"
 	"errors"
+	"math/bits"
 	"strings"
 )
 
@@ -33,8 +34,10 @@ type AllowPolicy struct {
 	openRoles []roleUse
 	// other says that there are members of KindOther.
 	other bool
-	// index finds a ref by the member's id.
-	index map[string]int32
+	// slots finds a ref by the member's id. It is a hash table with open
+	// addressing, like the one of a [Role] and for the same reason: a map would
+	// hash the identifiers of a subject again at each level.
+	slots []slot
 	errs  []error
 }
 
@@ -46,7 +49,7 @@ type binding struct {
 	// show, because the policy was read as version 1.
 	hidden  bool
 	expr    *Expr
-	cond    *Condition
+	cond    *condition
 	members []Member
 }
 
@@ -56,9 +59,17 @@ type memberRef struct {
 	bindings []int32
 }
 
+// slot is an entry of the table of members. ref is the index in refs plus one, 0
+// if the slot is empty. tag is the second half of the identifier's hash: it saves
+// most comparisons with identifiers that aren't looked for.
+type slot struct{ tag, ref uint32 }
+
 // roleUse is a role with the places of open members in its bindings, in order.
 type roleUse struct {
-	role   *roleName
+	role *roleName
+	// id is a copy of the role's. Reading it here spares a decision, which reads
+	// hundreds, an access to another place in memory.
+	id     uint32
 	places []place
 }
 
@@ -81,7 +92,7 @@ func (c *Compiler) Allow(p Policy) *AllowPolicy {
 	for _, in := range p.Bindings {
 		members += len(in.Members)
 	}
-	a := &AllowPolicy{bindings: make([]binding, len(p.Bindings)), index: make(map[string]int32, members)}
+	a := &AllowPolicy{bindings: make([]binding, len(p.Bindings)), slots: make([]slot, 1<<bits.Len(uint(2*members)))}
 	for i, in := range p.Bindings {
 		b := &a.bindings[i]
 		b.full, b.expr = in.Role, in.Condition
@@ -134,7 +145,7 @@ func (a *AllowPolicy) useRoles() {
 			if !ok {
 				at = len(a.openRoles)
 				index[role] = at
-				a.openRoles = append(a.openRoles, roleUse{role: role})
+				a.openRoles = append(a.openRoles, roleUse{role: role, id: role.id})
 			}
 			use := &a.openRoles[at]
 			use.places = append(use.places, place{int32(i), n})
@@ -143,20 +154,32 @@ func (a *AllowPolicy) useRoles() {
 }
 
 func (a *AllowPolicy) refer(m Member, binding int32) {
-	at, ok := a.index[m.id]
-	if !ok {
-		at = int32(len(a.refs))
-		a.index[m.id] = at
+	hash := hashOf(m.id)
+	s := a.find(m.id, hash)
+	if s.ref == 0 {
 		a.refs = append(a.refs, memberRef{member: m})
+		*s = slot{tag: uint32(hash >> 32), ref: uint32(len(a.refs))}
 		a.other = a.other || m.kind == KindOther
 	}
-	r := &a.refs[at]
+	r := &a.refs[s.ref-1]
 	if n := len(r.bindings); n == 0 || r.bindings[n-1] != binding {
 		r.bindings = append(r.bindings, binding)
 	}
 }
 
-// isOpen reports the kinds that may match a subject otherwise than by being one
+// find returns the slot that has the member, or else the empty slot where it would
+// be.
+func (a *AllowPolicy) find(id string, hash uint64) *slot {
+	mask, tag := uint64(len(a.slots)-1), uint32(hash>>32)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		s := &a.slots[at]
+		if s.ref == 0 || s.tag == tag && a.refs[s.ref-1].member.id == id {
+			return s
+		}
+	}
+}
+
+// isOpen reports whether members of a kind may match a subject without being one
 // of its keys.
 func isOpen(k Kind) bool {
 	switch k {
@@ -171,10 +194,13 @@ func isOpen(k Kind) bool {
 // except for conditions on attributes that only this package doesn't support.
 func (a *AllowPolicy) Err() error { return errors.Join(a.errs...) }
 
-// bindingsOf returns the bindings that name m.
-func (a *AllowPolicy) bindingsOf(m Member) []int32 {
-	if at, ok := a.index[m.id]; ok {
-		return a.refs[at].bindings
+// bindingsOf returns the bindings that name a key of a subject.
+func (a *AllowPolicy) bindingsOf(k *key) []int32 {
+	if len(a.slots) == 0 {
+		return nil
+	}
+	if s := a.find(k.member.id, k.hash); s.ref != 0 {
+		return a.refs[s.ref-1].bindings
 	}
 	return nil
 }

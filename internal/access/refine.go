@@ -86,8 +86,8 @@ func (r *run) ask(key atomKey, what about) Answer {
 	return Maybe
 }
 
-// maxAtoms bounds the work of refine: 2 to the power of it evaluations. With
-// more open questions, the outcome stays Unknown.
+// maxAtoms bounds the work of refine, which doubles with each open question. With
+// more of them, the outcome stays Unknown.
 const maxAtoms = 8
 
 // refinement is what the possible answers to the open questions lead to.
@@ -149,7 +149,8 @@ func (r *run) refine(allow, deny Answer, all bool) refinement {
 	return f
 }
 
-// outcome is the one that all assignments have in common, if there is one.
+// outcome returns the outcome that all assignments have in common, or Unknown
+// if there is none.
 func (f refinement) outcome() Outcome {
 	if len(f.outcomes) == 0 {
 		return Unknown
@@ -210,7 +211,7 @@ func (a atom) cause(levels []Level) Cause {
 		}
 	case atomCondition:
 		c.Kind = CauseCondition
-		var cond *Condition
+		var cond *condition
 		if a.rule != nil {
 			c.Condition, cond = *a.rule.expr, a.rule.cond
 		} else {

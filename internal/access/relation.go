@@ -34,9 +34,10 @@ func (s *Subject) roots(m Member) []Member {
 	return nil
 }
 
-// samePod reports forms that may identify the same pod, or a set of pods with
-// it, without telling for certain: the older form of a Kubernetes identity lacks
-// the number of the project, and an account's UID doesn't tell its name.
+// samePod reports whether one of two identifiers may stand for the pod of the
+// other, or for a set of pods with it, without telling for certain. The older form
+// of a Kubernetes identity lacks the number of the project, and an account's UID
+// doesn't tell its name.
 func samePod(self, m Member) bool {
 	_, pool, _ := cutLast(m.scope, '/')
 	switch self.kind {
@@ -154,7 +155,7 @@ func (s *Subject) overlap(p Member) Answer {
 	return Maybe
 }
 
-// disjoint reports two sets that certainly have no member in common.
+// disjoint reports whether two sets certainly have no member in common.
 func disjoint(a, b Member) bool {
 	ua, ub := universe(a), universe(b)
 	if ua != ub {

@@ -70,6 +70,7 @@ func TestMatches(t *testing.T) {
 		{"serviceAccount:a@p.iam.gserviceaccount.com", "domain:p.iam.gserviceaccount.com", No},
 		{"serviceAccount:a@p.iam.gserviceaccount.com", set + "goog/cloudIdentityCustomerId/C1", Maybe},
 		{"user:a@gmail.com", set + "goog/cloudIdentityCustomerId/C1", No},
+		{"user:a@googlemail.com", set + "goog/cloudIdentityCustomerId/C1", No},
 		{"user:a@googlemail.com", "group:g@example.com", Maybe},
 		{"domain:example.com", "domain:other.example", No},
 		{"domain:example.com", crm + "projects/1/type/ServiceAccount", No},
@@ -144,4 +145,30 @@ func TestOverlap(t *testing.T) {
 	m, err := ParseMember("deleted:user:a@b.c?uid=1")
 	require.NoError(t, err)
 	assert.Empty(t, NewSubject(Identity{Member: Group("g@b.c")}, nil).roots(m))
+}
+
+// TestDisjoint holds which pairs of sets certainly have no member in common.
+func TestDisjoint(t *testing.T) {
+	t.Parallel()
+	const set = "principalSet://"
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"allUsers", set + workload + "/*", false},
+		{"allUsers", "group:g@example.com", false},
+		{"group:g@example.com", set + workload + "/*", true},
+		{set + gkePool + "/*", set + workload + "/*", true},
+		{set + workload + "/attribute.a/1", set + workload + "/attribute.a/2", true},
+		{set + workload + "/attribute.a/1", set + workload + "/attribute.b/2", false},
+		{set + workload + "/group/1", set + workload + "/group/2", false},
+		{set + gkePool + "/namespace/a", set + gkePool + "/namespace/b", true},
+		{"group:g@example.com", "group:h@example.com", false},
+		{"domain:example.com", set + "cloudresourcemanager.googleapis.com/projects/1/type/ServiceAccount", true},
+		{"domain:example.com", "group:g@example.com", false},
+	} {
+		a, b := parse(t, tt.a), parse(t, tt.b)
+		assert.Equal(t, tt.want, disjoint(a, b), "%s and %s", tt.a, tt.b)
+		assert.Equal(t, tt.want, disjoint(b, a), "%s and %s", tt.b, tt.a)
+	}
 }

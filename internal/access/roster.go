@@ -35,9 +35,9 @@ func NewRoster(sets ...Set) *Roster { return newRoster(false, sets) }
 // another set contains a principal isn't known. That includes domains, since a
 // user of a secondary domain is a member of the primary one.
 //
-// Who only knows about one principal, from a service that checks membership
-// including nested groups, gives each set that was checked with that principal
-// as its member, or with no members.
+// A caller may know about one principal only, from a service that checks
+// membership including nested groups. It gives each set that was checked, with
+// that principal as its member or with no members.
 func NewOpenRoster(sets ...Set) *Roster { return newRoster(true, sets) }
 
 func newRoster(open bool, sets []Set) *Roster {
@@ -62,15 +62,15 @@ func newRoster(open bool, sets []Set) *Roster {
 
 // setsOf implements [Directory].
 func (r *Roster) setsOf(m Member) sets {
-	s := sets{In: r.above(m)}
+	s := sets{in: r.above(m)}
 	if !r.open && len(r.blind) == 0 {
 		return s
 	}
-	in := make(map[string]bool, len(s.In))
-	for _, c := range s.In {
-		in[c.Set.id] = true
+	in := make(map[string]bool, len(s.in))
+	for _, c := range s.in {
+		in[c.set.id] = true
 	}
-	s.Unknown = func(set Member) []Member {
+	s.unknown = func(set Member) []Member {
 		_, listed := r.listed[set.id]
 		switch {
 		case in[set.id]:
@@ -94,7 +94,7 @@ func (r *Roster) above(m Member) []containment {
 		for _, set := range sets {
 			if !seen[set.id] {
 				seen[set.id] = true
-				found = append(found, containment{Set: set, Via: via})
+				found = append(found, containment{set: set, via: via})
 			}
 		}
 	}
@@ -105,9 +105,9 @@ func (r *Roster) above(m Member) []containment {
 	}
 	for i := 0; i < len(found); i++ { //nolint:intrange // found grows on the way
 		c := found[i]
-		if parents := r.parents[c.Set.id]; len(parents) > 0 {
-			via := make([]Member, 0, len(c.Via)+1)
-			add(parents, append(append(via, c.Set), c.Via...))
+		if parents := r.parents[c.set.id]; len(parents) > 0 {
+			via := make([]Member, 0, len(c.via)+1)
+			add(parents, append(append(via, c.set), c.via...))
 		}
 	}
 	return found
@@ -127,7 +127,7 @@ func (r *Roster) blindBelow(set Member) []Member {
 // nested reports whether inner is in outer, directly or through other sets.
 func (r *Roster) nested(inner, outer Member) bool {
 	for _, c := range r.above(inner) {
-		if c.Set.id == outer.id {
+		if c.set.id == outer.id {
 			return true
 		}
 	}

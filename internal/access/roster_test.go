@@ -8,8 +8,8 @@ import (
 
 func containments(s sets) map[string][]Member {
 	out := map[string][]Member{}
-	for _, c := range s.In {
-		out[c.Set.String()] = c.Via
+	for _, c := range s.in {
+		out[c.set.String()] = c.via
 	}
 	return out
 }
@@ -26,12 +26,12 @@ func TestRosterChains(t *testing.T) {
 		Set{Member: d, Members: []Member{domainOf(u)}},
 	)
 	s := r.setsOf(u)
-	assert.Nil(t, s.Unknown)
+	assert.Nil(t, s.unknown)
 	assert.Equal(t, map[string][]Member{
 		"group:a@x.y": nil, "group:b@x.y": {a}, "group:c@x.y": {b, a}, "domain:x.y": nil, "group:d@x.y": {domainOf(u)},
 	}, containments(s))
 	assert.Equal(t, map[string][]Member{"group:c@x.y": nil, "group:a@x.y": {c}}, containments(r.setsOf(b)))
-	assert.Empty(t, r.setsOf(ServiceAccount("s@x.y")).In)
+	assert.Empty(t, r.setsOf(ServiceAccount("s@x.y")).in)
 }
 
 func TestRosterUnknown(t *testing.T) {
@@ -45,14 +45,14 @@ func TestRosterUnknown(t *testing.T) {
 		{Member: d, Members: []Member{Group("unlisted@x.y")}},
 	}
 	closed := NewRoster(sets...).setsOf(u)
-	assert.Equal(t, []Member{a}, closed.Unknown(a))
-	assert.Equal(t, []Member{a}, closed.Unknown(b), "because of the nested one")
-	assert.Empty(t, closed.Unknown(c), "the members that are known count")
-	assert.Empty(t, closed.Unknown(d))
-	assert.Empty(t, closed.Unknown(Group("other@x.y")))
+	assert.Equal(t, []Member{a}, closed.unknown(a))
+	assert.Equal(t, []Member{a}, closed.unknown(b), "because of the nested one")
+	assert.Empty(t, closed.unknown(c), "the members that are known count")
+	assert.Empty(t, closed.unknown(d))
+	assert.Empty(t, closed.unknown(Group("other@x.y")))
 	open := NewOpenRoster(sets...).setsOf(u)
-	assert.Equal(t, []Member{a}, open.Unknown(b))
-	assert.Equal(t, []Member{Group("unlisted@x.y")}, open.Unknown(d))
-	assert.Equal(t, []Member{Group("other@x.y")}, open.Unknown(Group("other@x.y")))
-	assert.Empty(t, open.Unknown(c))
+	assert.Equal(t, []Member{a}, open.unknown(b))
+	assert.Equal(t, []Member{Group("unlisted@x.y")}, open.unknown(d))
+	assert.Equal(t, []Member{Group("other@x.y")}, open.unknown(Group("other@x.y")))
+	assert.Empty(t, open.unknown(c))
 }

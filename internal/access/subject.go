@@ -47,32 +47,36 @@ type Subject struct {
 // key is an identifier that matches a subject, and how.
 type key struct {
 	member Member
-	via    []Member
+	// hash is that of the member's id, for allow policies.
+	hash uint64
+	via  []Member
 }
 
-// NewSubject looks the identity up in the directory. If dir is
-// nil, nothing is known of sets.
+// NewSubject looks the identity up in the directory. If dir is nil, nothing is
+// known of sets.
 func NewSubject(id Identity, dir Directory) *Subject {
 	if dir == nil {
 		dir = noDirectory{}
 	}
 	s := &Subject{id: id, dir: dir}
 	sets := dir.setsOf(id.Member)
-	s.unknown = sets.Unknown
+	s.unknown = sets.unknown
 	m := id.Member
 	if m.kind == KindDeleted {
 		// Nobody is behind a deleted identifier, so nothing matches it.
 		s.unknown, s.certain = nil, true
 		return s
 	}
+	// Itself, its deleted form, its domain or pool, and the two sets of all.
+	s.keys = make([]key, 0, len(sets.in)+5)
 	if m.kind != KindAnonymous && !m.IsZero() {
 		s.add(m)
 	}
 	if id.UID != "" && m.Email() != "" {
 		s.add(m.deleted(id.UID))
 	}
-	for _, c := range sets.In {
-		s.keys = append(s.keys, key{member: c.Set, via: c.Via})
+	for _, c := range sets.in {
+		s.keys = append(s.keys, newKey(c.set, c.via))
 	}
 	s.addImplied(m)
 	if isGoogleAccount(m.kind) {
@@ -92,7 +96,9 @@ func NewSubject(id Identity, dir Directory) *Subject {
 	return s
 }
 
-func (s *Subject) add(m Member) { s.keys = append(s.keys, key{member: m}) }
+func (s *Subject) add(m Member) { s.keys = append(s.keys, newKey(m, nil)) }
+
+func newKey(m Member, via []Member) key { return key{member: m, hash: hashOf(m.id), via: via} }
 
 // addImplied adds the sets that an identifier itself tells.
 func (s *Subject) addImplied(m Member) {
@@ -146,9 +152,9 @@ func (s *Subject) key(m Member) (key, bool) {
 	return key{}, false
 }
 
-// isGoogleAccount reports the kinds that allAuthenticatedUsers contains: Google
-// Accounts and service accounts, and sets of them. Federated identities aren't
-// in it.
+// isGoogleAccount reports whether allAuthenticatedUsers contains the members of a
+// kind: Google Accounts and service accounts, and sets of them. Federated
+// identities aren't in it.
 func isGoogleAccount(k Kind) bool {
 	switch k {
 	case KindUser, KindServiceAccount, KindGroup, KindDomain, KindCustomer,

@@ -87,8 +87,8 @@ func bucketForm() *Form {
 	)}
 }
 
-// runtimeFields are those of the environment in which containers run. Version
-// 1 has them as annotations of the template, version 2 below a path.
+// runtimeFields returns the fields of the environment in which containers run.
+// Version 1 has them as annotations of the template, version 2 below a path.
 func runtimeFields(at string) []field {
 	return []field{
 		annotation("run.googleapis.com/execution-environment", at+"executionEnvironment",
@@ -102,7 +102,8 @@ func runtimeFields(at string) []field {
 	}
 }
 
-// presentFlag is a boolean of which both versions tell false from absence.
+// presentFlag returns the codec of a boolean for which both versions tell false
+// from absence.
 func presentFlag() codec {
 	c := flagText()
 	toV2 := c.v2
@@ -116,7 +117,7 @@ func presentFlag() codec {
 	return c
 }
 
-// podFields are those of the message that lists the containers.
+// podFields returns the fields of the message that lists the containers.
 func podFields(v1, v2 string) []field {
 	sandbox := &Form{fields: append(
 		same("name", "image", "command", "args", "workingDir", "volumeMounts"),
@@ -132,7 +133,8 @@ func podFields(v1, v2 string) []field {
 	}
 }
 
-// templateFields are those that templates of all kinds have in their metadata.
+// templateFields returns the fields that templates of all kinds have in their
+// metadata.
 func templateFields() []field {
 	return []field{
 		{path("metadata/annotations"), path("annotations"), unrestricted()},

@@ -25,8 +25,8 @@ type Extra struct {
 	Instead any `json:"instead,omitempty"`
 }
 
-// Lost are the extras of a message that was written in the other version and
-// back.
+// Lost returns the extras of a message that was written in the other version
+// and back.
 func Lost(original, back wire.Object) Extras {
 	out := make(Extras)
 	out.compare("", original, back)
@@ -96,7 +96,7 @@ func (e Extras) Restore(o wire.Object) {
 	}
 }
 
-// empty says whether a value is a list without anything in it, or an object with
+// empty reports whether a value is a list without anything in it, or an object with
 // nothing but such values.
 func empty(v any) bool {
 	switch v := v.(type) {
@@ -130,7 +130,7 @@ func fill(current, value any) {
 	}
 }
 
-// Below are the extras at and below a place, as seen from there.
+// Below returns the extras at and below a place, as seen from there.
 func (e Extras) Below(place string) Extras {
 	var out Extras
 	for pointer, x := range e {

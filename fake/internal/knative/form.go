@@ -35,10 +35,11 @@ type codec struct {
 	v1 func(any) any
 }
 
-// path is the names on the way to a field, written with slashes between them.
+// path splits the names on the way to a field, written with slashes between
+// them.
 func path(s string) []string { return strings.Split(s, "/") }
 
-// same is a field that has the same name and values in both versions.
+// same returns fields that have the same names and values in both versions.
 func same(names ...string) []field {
 	var out []field
 	for _, name := range names {
@@ -47,7 +48,7 @@ func same(names ...string) []field {
 	return out
 }
 
-// annotation is a field that is an annotation in version 1.
+// annotation returns a field that is an annotation in version 1.
 func annotation(name, v2 string, c codec) field {
 	return field{v1: []string{"metadata", "annotations", name}, v2: path(v2), codec: c}
 }
@@ -111,7 +112,7 @@ func within(err error, path []string) error {
 	return e
 }
 
-// one is a field that is a message.
+// one returns the codec of a field that is a message.
 func one(f *Form) codec {
 	return codec{
 		v2: func(v any) (any, error) {
@@ -131,7 +132,7 @@ func one(f *Form) codec {
 	}
 }
 
-// each is a field that is a list of messages.
+// each returns the codec of a field that is a list of messages.
 func each(f *Form) codec {
 	return codec{
 		v2: func(v any) (any, error) {
@@ -159,7 +160,8 @@ func each(f *Form) codec {
 	}
 }
 
-// words are the values of an enum, in version 1 and in version 2.
+// words returns the codec of an enum, from pairs of its values in version 1 and
+// in version 2.
 func words(pairs ...string) codec {
 	to2, to1 := make(map[string]string), make(map[string]string)
 	for pair := range slices.Chunk(pairs, 2) {
@@ -187,7 +189,7 @@ func words(pairs ...string) codec {
 	}
 }
 
-// flagText is a boolean that version 1 writes as text.
+// flagText returns the codec of a boolean that version 1 writes as text.
 func flagText() codec {
 	return codec{
 		v2: func(v any) (any, error) {
@@ -209,7 +211,7 @@ func flagText() codec {
 	}
 }
 
-// numberText is a number that version 1 writes as text.
+// numberText returns the codec of a number that version 1 writes as text.
 func numberText() codec {
 	return codec{
 		v2: func(v any) (any, error) {
@@ -228,7 +230,8 @@ func numberText() codec {
 	}
 }
 
-// jsonText is a list or object that version 1 writes as the text of its JSON.
+// jsonText returns the codec of a list or object that version 1 writes as the
+// text of its JSON.
 func jsonText() codec {
 	return codec{
 		v2: func(v any) (any, error) {
@@ -243,7 +246,7 @@ func jsonText() codec {
 	}
 }
 
-// listText is a list that version 1 writes with commas.
+// listText returns the codec of a list that version 1 writes with commas.
 func listText() codec {
 	return codec{
 		v2: func(v any) (any, error) {
@@ -266,8 +269,8 @@ func listText() codec {
 	}
 }
 
-// seconds are a duration in version 2 and a number of seconds in version 1,
-// as text where version 1 has an int64. Fractions are cut off.
+// seconds returns the codec of a duration that version 1 writes as a number of
+// seconds, as text where version 1 has an int64. Fractions are cut off.
 func seconds(asText bool) codec {
 	return codec{
 		v2: func(v any) (any, error) {
@@ -292,7 +295,7 @@ func seconds(asText bool) codec {
 	}
 }
 
-// restricted says whether version 2 has no place for an annotation or label of
+// restricted reports whether version 2 has no place for an annotation or label of
 // that name: what it means is a field of its own there.
 // https://docs.cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
 func restricted(name string) bool {
@@ -304,7 +307,8 @@ func restricted(name string) bool {
 	return false
 }
 
-// unrestricted are the annotations or labels that both versions have.
+// unrestricted returns the codec of annotations or labels. It keeps those that
+// both versions have.
 func unrestricted() codec {
 	return codec{v2: func(v any) (any, error) {
 		all, _ := v.(wire.Object)

@@ -47,8 +47,8 @@ func jobForm() *Form {
 	)}
 }
 
-// executionForm is that of executions and of the template that jobs have for
-// them.
+// executionForm returns the form of executions and of the template for them in
+// jobs.
 func executionForm() *Form {
 	fields := append(templateFields(), runtimeFields("template/")...)
 	fields = append(fields, podFields("spec/template/spec/", "template/")...)
@@ -124,7 +124,8 @@ const (
 	splitToLatest   = "INSTANCE_SPLIT_ALLOCATION_TYPE_LATEST"
 )
 
-// allocation is the type of a traffic target or instance split.
+// allocation returns the step that gives a traffic target or instance split its
+// type in version 2.
 func allocation(latest, named string) func(v1, v2 wire.Object) error {
 	return func(v1, v2 wire.Object) error {
 		v2["type"] = named
@@ -143,7 +144,7 @@ func allocationV1(latest string) func(v2, v1 wire.Object) {
 	}
 }
 
-// workloadFields are those that all kinds have.
+// workloadFields returns the fields that all kinds have.
 func workloadFields() []field {
 	return append(
 		templateFields(),
@@ -184,8 +185,8 @@ func launchStage() codec {
 	return c
 }
 
-// revisionForm is that of revisions and of the templates for them: a worker
-// pool's lacks what has to do with requests.
+// revisionForm returns the form of revisions and of the templates for them. A
+// worker pool's lacks what has to do with requests.
 func revisionForm(requests bool) *Form {
 	fields := append(templateFields(), podFields("spec/", "")...)
 	for _, f := range runtimeFields("") {
@@ -245,7 +246,8 @@ func revisionForm(requests bool) *Form {
 	}
 }
 
-// hours are a duration in version 2 and a number of hours in version 1.
+// hours returns the codec of a duration that version 1 writes as a number of
+// hours.
 func hours() codec {
 	return codec{
 		v2: func(v any) (any, error) {

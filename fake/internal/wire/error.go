@@ -19,7 +19,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Body is the error as an answer has it.
+// Body returns the error as an answer has it.
 func (e *Error) Body() []byte {
 	type item struct {
 		Message string `json:"message"`
@@ -75,7 +75,7 @@ func (e *Error) WithReason(reason string) *Error {
 	return e
 }
 
-// StatusName is the canonical code that Google's APIs put beside an HTTP
+// StatusName returns the canonical code that Google's APIs put beside an HTTP
 // status.
 func StatusName(code int) string {
 	switch code {

@@ -110,7 +110,7 @@ func Clone[T any](v T) T {
 	return CloneValue(v).(T) //nolint:errcheck // a copy has the type of what it is a copy of
 }
 
-// CloneValue is Clone for a value of any type, or none.
+// CloneValue copies a JSON value of any type, or none.
 func CloneValue(v any) any {
 	switch v := v.(type) {
 	case Object:
@@ -130,10 +130,10 @@ func CloneValue(v any) any {
 	}
 }
 
-// Equal says whether two trees are the same JSON, number literals included.
+// Equal reports whether two trees are the same JSON, number literals included.
 func Equal(a, b any) bool { return reflect.DeepEqual(a, b) }
 
-// Number is a JSON number.
+// Number returns n as a JSON number.
 func Number(n int) json.Number { return json.Number(strconv.Itoa(n)) }
 
 // EachObject calls a function with each object of a list.

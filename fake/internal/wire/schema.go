@@ -161,7 +161,7 @@ func (c Checker) enumName(f discovery.Field, value any, path string) (any, error
 	return nil, c.mismatch(f, value, path)
 }
 
-// mismatch is the error for a value of the wrong type, in the words that
+// mismatch returns the error for a value of the wrong type, in the words that
 // Google's APIs use.
 func (c Checker) mismatch(f discovery.Field, value any, path string) *Error {
 	kind := map[string]string{
@@ -231,7 +231,7 @@ var enumNumbering = map[string][]int{
 	"COMMON_REASON_UNDEFINED":  {0, 1, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17},
 }
 
-// enumNumber is the number of an enum's i-th name.
+// enumNumber returns the number of an enum's i-th name.
 func enumNumber(names []string, i int) int {
 	numbers := enumNumbering[names[0]]
 	if numbers == nil && len(names) > 2 {
@@ -243,7 +243,7 @@ func enumNumber(names []string, i int) int {
 	return i
 }
 
-// enumNamed is the name that an enum has for a number.
+// enumNamed returns the name that an enum has for a number.
 func enumNamed(names []string, number int) (string, bool) {
 	for i, name := range names {
 		if enumNumber(names, i) == number {
