@@ -202,9 +202,6 @@ func TestManyTargets(t *testing.T) { //nolint:paralleltest // it measures
 	assert.LessOrEqual(t, n, 10*(projects+accounts))
 	assert.Zero(t, by["run.projects.locations.jobs.getIamPolicy"])
 	assert.Less(t, peak, uint64(200<<20))
-	if !raceEnabled {
-		assert.Less(t, took, 10*time.Second)
-	}
 }
 
 // numberOf is a project's number.
