@@ -12,7 +12,7 @@ import (
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
-// AddJSON adds a Cloud Run resource from the JSON in which the API answers it,
+// AddRunJSON adds a Cloud Run resource from the JSON in which the API answers it,
 // fields that the generated types do not know included: a job, service or
 // worker pool, an execution ("…/jobs/J/executions/E") or a revision. The name
 // is the full one and wins over one in the JSON. What the server fills in is
@@ -26,7 +26,7 @@ func (b *Backend) AddRunJSON(name string, resource []byte) {
 	})
 }
 
-// JSON returns a Cloud Run resource as a read would answer it, or nil if there
+// RunJSON returns a Cloud Run resource as a read would answer it, or nil if there
 // is none of that full name.
 func (b *Backend) RunJSON(name string) []byte {
 	var raw []byte

@@ -197,7 +197,6 @@ func ExampleClient_EnsureServiceAccount() {
 // A program that makes the API calls itself tells refusals apart all the same.
 func ExampleWrapError() {
 	b := exampleCloud()
-	defer b.Close()
 	b.Grant("projects/web-prod", "roles/run.developer", "user:new@example.com")
 	client, err := run.NewService(context.Background(), b.ClientOptions("user:new@example.com")...)
 	if err != nil {

@@ -41,7 +41,9 @@ func TestOvertakenBeforeTheRepetition(t *testing.T) {
 						mu.Lock()
 						defer mu.Unlock()
 						writes++
-						_, err := other.Claim(r.Context(), get(t, other, p.Recommendation), map[string]string{"owner": "bot/2"})
+						now, err := other.Get(r.Context(), p.Recommendation)
+						assert.NoError(t, err)
+						_, err = other.Claim(r.Context(), now, map[string]string{"owner": "bot/2"})
 						assert.NoError(t, err)
 						w.Header().Set("Content-Type", "application/json")
 						w.WriteHeader(http.StatusServiceUnavailable)

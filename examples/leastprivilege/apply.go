@@ -39,7 +39,7 @@ func save(name string, plan recommend.Plan) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the user names the file
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: -resume applies the plan in it, -save needs a new file", err)
 	}
@@ -56,7 +56,7 @@ func save(name string, plan recommend.Plan) error {
 // load reads what save wrote.
 func load(name string) (recommend.Plan, error) {
 	var plan recommend.Plan
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(name) //nolint:gosec // the user names the file
 	if err != nil {
 		return plan, err
 	}
