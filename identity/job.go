@@ -91,10 +91,12 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 	}
 	parent := strings.TrimSuffix(w.Name(), "/"+w.ID)
 	pace := newPace(o)
-	// As in a write: a POST may have been carried out, or may be yet.
-	lost, underway := false, false
+	// Whether a POST may have been carried out, or may be yet. Other than the
+	// workload that a PATCH left as it was, a job that isn't found proves nothing:
+	// new resources were seen to be missing from reads for a while.
+	lost := false
 	for {
-		if err := ctx.Err(); err != nil && underway {
+		if err := ctx.Err(); err != nil && lost {
 			return nil, &UnfinishedError{Err: err}
 		} else if err != nil {
 			return nil, err
@@ -103,9 +105,7 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 		if err == nil {
 			return answer, nil
 		}
-		if retry.Ambiguous(err) && !o.validateOnly {
-			lost, underway = true, underway || !answered(err)
-		}
+		lost = lost || retry.Ambiguous(err) && !o.validateOnly
 		err = refusal.Wrap(err)
 		// That the name is taken may tell that the lost answer was of success.
 		final := pace.wait(ctx, err, lost && errors.Is(err, ErrAlreadyExists))
@@ -117,10 +117,8 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 		}
 		there, readErr := c.read(ctx, w)
 		switch {
-		case errors.Is(readErr, ErrNotFound) && final != nil && underway:
-			return nil, &UnfinishedError{Err: final}
 		case errors.Is(readErr, ErrNotFound) && final != nil:
-			return nil, final
+			return nil, &UnfinishedError{Err: final}
 		case errors.Is(readErr, ErrNotFound):
 			continue
 		case readErr != nil:

@@ -194,11 +194,6 @@ func TestEarlierAttemptsAreRemembered(t *testing.T) {
 			_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
 			var open *identity.UnfinishedError
 			require.NotErrorAs(t, err, &open)
-
-			b.Inject(createJob, fake.Fault{Status: 503, Times: 1})
-			b.Inject(createJob, fake.Fault{Status: 400})
-			_, err = newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob())
-			assert.NotErrorAs(t, err, &open)
 		})
 	})
 	t.Run("a later refusal of a creation", func(t *testing.T) {
