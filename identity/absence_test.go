@@ -93,6 +93,27 @@ func TestCreatedJobThatIsNotSeen(t *testing.T) {
 	})
 }
 
+// Someone who wrote after a creation has overwritten nothing, and lost nothing.
+func TestCreatedJobThatSomeoneElseWroteSince(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			res, err := next.RoundTrip(r)
+			if r.Method == http.MethodPost && countCalls(b, createJob) == 1 {
+				patchAs(t, b, fresh, func(o map[string]any) { o["labels"].(map[string]any)["since"] = "created" })
+				return answering(http.StatusBadGateway, http.Header{}), nil
+			}
+			return res, err
+		})
+		change, err := c.CreateJob(t.Context(), fresh, runner, newJob())
+		require.NoError(t, err)
+		assert.True(t, change.Done)
+		assert.Equal(t, int64(2), change.NewGeneration)
+		assert.Nil(t, change.Interleaved)
+	})
+}
+
 func TestCreatedAccountThatIsNotSeen(t *testing.T) {
 	t.Parallel()
 	for name, refuses := range map[string]bool{"the project is refused as unknown": true, "each creation fails": false} {

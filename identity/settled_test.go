@@ -144,6 +144,18 @@ func TestContextEndsAfterALostAnswer(t *testing.T) {
 	})
 }
 
+// What is last seen is the workload, also where it came within an operation.
+func TestAfterIsTheWorkload(t *testing.T) {
+	t.Parallel()
+	for _, opts := range [][]identity.Option{nil, {identity.NoWait()}} {
+		b := newCloud(t)
+		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, opts...)
+		require.NoError(t, err)
+		assert.NotContains(t, string(change.After), "type.googleapis.com", "an operation says the type besides")
+		assert.Contains(t, string(change.After), `"name":"`+nightly.Name()+`"`)
+	}
+}
+
 func TestGenerationLastSeen(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
