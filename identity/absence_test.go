@@ -2,7 +2,9 @@ package identity_test
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,25 +95,37 @@ func TestCreatedJobThatIsNotSeen(t *testing.T) {
 	})
 }
 
-// Someone who wrote after a creation has overwritten nothing, and lost nothing.
+// Someone who wrote after a creation has overwritten nothing, and lost nothing,
+// whether the job is read afterwards or the answer tells of it.
 func TestCreatedJobThatSomeoneElseWroteSince(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newCloud(t)
-		c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-			res, err := next.RoundTrip(r)
-			if r.Method == http.MethodPost && countCalls(b, createJob) == 1 {
-				patchAs(t, b, fresh, func(o map[string]any) { o["labels"].(map[string]any)["since"] = "created" })
-				return answering(http.StatusBadGateway, http.Header{}), nil
-			}
-			return res, err
+	for name, lost := range map[string]bool{"the answer is lost": true, "the answer tells": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newCloud(t)
+				c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					res, err := next.RoundTrip(r)
+					if r.Method != http.MethodPost || strings.HasSuffix(r.URL.Path, ":wait") {
+						return res, err
+					}
+					require.NoError(t, err)
+					patchAs(t, b, fresh, func(o map[string]any) { o["labels"].(map[string]any)["since"] = "created" })
+					if lost {
+						return answering(http.StatusBadGateway, http.Header{}), nil
+					}
+					body, err := io.ReadAll(res.Body)
+					res.Body = io.NopCloser(strings.NewReader(strings.Replace(string(body), `"generation":"1"`, `"generation":"2"`, 1)))
+					return res, err
+				})
+				change, err := c.CreateJob(t.Context(), fresh, runner, newJob())
+				require.NoError(t, err)
+				assert.True(t, change.Done)
+				assert.Equal(t, int64(2), change.NewGeneration)
+				assert.Nil(t, change.Interleaved)
+			})
 		})
-		change, err := c.CreateJob(t.Context(), fresh, runner, newJob())
-		require.NoError(t, err)
-		assert.True(t, change.Done)
-		assert.Equal(t, int64(2), change.NewGeneration)
-		assert.Nil(t, change.Interleaved)
-	})
+	}
 }
 
 func TestCreatedAccountThatIsNotSeen(t *testing.T) {
