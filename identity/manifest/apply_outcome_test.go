@@ -123,6 +123,34 @@ func TestApplyWaitsForReadsThatAreBehind(t *testing.T) {
 	})
 }
 
+// A condition of the generation before says nothing of ours.
+func TestApplyWaitsUntilItsGenerationIsObserved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, client := cloud(t)
+		b.AddJSON(job.String(), []byte(oldJob))
+		observed := regexp.MustCompile(`"observedGeneration": *2`)
+		answers := 0
+		b.Use(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				kept := httptest.NewRecorder()
+				next.ServeHTTP(kept, r)
+				body := kept.Body.Bytes()
+				if answers++; answers <= 5 {
+					body = observed.ReplaceAll(body, []byte(`"observedGeneration":1`))
+				}
+				w.WriteHeader(kept.Code)
+				_, _ = w.Write(body)
+			})
+		})
+		applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+		require.NoError(t, err)
+		assert.True(t, applied.Done)
+		assert.Equal(t, int64(2), applied.Generation)
+		assert.Equal(t, 6, answers, "a read, the write and reads until it is observed")
+	})
+}
+
 // Without a uid, a generation that went back tells.
 func TestApplyNoticesAGenerationThatWentBack(t *testing.T) {
 	t.Parallel()

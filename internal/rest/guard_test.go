@@ -219,6 +219,7 @@ func TestErrorsOfGoogle(t *testing.T) {
 	}{
 		"as it is":                  {404, `{"error": {"code": 404, "message": "gone <it>", "status": "NOT_FOUND", "details": [{"@type": "x", "n": 1e40}]}}`, 404, "gone <it>", "yes"},
 		"another code in the body":  {503, `{"error":{"code":14,"message":"m","status":"UNAVAILABLE"}}`, 503, "m", ""},
+		"no message in the body":    {404, `{"error":{"code":404}}`, 404, "", "yes"},
 		"no code in the body":       {403, `{"error":{"message":"m"}}`, 403, "m", ""},
 		"success in the body":       {500, `{"error":{"code":200,"message":"m"}}`, 500, "m", ""},
 		"a code that is no integer": {500, `{"error":{"code":1.5,"message":"m"}}`, 500, "m", ""},
