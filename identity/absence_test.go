@@ -143,3 +143,26 @@ func TestCreatedAccountThatIsNotSeen(t *testing.T) {
 		})
 	}
 }
+
+// An account that was created and is disabled by the time that it is seen, as an
+// organization's automation may do, was created all the same.
+func TestCreatedAccountThatIsDisabledAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		b.Inject(createAccount, fake.Fault{DropAfter: true, Times: 1})
+		c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			res, err := next.RoundTrip(r)
+			if err != nil || r.Method != http.MethodGet || res.StatusCode != http.StatusOK {
+				return res, err
+			}
+			body, err := io.ReadAll(res.Body)
+			res.Body = io.NopCloser(strings.NewReader(strings.Replace(string(body), "{", `{"disabled":true,`, 1)))
+			return res, err
+		})
+		account, err := c.EnsureServiceAccount(t.Context(), identity.AccountSpec{ServiceAccount: newAccount, DisplayName: "Nightly"})
+		require.ErrorIs(t, err, identity.ErrAccountDisabled)
+		assert.True(t, account.Created)
+		assert.NotEmpty(t, account.UniqueID)
+	})
+}
