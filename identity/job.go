@@ -91,9 +91,9 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 	}
 	parent := strings.TrimSuffix(w.Name(), "/"+w.ID)
 	pace := newPace(o)
-	// Whether a POST may have been carried out, or may be yet. Other than the
-	// workload that a PATCH left as it was, a job that isn't found proves nothing:
-	// new resources were seen to be missing from reads for a while.
+	// Whether a POST may have been carried out, or may be yet. A job that isn't
+	// found doesn't refute it, unlike a workload that is found as it was before a
+	// PATCH: new resources were seen to be missing from reads for a while.
 	lost := false
 	for {
 		if err := ctx.Err(); err != nil && lost {

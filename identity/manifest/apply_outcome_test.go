@@ -136,7 +136,8 @@ func TestApplyWaitsUntilItsGenerationIsObserved(t *testing.T) {
 				kept := httptest.NewRecorder()
 				next.ServeHTTP(kept, r)
 				body := kept.Body.Bytes()
-				if answers++; answers <= 5 {
+				answers++
+				if answers <= 5 {
 					body = observed.ReplaceAll(body, []byte(`"observedGeneration":1`))
 				}
 				w.WriteHeader(kept.Code)
