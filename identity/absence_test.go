@@ -55,11 +55,11 @@ func TestCreatedJobThatIsNotSeen(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newCloud(t)
 				createdButUnseen(b, refuses)
-				change, err := newClient(t, b).CreateJob(bounded(t, time.Hour), fresh, runner, newJob())
+				change, err := newClient(t, b).CreateJob(bounded(t, time.Hour), fresh, runner, newJob(), nil)
 				asError[*identity.UnfinishedError](t, err)
 				require.NotErrorIs(t, err, context.DeadlineExceeded)
 				assert.False(t, change.Written)
-				assert.Contains(t, string(b.JSON(fresh.Name())), runnerEmail)
+				assert.Contains(t, string(b.RunJSON(fresh.Name())), runnerEmail)
 			})
 		})
 	}
@@ -75,10 +75,10 @@ func TestCreatedJobThatIsNotSeen(t *testing.T) {
 				}
 				return next.RoundTrip(r)
 			})
-			_, err := client.CreateJob(ctx, fresh, runner, newJob())
+			_, err := client.CreateJob(ctx, fresh, runner, newJob(), nil)
 			require.ErrorIs(t, err, context.Canceled)
 			asError[*identity.UnfinishedError](t, err)
-			assert.NotNil(t, b.JSON(fresh.Name()))
+			assert.NotNil(t, b.RunJSON(fresh.Name()))
 		})
 	})
 	t.Run("of a validation nothing is created", func(t *testing.T) {
@@ -86,11 +86,11 @@ func TestCreatedJobThatIsNotSeen(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			createdButUnseen(b, false)
-			_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), identity.ValidateOnly())
+			_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), &identity.CreateJobOptions{ValidateOnly: true})
 			require.Error(t, err)
 			var open *identity.UnfinishedError
 			require.NotErrorAs(t, err, &open)
-			assert.Nil(t, b.JSON(fresh.Name()))
+			assert.Nil(t, b.RunJSON(fresh.Name()))
 		})
 	})
 }
@@ -118,7 +118,7 @@ func TestCreatedJobThatSomeoneElseWroteSince(t *testing.T) {
 					res.Body = io.NopCloser(strings.NewReader(strings.Replace(string(body), `"generation":"1"`, `"generation":"2"`, 1)))
 					return res, err
 				})
-				change, err := c.CreateJob(t.Context(), fresh, runner, newJob())
+				change, err := c.CreateJob(t.Context(), fresh, runner, newJob(), nil)
 				require.NoError(t, err)
 				assert.True(t, change.Done)
 				assert.Equal(t, int64(2), change.NewGeneration)
@@ -136,7 +136,7 @@ func TestCreatedAccountThatIsNotSeen(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newCloud(t)
 				createdButUnseen(b, refuses)
-				account, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), identity.AccountSpec{ServiceAccount: newAccount})
+				account, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), newAccount, nil)
 				asError[*identity.UnfinishedError](t, err)
 				assert.False(t, account.Created, "that isn't known")
 			})
@@ -160,7 +160,7 @@ func TestCreatedAccountThatIsDisabledAtOnce(t *testing.T) {
 			res.Body = io.NopCloser(strings.NewReader(strings.Replace(string(body), "{", `{"disabled":true,`, 1)))
 			return res, err
 		})
-		account, err := c.EnsureServiceAccount(t.Context(), identity.AccountSpec{ServiceAccount: newAccount, DisplayName: "Nightly"})
+		account, err := c.EnsureServiceAccount(t.Context(), newAccount, &identity.EnsureServiceAccountOptions{DisplayName: "Nightly"})
 		require.ErrorIs(t, err, identity.ErrAccountDisabled)
 		assert.True(t, account.Created)
 		assert.NotEmpty(t, account.UniqueID)

@@ -96,9 +96,7 @@ func TestEnsureServiceAccount(t *testing.T) {
 				b := newCloud(t)
 				tt.cloud(b)
 
-				a, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), identity.AccountSpec{
-					ServiceAccount: newAccount, DisplayName: "Nightly", Description: "Runs the nightly job",
-				})
+				a, err := newClient(t, b).EnsureServiceAccount(bounded(t, time.Hour), newAccount, &identity.EnsureServiceAccountOptions{DisplayName: "Nightly", Description: "Runs the nightly job"})
 
 				require.NoError(t, err)
 				assert.Equal(t, tt.calls, methods(b))

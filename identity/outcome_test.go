@@ -67,7 +67,7 @@ func answering(status int, header http.Header) *http.Response {
 
 func runsAs(t *testing.T, b *fake.Backend, email string) bool {
 	t.Helper()
-	return strings.Contains(string(b.JSON(nightly.Name())), email)
+	return strings.Contains(string(b.RunJSON(nightly.Name())), email)
 }
 
 func TestAppliedButTheAnswerIsLost(t *testing.T) {
@@ -116,7 +116,7 @@ func TestAppliedButTheAnswerIsLost(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newCloud(t)
 				tt.weather(b)
-				change, err := newClient(t, b).Attach(bounded(t, 10*time.Minute), nightly, runner)
+				change, err := newClient(t, b).Attach(bounded(t, 10*time.Minute), nightly, runner, nil)
 				require.True(t, runsAs(t, b, runnerEmail))
 				if tt.known {
 					require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestAppliedBehindAnOddStatus(t *testing.T) {
 		}
 		return res, err
 	})
-	change, err := c.Attach(t.Context(), nightly, runner)
+	change, err := c.Attach(t.Context(), nightly, runner, nil)
 	require.NoError(t, err)
 	assert.True(t, change.Written)
 }
@@ -168,7 +168,7 @@ func TestAppliedLate(t *testing.T) {
 			})
 			return answering(504, http.Header{}), nil
 		})
-		_, err := c.Attach(bounded(t, 30*time.Second), nightly, runner)
+		_, err := c.Attach(bounded(t, 30*time.Second), nightly, runner, nil)
 		time.Sleep(time.Minute)
 		assert.True(t, runsAs(t, b, runnerEmail))
 		asError[*identity.UnfinishedError](t, err)
@@ -197,10 +197,10 @@ func TestAnsweredWithGarbage(t *testing.T) {
 	c, err := identity.NewClient(t.Context(), option.WithEndpoint(server.URL), option.WithoutAuthentication())
 	require.NoError(t, err)
 
-	_, err = c.Execute(t.Context(), nightly)
+	_, err = c.Execute(t.Context(), nightly, nil)
 	require.ErrorIs(t, err, identity.ErrMayHaveStarted)
-	assert.InDelta(t, 1, decoded(t, b.JSON(nightly.Name()))["executionCount"], 0)
-	change, err := c.Attach(t.Context(), nightly, runner)
+	assert.InDelta(t, 1, decoded(t, b.RunJSON(nightly.Name()))["executionCount"], 0)
+	change, err := c.Attach(t.Context(), nightly, runner, nil)
 	require.NoError(t, err)
 	assert.True(t, change.Written)
 }
@@ -215,10 +215,10 @@ func TestRepeatedAttach(t *testing.T) {
 		b.Inject("run.projects.locations.services.patch", fake.Fault{Condition: &run.GoogleCloudRunV2Condition{
 			State: "CONDITION_FAILED", RevisionReason: "HEALTH_CHECK_CONTAINER_ERROR", Message: "failed to start.",
 		}})
-		_, err := newClient(t, b).Attach(t.Context(), w, runner)
+		_, err := newClient(t, b).Attach(t.Context(), w, runner, nil)
 		asError[*identity.OperationError](t, err)
 		b.ResetCalls()
-		change, err := newClient(t, b).Attach(t.Context(), w, runner)
+		change, err := newClient(t, b).Attach(t.Context(), w, runner, nil)
 		asError[*identity.OperationError](t, err)
 		require.ErrorContains(t, err, "it has that identity already, but its last change did not come into effect")
 		assert.False(t, change.Done)
@@ -231,12 +231,12 @@ func TestRepeatedAttach(t *testing.T) {
 			b := newCloud(t)
 			b.SetOperationTime(time.Hour, patchJob)
 			began := time.Now()
-			_, err := newClient(t, b).Attach(bounded(t, time.Minute), nightly, runner)
+			_, err := newClient(t, b).Attach(bounded(t, time.Minute), nightly, runner, nil)
 			asError[*identity.UnfinishedError](t, err)
-			change, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.NoWait())
+			change, err := newClient(t, b).Attach(t.Context(), nightly, runner, &identity.AttachOptions{NoWait: true})
 			require.NoError(t, err)
 			assert.False(t, change.Done)
-			change, err = newClient(t, b).Attach(t.Context(), nightly, runner)
+			change, err = newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 			require.NoError(t, err)
 			assert.True(t, change.Done)
 			assert.GreaterOrEqual(t, time.Since(began), time.Hour)
@@ -263,7 +263,7 @@ func TestOperationThatHasFailedAlready(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
 		b.Inject(patchJob, fake.Fault{Status: 200, Body: `{"name":"projects/web-prod/locations/europe-west1/operations/o"}`})
-		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.NoWait())
+		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, &identity.AttachOptions{NoWait: true})
 		require.NoError(t, err)
 		assert.Equal(t, runner, change.New)
 	})
@@ -274,7 +274,7 @@ func TestValidationThatIsNotAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newCloud(t)
 		b.Inject(patchJob, fake.Fault{Hang: true})
-		_, err := newClient(t, b).Attach(bounded(t, time.Minute), nightly, runner, identity.ValidateOnly())
+		_, err := newClient(t, b).Attach(bounded(t, time.Minute), nightly, runner, &identity.AttachOptions{ValidateOnly: true})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.NotContains(t, err.Error(), "may still take effect")
 	})
@@ -294,17 +294,17 @@ func TestSomeoneElseWritesAfterALostAnswer(t *testing.T) {
 			}
 			return res, err
 		})
-		change, err := c.Attach(t.Context(), nightly, runner)
+		change, err := c.Attach(t.Context(), nightly, runner, nil)
 		require.NoError(t, err, "nothing of theirs is lost")
 		assert.True(t, change.Written)
-		assert.Contains(t, string(b.JSON(nightly.Name())), "in between")
+		assert.Contains(t, string(b.RunJSON(nightly.Name())), "in between")
 	})
 }
 
 // patchAs replaces a workload's JSON as the admin.
 func patchAs(t *testing.T, b *fake.Backend, w identity.Workload, change func(map[string]any)) {
 	t.Helper()
-	o := decoded(t, b.JSON(w.Name()))
+	o := decoded(t, b.RunJSON(w.Name()))
 	change(o)
 	body, err := json.Marshal(o)
 	require.NoError(t, err)
@@ -326,7 +326,7 @@ func TestSomeoneElseSetsTheWantedIdentity(t *testing.T) {
 			delete(o, "etag")
 			setTaskAccount(o, runnerEmail)
 		})
-		change, err := c.Attach(t.Context(), nightly, runner)
+		change, err := c.Attach(t.Context(), nightly, runner, nil)
 		require.NoError(t, err)
 		assert.False(t, change.Written)
 		assert.Nil(t, change.Interleaved)
@@ -338,7 +338,7 @@ func TestConflictsKeepTheServersError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newCloud(t, fake.EnforceEtags())
-		_, err := meddledClient(t, b, nightly, "", rerun).Attach(t.Context(), nightly, runner)
+		_, err := meddledClient(t, b, nightly, "", rerun).Attach(t.Context(), nightly, runner, nil)
 		require.ErrorIs(t, err, identity.ErrConflict)
 		assert.Equal(t, 409, asError[*googleapi.Error](t, err).Code)
 	})
@@ -346,7 +346,7 @@ func TestConflictsKeepTheServersError(t *testing.T) {
 
 func TestChangePrintsNoSecrets(t *testing.T) {
 	t.Parallel()
-	change, err := newClient(t, newCloud(t)).Attach(t.Context(), nightly, runner)
+	change, err := newClient(t, newCloud(t)).Attach(t.Context(), nightly, runner, nil)
 	require.NoError(t, err)
 	assert.Contains(t, string(change.Before), "sidecar")
 	for _, verb := range []string{"%v", "%+v", "%s", "%#v"} {
@@ -366,7 +366,7 @@ func TestWaits(t *testing.T) {
 			for i := range 9 {
 				b.Inject(waitMethod, fake.Fault{Skip: 50 * (i + 1), Times: 1, Status: 503})
 			}
-			e, err := newClient(t, b).Execute(t.Context(), nightly, identity.WaitForCompletion())
+			e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 			require.NoError(t, err)
 			assert.True(t, e.Done)
 		})
@@ -380,7 +380,7 @@ func TestWaits(t *testing.T) {
 			client.Timeout = 20 * time.Second
 			c, err := identity.NewClient(t.Context(), option.WithHTTPClient(client))
 			require.NoError(t, err)
-			change, err := c.Attach(t.Context(), nightly, runner)
+			change, err := c.Attach(t.Context(), nightly, runner, nil)
 			require.NoError(t, err)
 			assert.True(t, change.Done)
 			for _, call := range b.Calls() {
@@ -394,7 +394,7 @@ func TestWaits(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
 		b.Inject(waitMethod, fake.Fault{Status: 404})
-		change, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+		change, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 		require.NoError(t, err)
 		assert.True(t, change.Done)
 	})
@@ -405,7 +405,7 @@ func TestWaits(t *testing.T) {
 			b.Inject(waitMethod, fake.Fault{Status: 501})
 			stale := `{"name":"` + nightly.Name() + `","generation":"2","observedGeneration":"1","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}`
 			b.Inject(getJob, fake.Fault{Skip: 1, Times: 3, Status: 200, Body: stale})
-			change, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+			change, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 			require.NoError(t, err)
 			assert.True(t, change.Done)
 			assert.Equal(t, 5, countCalls(b, getJob))
@@ -418,7 +418,7 @@ func TestWaits(t *testing.T) {
 				b := newCloud(t)
 				b.Inject(getJob, fake.Fault{Status: 503, Header: http.Header{"Retry-After": {seconds}}})
 				began := time.Now()
-				_, err := newClient(t, b).Get(t.Context(), nightly)
+				_, err := newClient(t, b).Get(t.Context(), nightly, nil)
 				require.ErrorContains(t, err, "gave up, as the server asks for a pause of")
 				assert.Zero(t, time.Since(began))
 			}
@@ -432,7 +432,7 @@ func TestCreateJobWhoseNameIsTakenAndNotThere(t *testing.T) {
 		b := newCloud(t)
 		b.Inject(createJob, fake.Fault{Status: 503, Times: 1})
 		b.Inject(createJob, fake.Fault{Status: 409, Body: `{"error":{"code":409,"status":"ALREADY_EXISTS","message":"Resource 'fresh' already exists."}}`})
-		_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob())
+		_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), nil)
 		require.ErrorIs(t, err, identity.ErrAlreadyExists)
 		assert.LessOrEqual(t, countCalls(b, createJob), 9)
 	})
@@ -444,7 +444,7 @@ func TestCreateJobThatCannotBeRead(t *testing.T) {
 		b := newCloud(t)
 		b.Inject(createJob, fake.Fault{DropAfter: true, Times: 1})
 		b.Inject(getJob, fake.Fault{Status: 403})
-		_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob())
+		_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), nil)
 		asError[*identity.UnfinishedError](t, err)
 	})
 }
@@ -465,7 +465,7 @@ func TestCreatedJobIsRecognised(t *testing.T) {
 			}
 			return res, err
 		})
-		change, err := c.CreateJob(t.Context(), fresh, runner, job)
+		change, err := c.CreateJob(t.Context(), fresh, runner, job, nil)
 		require.NoError(t, err)
 		assert.True(t, change.Written)
 	})
@@ -474,15 +474,15 @@ func TestCreatedJobIsRecognised(t *testing.T) {
 func TestIdentityThatIsNoServiceAccount(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
-	b.AddJSON(fresh.Name(), []byte(`{"template":{"template":{"serviceAccount":"someone@example.com","containers":[{"image":"i"}]}}}`))
+	b.AddRunJSON(fresh.Name(), []byte(`{"template":{"template":{"serviceAccount":"someone@example.com","containers":[{"image":"i"}]}}}`))
 	c := newClient(t, b)
-	e, err := c.Execute(t.Context(), fresh)
+	e, err := c.Execute(t.Context(), fresh, nil)
 	require.NoError(t, err, "it has started, and that is what is told")
 	assert.NotEmpty(t, e.Name)
 	assert.True(t, e.ServiceAccount.IsZero())
-	_, err = c.Get(t.Context(), fresh)
+	_, err = c.Get(t.Context(), fresh, nil)
 	require.ErrorContains(t, err, `"someone@example.com"`)
-	change, err := c.Attach(t.Context(), fresh, runner)
+	change, err := c.Attach(t.Context(), fresh, runner, nil)
 	require.NoError(t, err, "it can be replaced")
 	assert.True(t, change.Old.IsZero())
 }
@@ -491,7 +491,7 @@ func TestExecutionOfWhichTheOperationFails(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	answerWaits(b, 1, `"done":true,"error":{"code":2,"message":"Task failed with exit code 1"}`)
-	e, err := newClient(t, b).Execute(t.Context(), nightly, identity.WaitForCompletion())
+	e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 	assert.Equal(t, "UNKNOWN", asError[*identity.OperationError](t, err).Reason)
 	assert.True(t, e.Done)
 }
@@ -502,7 +502,7 @@ func TestExecutionOfWhichOnlyTheOperationTells(t *testing.T) {
 	b := newCloud(t)
 	answerWaits(b, 1, `"done":true,"error":{"code":2,"message":"Task failed with exit code 1"}`)
 	b.Inject(getExecution, fake.Fault{Status: http.StatusForbidden})
-	e, err := newClient(t, b).Execute(t.Context(), nightly, identity.WaitForCompletion())
+	e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 	assert.Equal(t, "UNKNOWN", asError[*identity.OperationError](t, err).Reason)
 	var open *identity.UnfinishedError
 	require.NotErrorAs(t, err, &open)
@@ -522,7 +522,7 @@ func TestExecutionWithoutConditions(t *testing.T) {
 			body := fmt.Sprintf(`{"name":%q,"completionTime":"2026-11-25T00:00:00Z","taskCount":1,"succeededCount":1}`, strings.TrimPrefix(r.URL.Path, "/v2/"))
 			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
 		})
-		e, err := c.Execute(bounded(t, time.Hour), nightly, identity.WaitForCompletion())
+		e, err := c.Execute(bounded(t, time.Hour), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 		require.NoError(t, err)
 		assert.True(t, e.Done)
 		assert.Equal(t, int64(1), e.Succeeded)
@@ -534,7 +534,7 @@ func TestExecuteWithAnEndedContext(t *testing.T) {
 	b := newCloud(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := newClient(t, b).Execute(ctx, nightly)
+	_, err := newClient(t, b).Execute(ctx, nightly, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, identity.ErrMayHaveStarted)
 	assert.Empty(t, b.Calls())
@@ -547,7 +547,7 @@ func TestEnsureSaysWhatItCreated(t *testing.T) {
 		forever := invisible()
 		forever.Times = 0
 		b.Inject(getAccount, forever)
-		a, err := newClient(t, b).EnsureServiceAccount(bounded(t, 10*time.Second), identity.AccountSpec{ServiceAccount: newAccount})
+		a, err := newClient(t, b).EnsureServiceAccount(bounded(t, 10*time.Second), newAccount, nil)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		asError[*identity.UnfinishedError](t, err)
 		assert.True(t, a.Created)
@@ -566,10 +566,10 @@ func TestServing(t *testing.T) {
 		b.Inject(getService, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `","template":{},` + latest})
 		b.Inject(getRevision, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `/revisions/r1","serviceAccount":"` + defaultEmail + `"}`})
 		c := newClient(t, b)
-		a, err := c.Get(t.Context(), shop, identity.ReadRevisions(), identity.ProjectNumber(123456789012))
+		a, err := c.Get(t.Context(), shop, &identity.GetOptions{ReadRevisions: true, ProjectNumber: 123456789012})
 		require.NoError(t, err)
 		assert.Equal(t, identity.No, a.ServingOther)
-		a, err = c.Get(t.Context(), shop, identity.ReadRevisions())
+		a, err = c.Get(t.Context(), shop, &identity.GetOptions{ReadRevisions: true})
 		require.NoError(t, err)
 		assert.Equal(t, identity.Unknown, a.ServingOther)
 	})
@@ -578,10 +578,10 @@ func TestServing(t *testing.T) {
 		b := newCloud(t)
 		b.Inject(getService, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `","template":{"serviceAccount":"` + runnerEmail + `"},"latestReadyRevision":"r","latestCreatedRevision":"r"}`})
 		c := newClient(t, b)
-		change, err := c.Attach(t.Context(), shop, runner)
+		change, err := c.Attach(t.Context(), shop, runner, nil)
 		require.NoError(t, err)
 		assert.Equal(t, identity.Unknown, change.ReceivesTraffic)
-		a, err := c.Get(t.Context(), shop, identity.ReadRevisions())
+		a, err := c.Get(t.Context(), shop, &identity.GetOptions{ReadRevisions: true})
 		require.NoError(t, err)
 		assert.Equal(t, identity.Unknown, a.ServingOther)
 	})
@@ -590,7 +590,7 @@ func TestServing(t *testing.T) {
 		b := newCloud(t)
 		revisioned(b, "")
 		b.Inject(getRevision, fake.Fault{Status: 404})
-		_, err := newClient(t, b).Get(t.Context(), shop, identity.ReadRevisions())
+		_, err := newClient(t, b).Get(t.Context(), shop, &identity.GetOptions{ReadRevisions: true})
 		require.Error(t, err)
 		assert.NotErrorIs(t, err, identity.ErrNotFound)
 	})
@@ -600,7 +600,7 @@ func TestServing(t *testing.T) {
 		w := revisioned(b, "")[0]
 		pinTraffic(t, b, w) // to the latest revision, by name
 		for _, project := range []string{"web-prod", "123456789012"} {
-			change, err := newClient(t, b).Attach(t.Context(), identity.Service(project, w.Location, w.ID), other)
+			change, err := newClient(t, b).Attach(t.Context(), identity.Service(project, w.Location, w.ID), other, nil)
 			require.NoError(t, err)
 			assert.Equal(t, identity.Yes, change.ReceivesTraffic)
 		}
@@ -610,9 +610,9 @@ func TestServing(t *testing.T) {
 func TestAgentIdentityOfTheSameAddress(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
-	b.AddJSON(fresh.Name(), []byte(`{"template":{"template":{"serviceAccount":"`+runnerEmail+`","containers":[{"image":"i"}],
+	b.AddRunJSON(fresh.Name(), []byte(`{"template":{"template":{"serviceAccount":"`+runnerEmail+`","containers":[{"image":"i"}],
 		"workloadIdentityConfig":{"identityType":"IDENTITY_TYPE_AGENT_IDENTITY"}}}}`))
-	_, err := newClient(t, b).Attach(t.Context(), fresh, runner)
+	_, err := newClient(t, b).Attach(t.Context(), fresh, runner, nil)
 	require.ErrorIs(t, err, identity.ErrAgentIdentity)
 	var none *identity.UnfinishedError
 	assert.NotErrorAs(t, err, &none)

@@ -125,7 +125,7 @@ func TestAttachThroughBadWeather(t *testing.T) {
 				tt.weather(b)
 				began := time.Now()
 
-				change, err := newClient(t, b).Attach(bounded(t, 5*time.Minute), nightly, runner)
+				change, err := newClient(t, b).Attach(bounded(t, 5*time.Minute), nightly, runner, nil)
 
 				require.NoError(t, err)
 				took := time.Since(began)
@@ -156,7 +156,7 @@ func TestAttachGivesUp(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(patchJob, fake.Fault{Status: 503})
-			_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+			_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 			require.ErrorContains(t, err, "gave up after 8 attempts: googleapi: Error 503: Service Unavailable")
 			assert.Equal(t, 503, asError[*googleapi.Error](t, err).Code)
 			assert.Equal(t, 8, countCalls(b, patchJob))
@@ -168,7 +168,7 @@ func TestAttachGivesUp(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(patchJob, fake.Fault{Status: 429, Header: http.Header{"Retry-After": {"60"}}})
 			began := time.Now()
-			_, err := newClient(t, b).Attach(bounded(t, 10*time.Second), nightly, runner)
+			_, err := newClient(t, b).Attach(bounded(t, 10*time.Second), nightly, runner, nil)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.Equal(t, 429, asError[*googleapi.Error](t, err).Code)
 			assert.Zero(t, time.Since(began), "a pause that can't help is not begun")
@@ -180,7 +180,7 @@ func TestAttachGivesUp(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
 		b.Inject(patchJob, fake.Fault{Status: 400})
-		_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+		_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 		require.Error(t, err)
 		assert.Equal(t, []string{"get", "patch"}, methods(b))
 	})
@@ -232,7 +232,7 @@ func TestContextEnds(t *testing.T) {
 					defer cancel()
 					began := time.Now()
 
-					change, err := newClient(t, b).Attach(ctx, nightly, runner)
+					change, err := newClient(t, b).Attach(ctx, nightly, runner, nil)
 
 					assert.LessOrEqual(t, time.Since(began), 40*time.Second)
 					unfinished := asError[*identity.UnfinishedError](t, err)
@@ -269,7 +269,7 @@ func TestAccountThatIsSeenAfterOtherFailures(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(patchJob, fake.Fault{Status: 429, Times: 6, Header: http.Header{"Retry-After": {"0"}}})
 			b.Inject(patchJob, fake.Fault{Status: 403, Times: 1, Body: actAsBody})
-			change, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.WaitForAccount(2*time.Second))
+			change, err := newClient(t, b).Attach(t.Context(), nightly, runner, &identity.AttachOptions{WaitForAccount: 2 * time.Second})
 			require.NoError(t, err)
 			assert.True(t, change.Done)
 		}
@@ -284,7 +284,7 @@ func TestOperationThatFails(t *testing.T) {
 		Message: "Permission denied on secret: projects/1/secrets/db/versions/latest for Revision service account " + runnerEmail + ".",
 	}})
 
-	change, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+	change, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 
 	failed := asError[*identity.OperationError](t, err)
 	assert.Equal(t, "SECRETS_ACCESS_CHECK_FAILED", failed.Reason)
@@ -299,7 +299,7 @@ func TestOperationErrorOfTheServer(t *testing.T) {
 	b := newCloud(t)
 	answerWaits(b, 1, `"done":true,"error":{"code":7,
 		"message":"Permission 'iam.serviceaccounts.actAs' denied on service account runner@data-prod.iam.gserviceaccount.com (or it may not exist)."}`)
-	_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+	_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 	failed := asError[*identity.OperationError](t, err)
 	assert.Equal(t, "PERMISSION_DENIED", failed.Reason)
 	require.ErrorIs(t, err, identity.ErrActAsDenied)
@@ -336,7 +336,7 @@ func TestRefusalsAreToldApart(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newCloud(t)
 				b.Inject(patchJob, fake.Fault{Status: tt.status, Body: tt.body})
-				_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+				_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 				for _, sentinel := range all {
 					assert.Equal(t, errors.Is(tt.want, sentinel), errors.Is(err, sentinel), "%v: %v", sentinel, err)
 				}
@@ -353,7 +353,7 @@ func TestWaitForAccount(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(patchJob, fake.Fault{Status: 403, Body: actAsBody, Times: 4})
-			change, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.WaitForAccount(5*time.Minute))
+			change, err := newClient(t, b).Attach(t.Context(), nightly, runner, &identity.AttachOptions{WaitForAccount: 5 * time.Minute})
 			require.NoError(t, err)
 			assert.True(t, change.Done)
 			assert.Equal(t, 5, countCalls(b, patchJob))
@@ -365,7 +365,7 @@ func TestWaitForAccount(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(patchJob, fake.Fault{Status: 403, Body: actAsBody})
 			began := time.Now()
-			_, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.WaitForAccount(time.Minute))
+			_, err := newClient(t, b).Attach(t.Context(), nightly, runner, &identity.AttachOptions{WaitForAccount: time.Minute})
 			require.ErrorIs(t, err, identity.ErrActAsDenied)
 			assert.LessOrEqual(t, time.Since(began), time.Minute)
 		})
@@ -374,7 +374,7 @@ func TestWaitForAccount(t *testing.T) {
 		t.Parallel()
 		b := newCloud(t)
 		b.Inject(patchJob, fake.Fault{Status: 403, Body: actAsBody})
-		_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+		_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 		require.ErrorIs(t, err, identity.ErrActAsDenied)
 		assert.Equal(t, 1, countCalls(b, patchJob))
 	})

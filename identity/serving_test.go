@@ -23,7 +23,7 @@ func TestSharesOfRevisions(t *testing.T) {
 			{"type":"TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST","percent":60},
 			{"type":"TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION","revision":"r2","percent":40,"tag":"new"}]}`})
 	b.Inject(getRevision, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `/revisions/r2","serviceAccount":"` + runnerEmail + `"}`})
-	a, err := newClient(t, b).Get(t.Context(), shop, identity.ReadRevisions())
+	a, err := newClient(t, b).Get(t.Context(), shop, &identity.GetOptions{ReadRevisions: true})
 	require.NoError(t, err)
 	assert.Equal(t, []identity.ServingRevision{{Name: shop.Name() + "/revisions/r2", Percent: 100, ServiceAccount: runner}}, a.Serving)
 	assert.Equal(t, identity.No, a.ServingOther)

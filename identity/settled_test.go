@@ -34,7 +34,7 @@ func TestAttachWaitsUntilItHasSettled(t *testing.T) {
 				b := newCloud(t)
 				b.Inject(waitMethod, fake.Fault{Status: 501})
 				b.Inject(getJob, fake.Fault{Skip: 1, Times: 3, Status: 200, Body: jobNow(members, runnerEmail)})
-				change, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+				change, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 				require.NoError(t, err)
 				assert.True(t, change.Done)
 				assert.Equal(t, 5, countCalls(b, getJob))
@@ -53,7 +53,7 @@ func TestIdentityThatChangesBeforeItHasSettled(t *testing.T) {
 				b := newCloud(t)
 				b.Inject(getJob, fake.Fault{Times: 2, Status: 200, Body: jobNow(`"generation":"2","reconciling":true`, runnerEmail)})
 				b.Inject(getJob, fake.Fault{Status: 200, Body: jobNow(`"generation":"3","observedGeneration":"3"`, now)})
-				change, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+				change, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 				require.ErrorIs(t, err, identity.ErrConflict)
 				assert.False(t, change.Done)
 				assert.False(t, change.Written)
@@ -69,13 +69,13 @@ func TestOperationErrorIsHarmless(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	answerWaits(b, 1, `"done":true,"error":{"code":3,"message":"a\u001b[2Jb\u202ec`+strings.Repeat("d", 1<<20)+`"}`)
-	_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+	_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 	failed := asError[*identity.OperationError](t, err)
 	assert.Contains(t, failed.Message, "a\ufffd[2Jb\ufffdcddd")
 	assert.Less(t, len(err.Error()), 8<<10)
 
 	b.Inject(getJob, fake.Fault{Status: 200, Body: jobNow(`"terminalCondition":{"state":"CONDITION_FAILED","reason":"R\u001b","message":"m\u202e"}`, runnerEmail)})
-	_, err = newClient(t, b).Attach(t.Context(), nightly, runner)
+	_, err = newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 	failed = asError[*identity.OperationError](t, err)
 	assert.Equal(t, [2]string{"R\ufffd", "m\ufffd"}, [2]string{failed.Reason, failed.Message})
 }
@@ -85,14 +85,14 @@ func TestValidationNeitherWaitsNorClears(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
 	b.Inject(getJob, fake.Fault{Status: 200, Body: jobNow(`"generation":"2","reconciling":true`, runnerEmail)})
-	change, err := newClient(t, b).Attach(t.Context(), nightly, runner, identity.ValidateOnly())
+	change, err := newClient(t, b).Attach(t.Context(), nightly, runner, &identity.AttachOptions{ValidateOnly: true})
 	require.NoError(t, err)
 	assert.False(t, change.Done)
 	assert.Equal(t, []string{"get"}, methods(b))
 
 	b = newCloud(t)
 	w := revisioned(b, "shop-named")[0]
-	change, err = newClient(t, b).Attach(t.Context(), w, runner, identity.ValidateOnly())
+	change, err = newClient(t, b).Attach(t.Context(), w, runner, &identity.AttachOptions{ValidateOnly: true})
 	require.NoError(t, err)
 	assert.Empty(t, change.ClearedRevision)
 }
@@ -103,7 +103,7 @@ func TestGenerationThatIsNoNumberOfOurs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(getJob, fake.Fault{Status: 200, Body: jobNow(`"generation":`+generation, runnerEmail)})
-			_, err := newClient(t, b).Get(t.Context(), nightly)
+			_, err := newClient(t, b).Get(t.Context(), nightly, nil)
 			require.Error(t, err)
 		})
 	}
@@ -115,7 +115,7 @@ func TestDetachWhoseAnswerIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newCloud(t)
 		b.Inject(patchJob, fake.Fault{DropAfter: true, Times: 1})
-		change, err := newClient(t, b).Detach(t.Context(), nightly)
+		change, err := newClient(t, b).Detach(t.Context(), nightly, nil)
 		require.NoError(t, err)
 		assert.True(t, change.Written)
 		assert.Equal(t, defaultEmail, change.New.Email())
@@ -138,7 +138,7 @@ func TestContextEndsAfterALostAnswer(t *testing.T) {
 			}
 			return next.RoundTrip(r)
 		})
-		_, err := c.Attach(ctx, nightly, runner)
+		_, err := c.Attach(ctx, nightly, runner, nil)
 		require.ErrorIs(t, err, context.Canceled)
 		asError[*identity.UnfinishedError](t, err)
 	})
@@ -167,7 +167,7 @@ func TestGenerationLastSeen(t *testing.T) {
 		}
 		return res, err
 	})
-	change, err := c.Attach(t.Context(), nightly, runner)
+	change, err := c.Attach(t.Context(), nightly, runner, nil)
 	require.NoError(t, err)
 	assert.Equal(t, int64(3), change.NewGeneration)
 	assert.Nil(t, change.Interleaved)
@@ -183,7 +183,7 @@ func TestEarlierAttemptsAreRemembered(t *testing.T) {
 			b.Inject(patchJob, fake.Fault{Status: 504, Times: 1})
 			b.Inject(patchJob, fake.Fault{Status: 503, Times: 1})
 			b.Inject(patchJob, fake.Fault{Status: 400})
-			_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+			_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 			asError[*identity.UnfinishedError](t, err)
 		})
 	})
@@ -193,7 +193,7 @@ func TestEarlierAttemptsAreRemembered(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(patchJob, fake.Fault{Status: 503, Times: 1, Body: "<html>"})
 			b.Inject(patchJob, fake.Fault{Status: 400})
-			_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+			_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 			asError[*identity.UnfinishedError](t, err)
 		})
 	})
@@ -203,7 +203,7 @@ func TestEarlierAttemptsAreRemembered(t *testing.T) {
 			b := newCloud(t)
 			b.Inject(patchJob, fake.Fault{Status: 503, Times: 1})
 			b.Inject(patchJob, fake.Fault{Status: 400})
-			_, err := newClient(t, b).Attach(t.Context(), nightly, runner)
+			_, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
 			var open *identity.UnfinishedError
 			require.NotErrorAs(t, err, &open)
 		})
@@ -215,7 +215,7 @@ func TestEarlierAttemptsAreRemembered(t *testing.T) {
 			b.Inject(createJob, fake.Fault{Status: 504, Times: 1})
 			b.Inject(createJob, fake.Fault{Status: 503, Times: 1})
 			b.Inject(createJob, fake.Fault{Status: 400})
-			_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob())
+			_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), nil)
 			asError[*identity.UnfinishedError](t, err)
 		})
 	})
@@ -238,7 +238,7 @@ func TestEarlierAttemptsAreRemembered(t *testing.T) {
 				}
 				return answering(http.StatusTooManyRequests, http.Header{"Retry-After": {"1"}}), err
 			})
-			change, err := c.Attach(t.Context(), nightly, runner)
+			change, err := c.Attach(t.Context(), nightly, runner, nil)
 			require.NoError(t, err)
 			assert.True(t, change.Written)
 			assert.Equal(t, 2, made)
@@ -263,12 +263,12 @@ func TestCreatedJobIsNotTakenForALargerOne(t *testing.T) {
 				c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 					if r.Method == http.MethodPost && first {
 						first = false
-						b.AddJSON(fresh.Name(), []byte(theirs))
+						b.AddRunJSON(fresh.Name(), []byte(theirs))
 						return answering(http.StatusBadGateway, http.Header{}), nil
 					}
 					return next.RoundTrip(r)
 				})
-				change, err := c.CreateJob(bounded(t, time.Hour), fresh, runner, newJob())
+				change, err := c.CreateJob(bounded(t, time.Hour), fresh, runner, newJob(), nil)
 				require.ErrorIs(t, err, identity.ErrAlreadyExists)
 				asError[*identity.UnfinishedError](t, err)
 				assert.False(t, change.Written)

@@ -46,7 +46,7 @@ func TestLostMarkAndAReadOfTheSameEtag(t *testing.T) {
 				})
 				require.Equal(t, r.Etag, get(t, c, webPolicy+"replace").Etag)
 				_, err := c.Claim(t.Context(), r, nil)
-				require.ErrorIs(t, err, recommend.ErrConflict)
+				require.ErrorIs(t, err, recommend.ErrChanged)
 				var open *identity.UnfinishedError
 				assert.ErrorAs(t, err, &open)
 			})

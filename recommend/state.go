@@ -39,23 +39,23 @@ func checkMetadata(metadata map[string]string) error {
 // recommendation changed since it was read, and is an
 // [*identity.UnfinishedError] if the answer got lost: the claim may hold.
 func (c *Client) Claim(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
-	return c.mark(ctx, r, "markClaimed", Claimed, metadata)
+	return c.mark(ctx, r, "markClaimed", StateClaimed, metadata)
 }
 
 // Succeed says that a recommendation was applied, see [Client.Claim].
 func (c *Client) Succeed(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
-	return c.mark(ctx, r, "markSucceeded", Succeeded, metadata)
+	return c.mark(ctx, r, "markSucceeded", StateSucceeded, metadata)
 }
 
 // Fail says that applying a recommendation failed, see [Client.Claim].
 func (c *Client) Fail(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
-	return c.mark(ctx, r, "markFailed", Failed, metadata)
+	return c.mark(ctx, r, "markFailed", StateFailed, metadata)
 }
 
 // Dismiss says that nobody wants a recommendation, see [Client.Claim]. It takes
 // no metadata.
 func (c *Client) Dismiss(ctx context.Context, r Recommendation) (Recommendation, error) {
-	return c.mark(ctx, r, "markDismissed", Dismissed, nil)
+	return c.mark(ctx, r, "markDismissed", StateDismissed, nil)
 }
 
 func (c *Client) mark(ctx context.Context, r Recommendation, verb string, state State, metadata map[string]string) (Recommendation, error) {
@@ -69,7 +69,7 @@ func (c *Client) mark(ctx context.Context, r Recommendation, verb string, state 
 
 func (c *Client) markOnce(ctx context.Context, r Recommendation, verb string, state State, metadata map[string]string) (Recommendation, error) {
 	switch {
-	case r.Action == UnusedAccount:
+	case r.Action == ActionUnusedAccount:
 		return r, errors.New("it is an insight, whose state is not changed here")
 	case r.Etag == "":
 		return r, errors.New("it has no etag: read it first")
@@ -90,7 +90,7 @@ func (c *Client) markOnce(ctx context.Context, r Recommendation, verb string, st
 	}
 	marked := func(now Recommendation) bool {
 		// What becomes of the metadata of what is dismissed is not documented.
-		return now.State == state && (state == Dismissed || sameMetadata(now.Metadata, metadata))
+		return now.State == state && (state == StateDismissed || sameMetadata(now.Metadata, metadata))
 	}
 	var failures retry.Backoff
 	for open := false; ; {

@@ -93,10 +93,10 @@ func TestApplyNoticesThatTheWorkloadIsAnother(t *testing.T) {
 				b, client := cloud(t)
 				b.SetOperationTime(3*time.Second, createV1, putV1)
 				if replaces {
-					b.AddJSON(job.String(), []byte(oldJob))
+					b.AddRunJSON(job.String(), []byte(oldJob))
 				}
 				around(b, 1, nil, func() { recreateAsAdmin(t, b, theirJob) })
-				applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+				applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 				require.ErrorIs(t, err, identity.ErrConflict)
 				assert.True(t, unfinished(t, err))
 				assert.False(t, applied.Done)
@@ -111,11 +111,11 @@ func TestApplyWaitsForReadsThatAreBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, client := cloud(t)
-		b.AddJSON(job.String(), []byte(oldJob))
+		b.AddRunJSON(job.String(), []byte(oldJob))
 		behind := read(t, b)
 		b.SetOperationTime(3*time.Second, putV1)
 		b.Inject(getV1, fake.Fault{Skip: 1, Times: 5, Status: 200, Body: behind})
-		applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+		applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 		require.NoError(t, err)
 		assert.True(t, applied.Done)
 		assert.Equal(t, int64(2), applied.Generation)
@@ -128,7 +128,7 @@ func TestApplyWaitsUntilItsGenerationIsObserved(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, client := cloud(t)
-		b.AddJSON(job.String(), []byte(oldJob))
+		b.AddRunJSON(job.String(), []byte(oldJob))
 		observed := regexp.MustCompile(`"observedGeneration": *2`)
 		answers := 0
 		b.Use(func(next http.Handler) http.Handler {
@@ -144,7 +144,7 @@ func TestApplyWaitsUntilItsGenerationIsObserved(t *testing.T) {
 				_, _ = w.Write(body)
 			})
 		})
-		applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+		applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 		require.NoError(t, err)
 		assert.True(t, applied.Done)
 		assert.Equal(t, int64(2), applied.Generation)
@@ -157,7 +157,7 @@ func TestApplyNoticesAGenerationThatWentBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, client := cloud(t)
-		b.AddJSON(job.String(), []byte(oldJob))
+		b.AddRunJSON(job.String(), []byte(oldJob))
 		b.SetOperationTime(3*time.Second, putV1)
 		around(b, 1, nil, func() { recreateAsAdmin(t, b, theirJob) })
 		uid := regexp.MustCompile(`,\s*"uid": *"[^"]*"`)
@@ -171,7 +171,7 @@ func TestApplyNoticesAGenerationThatWentBack(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		_, err := client.Apply(ctx, parsed(t, jobYAML), 0, inProject)
+		_, err := client.Apply(ctx, parsed(t, jobYAML), 0, &inProject)
 		require.ErrorIs(t, err, identity.ErrConflict)
 		require.ErrorContains(t, err, "it is back at generation 1, ours is 2")
 	})
@@ -185,14 +185,14 @@ func TestApplyAndEarlierAttempts(t *testing.T) {
 		b.Inject(createV1, fake.Fault{Status: 504, Times: 1})
 		b.Inject(createV1, fake.Fault{Status: 429, Times: 1})
 		b.Inject(createV1, fake.Fault{Status: 400})
-		_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+		_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 		assert.True(t, unfinished(t, err))
 
 		b, client = cloud(t)
 		b.Inject(createV1, fake.Fault{Status: 504})
 		order := inProject
 		order.DryRun = true
-		_, err = client.Apply(t.Context(), parsed(t, jobYAML), 0, order)
+		_, err = client.Apply(t.Context(), parsed(t, jobYAML), 0, &order)
 		assert.False(t, unfinished(t, err))
 	})
 }
@@ -203,10 +203,10 @@ func TestApplySaysCreatedOnlyIfItWas(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b, client := cloud(t)
 			b.Inject(createV1, fake.Fault{Status: status})
-			applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+			applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 			require.Error(t, err)
 			assert.False(t, applied.Created, "%d", status)
-			assert.Nil(t, b.JSON(job.String()))
+			assert.Nil(t, b.RunJSON(job.String()))
 		})
 	}
 }
@@ -282,13 +282,13 @@ func TestApplyLooksWhoseWriteItWas(t *testing.T) {
 				if tt.creates {
 					method = createV1
 				} else {
-					b.AddJSON(job.String(), []byte(oldJob))
+					b.AddRunJSON(job.String(), []byte(oldJob))
 				}
 				b.Inject(method, tt.fault)
 				if tt.meddle != nil {
 					around(b, 2, func() { tt.meddle(t, b) }, nil)
 				}
-				applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+				applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 				if tt.ours {
 					require.NoError(t, err)
 					assert.True(t, applied.Done)
@@ -298,7 +298,7 @@ func TestApplyLooksWhoseWriteItWas(t *testing.T) {
 				require.ErrorIs(t, err, tt.is)
 				assert.Equal(t, tt.open, unfinished(t, err), "%v", err)
 				assert.False(t, applied.Created)
-				assert.NotContains(t, string(b.JSON(job.String())), runner, "nothing of theirs is lost")
+				assert.NotContains(t, string(b.RunJSON(job.String())), runner, "nothing of theirs is lost")
 			})
 		})
 	}
@@ -327,7 +327,7 @@ func TestApplyTellsTheIdentityLastSeen(t *testing.T) {
 			})
 		})
 		text := strings.Replace(jobYAML, "          serviceAccountName: "+runner+"\n", "", 1)
-		applied, err := client.Apply(t.Context(), parsed(t, text), 0, inProject)
+		applied, err := client.Apply(t.Context(), parsed(t, text), 0, &inProject)
 		require.NoError(t, err)
 		assert.Equal(t, compute, applied.New)
 	})
@@ -353,9 +353,9 @@ func TestApplyAndMisdirectedAnswers(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b, client := cloud(t)
-				b.AddJSON(job.String(), []byte(oldJob))
+				b.AddRunJSON(job.String(), []byte(oldJob))
 				b.Inject(getV1, fake.Fault{Status: 200, Body: body})
-				_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+				_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 				require.Error(t, err)
 				for _, c := range b.Calls() {
 					assert.Equal(t, http.MethodGet, c.Verb)
@@ -366,16 +366,16 @@ func TestApplyAndMisdirectedAnswers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, client := cloud(t)
 				b.Inject(createV1, fake.Fault{Status: 200, Body: body})
-				applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+				applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 				assert.True(t, unfinished(t, err), "%v", err)
 				assert.False(t, applied.Created)
 				assert.Zero(t, applied.New)
 
 				b, client = cloud(t)
-				b.AddJSON(job.String(), []byte(oldJob))
+				b.AddRunJSON(job.String(), []byte(oldJob))
 				b.SetOperationTime(3*time.Second, putV1)
 				b.Inject(getV1, fake.Fault{Skip: 1, Times: 3, Status: 200, Body: body})
-				applied, err = client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+				applied, err = client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 				require.NoError(t, err)
 				assert.Equal(t, int64(2), applied.Generation)
 			})
@@ -385,9 +385,9 @@ func TestApplyAndMisdirectedAnswers(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			b, client := cloud(t)
-			b.AddJSON(job.String(), []byte(oldJob))
+			b.AddRunJSON(job.String(), []byte(oldJob))
 			b.Inject(getV1, fake.Fault{Status: 200, Body: wrong(`"resourceVersion":"AAAA",`, "")})
-			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 			require.ErrorContains(t, err, "resourceVersion")
 			assert.NotContains(t, strings.Join(methods(b), " "), "replaceJob", "a write without it would undo those of others")
 		})
@@ -397,7 +397,7 @@ func TestApplyAndMisdirectedAnswers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b, client := cloud(t)
 			b.Inject(getV1, fake.Fault{Status: 404, Body: "<html>no such page</html>"})
-			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+			_, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 			require.Error(t, err)
 			require.NotErrorIs(t, err, identity.ErrNotFound)
 			assert.Equal(t, []string{"jobs.get"}, methods(b), "nothing is created")
@@ -423,7 +423,7 @@ func TestApplyWhoseWaitFails(t *testing.T) {
 				b.SetOperationTime(time.Hour)
 				f.Skip = 1
 				b.Inject(getV1, f)
-				applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, inProject)
+				applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
 				assert.True(t, unfinished(t, err), "%v", err)
 				assert.True(t, applied.Created)
 				assert.False(t, applied.Done)

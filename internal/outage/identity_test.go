@@ -109,7 +109,7 @@ func always(error) bool { return true }
 
 func ensure(sa identity.ServiceAccount) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
-		a, err := c.EnsureServiceAccount(ctx, identity.AccountSpec{ServiceAccount: sa, DisplayName: "Runner"})
+		a, err := c.EnsureServiceAccount(ctx, sa, &identity.EnsureServiceAccountOptions{DisplayName: "Runner"})
 		o := outcome{claim: claimOf(err), err: err}
 		if err == nil {
 			o.value = fmt.Sprintf("%s in %s, another's %t", a.ServiceAccount, a.Project, a.UniqueID == foreignAccount)
