@@ -41,9 +41,9 @@ const goodReads = 3
 // which is an [*UnfinishedError], as is that about a creation whose outcome is not
 // known.
 //
-// An account that is there and disabled is left so: the error wraps
-// [ErrAccountDisabled]. Creating an account under the address of a deleted one
-// makes a new account, to which what was granted to the old one does not
+// An account that is there and disabled is left so: the error beside the Account
+// wraps [ErrAccountDisabled]. Creating an account under the address of a deleted
+// one makes a new account, to which what was granted to the old one does not
 // apply: https://cloud.google.com/iam/docs/service-accounts-delete-undelete
 func (c *Client) EnsureServiceAccount(ctx context.Context, sa ServiceAccount, opts *EnsureServiceAccountOptions) (Account, error) {
 	if opts == nil {
@@ -114,12 +114,15 @@ func (c *Client) taken(ctx context.Context, sa ServiceAccount, project string, w
 	return c.account(ctx, sa, project)
 }
 
+// describe returns what is known of an account, also beside the error that it is
+// disabled.
 func describe(sa ServiceAccount, a *iam.ServiceAccount, created bool) (Account, error) {
+	found := Account{ServiceAccount: sa, Created: created, Project: a.ProjectId, UniqueID: a.UniqueId}
 	if a.Disabled {
-		return Account{}, fmt.Errorf("%w: it is not enabled here, since someone disabled it"+
+		return found, fmt.Errorf("%w: it is not enabled here, since someone disabled it"+
 			" (gcloud iam service-accounts enable %s does)", ErrAccountDisabled, sa)
 	}
-	return Account{ServiceAccount: sa, Created: created, Project: a.ProjectId, UniqueID: a.UniqueId}, nil
+	return found, nil
 }
 
 func (c *Client) account(ctx context.Context, sa ServiceAccount, project string) (*iam.ServiceAccount, error) {

@@ -72,6 +72,22 @@ func TestEnsureServiceAccount(t *testing.T) {
 			created: true,
 			calls:   []string{"get", "create", "create", "get", "get", "get", "get"},
 		},
+		"the same, and it is someone else's of that display name": {
+			cloud: func(b *fake.Backend) {
+				b.AddServiceAccount(&iam.ServiceAccount{Email: newAccount.Email(), DisplayName: "Nightly", Description: "Theirs"})
+				b.Inject(getAccount, invisible())
+				b.Inject(createAccount, fake.Fault{DropBefore: true, Times: 1})
+			},
+			calls: []string{"get", "create", "create", "get", "get", "get", "get"},
+		},
+		"the same, and it is someone else's of that description": {
+			cloud: func(b *fake.Backend) {
+				b.AddServiceAccount(&iam.ServiceAccount{Email: newAccount.Email(), DisplayName: "Theirs", Description: "Runs the nightly job"})
+				b.Inject(getAccount, invisible())
+				b.Inject(createAccount, fake.Fault{DropBefore: true, Times: 1})
+			},
+			calls: []string{"get", "create", "create", "get", "get", "get", "get"},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

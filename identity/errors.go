@@ -77,8 +77,9 @@ func (e *OperationError) Is(target error) bool {
 }
 
 // An UnfinishedError tells that the outcome of a request is not known: ctx
-// ended before, or the answer got lost and looking for the effect failed too.
-// What was asked for may have taken effect, or may still.
+// ended before, or the answer got lost and looking for the effect failed too or,
+// after a creation, found nothing. What was asked for may have taken effect, or
+// may still.
 type UnfinishedError struct {
 	// Operation is the full name of the operation to look at, or empty if the
 	// server had not named one.

@@ -88,10 +88,12 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 	}
 	parent := strings.TrimSuffix(w.Name(), "/"+w.ID)
 	pace := newPace(o)
-	// As in a write: a POST may have been carried out, or may be yet.
-	lost, underway := false, false
+	// Whether a POST may have been carried out, or may be yet. A job that isn't
+	// found doesn't refute it, unlike a workload that is found as it was before a
+	// PATCH: new resources were seen to be missing from reads for a while.
+	lost := false
 	for {
-		if err := ctx.Err(); err != nil && underway {
+		if err := ctx.Err(); err != nil && lost {
 			return nil, &UnfinishedError{Err: err}
 		} else if err != nil {
 			return nil, err
@@ -100,9 +102,7 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 		if err == nil {
 			return answer, nil
 		}
-		if retry.Ambiguous(err) && !o.validateOnly {
-			lost, underway = true, underway || !answered(err)
-		}
+		lost = lost || retry.Ambiguous(err) && !o.validateOnly
 		err = refusal.Wrap(err)
 		// That the name is taken may tell that the lost answer was of success.
 		final := pace.wait(ctx, err, lost && errors.Is(err, ErrAlreadyExists))
@@ -114,10 +114,8 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 		}
 		there, readErr := c.read(ctx, w)
 		switch {
-		case errors.Is(readErr, ErrNotFound) && final != nil && underway:
-			return nil, &UnfinishedError{Err: final}
 		case errors.Is(readErr, ErrNotFound) && final != nil:
-			return nil, final
+			return nil, &UnfinishedError{Err: final}
 		case errors.Is(readErr, ErrNotFound):
 			continue
 		case readErr != nil:

@@ -2,6 +2,9 @@ package identity_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,17 +22,19 @@ import (
 func misdirections() map[string]string {
 	const place = "projects/web-prod/locations/europe-west1/"
 	return map[string]string{
-		"nothing":          `{}`,
-		"null":             `null`,
-		"an error":         `{"error":{"code":403,"message":"log in","status":"PERMISSION_DENIED"}}`,
-		"a page":           `<html>log in</html>`,
-		"another job":      `{"name":"` + place + `jobs/other","generation":"7","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}`,
-		"another project":  `{"name":"projects/other-proj/locations/europe-west1/jobs/nightly","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}`,
-		"another region":   `{"name":"projects/web-prod/locations/us-central1/jobs/nightly","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}`,
-		"another number":   `{"name":"projects/210987654321/locations/europe-west1/operations/o/x"}`,
-		"another account":  `{"name":"projects/web-prod/serviceAccounts/x@web-prod.iam.gserviceaccount.com","email":"x@web-prod.iam.gserviceaccount.com","uniqueId":"1"}`,
-		"no operation":     `{"name":"` + place + `jobs/nightly/operations"}`,
-		"of another place": `{"name":"projects/other-proj/locations/europe-west1/operations/o","done":true,"response":{"name":"` + place + `jobs/nightly"}}`,
+		"nothing":                       `{}`,
+		"null":                          `null`,
+		"an error":                      `{"error":{"code":403,"message":"log in","status":"PERMISSION_DENIED"}}`,
+		"a page":                        `<html>log in</html>`,
+		"another job":                   `{"name":"` + place + `jobs/other","generation":"7","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}`,
+		"another project":               `{"name":"projects/other-proj/locations/europe-west1/jobs/nightly","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}`,
+		"another region":                `{"name":"projects/web-prod/locations/us-central1/jobs/nightly","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}`,
+		"another number":                `{"name":"projects/210987654321/locations/europe-west1/operations/o/x"}`,
+		"another account":               `{"name":"projects/web-prod/serviceAccounts/x@web-prod.iam.gserviceaccount.com","email":"x@web-prod.iam.gserviceaccount.com","uniqueId":"1"}`,
+		"no operation":                  `{"name":"` + place + `jobs/nightly/operations"}`,
+		"an operation without an id":    `{"name":"` + place + `operations/"}`,
+		"an operation without a region": `{"name":"projects/web-prod/locations//operations/o"}`,
+		"of another place":              `{"name":"projects/other-proj/locations/europe-west1/operations/o","done":true,"response":{"name":"` + place + `jobs/nightly"}}`,
 		"of another job": `{"name":"` + place + `operations/o","metadata":{"name":"` + place +
 			`jobs/other","generation":"2","template":{"template":{"serviceAccount":"` + runnerEmail + `"}}}}`,
 	}
@@ -113,6 +118,39 @@ func TestMisdirectedWrites(t *testing.T) {
 				e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 				asError[*identity.UnfinishedError](t, err)
 				assert.False(t, e.Done)
+			})
+		})
+	}
+}
+
+// What a creation is answered with is the account that was asked for, or nothing is
+// known of it but that it may be there.
+func TestCreatedAccountThatIsAnother(t *testing.T) {
+	t.Parallel()
+	for name, carriedOut := range map[string]bool{"in place of the creation": false, "after it": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newCloud(t)
+				first := true
+				c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+					if r.Method != http.MethodPost || !first {
+						return next.RoundTrip(r)
+					}
+					first = false
+					if carriedOut {
+						res, err := next.RoundTrip(r)
+						require.NoError(t, err)
+						require.NoError(t, res.Body.Close())
+					}
+					body := misdirections()["another account"]
+					return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+				})
+				a, err := c.EnsureServiceAccount(t.Context(), newAccount, &identity.EnsureServiceAccountOptions{DisplayName: "Nightly"})
+				require.NoError(t, err)
+				assert.True(t, a.Created)
+				assert.Len(t, a.UniqueID, 21, "it is its own, not the other's")
+				assert.Equal(t, 2, countCalls(b, createAccount)+map[bool]int{false: 1}[carriedOut])
 			})
 		})
 	}

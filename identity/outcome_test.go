@@ -385,6 +385,11 @@ func TestWaits(t *testing.T) {
 			change, err := c.Attach(t.Context(), nightly, runner, nil)
 			require.NoError(t, err)
 			assert.True(t, change.Done)
+			for _, call := range b.Calls() {
+				if call.Method == waitMethod {
+					assert.JSONEq(t, `{"timeout":"10s"}`, string(call.Body), "it is answered in time")
+				}
+			}
 		})
 	})
 	t.Run("the operation is gone", func(t *testing.T) {
@@ -491,6 +496,39 @@ func TestExecutionOfWhichTheOperationFails(t *testing.T) {
 	e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
 	assert.Equal(t, "UNKNOWN", asError[*identity.OperationError](t, err).Reason)
 	assert.True(t, e.Done)
+}
+
+// What the operation said is told, also where the execution can't be read for more.
+func TestExecutionOfWhichOnlyTheOperationTells(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	answerWaits(b, 1, `"done":true,"error":{"code":2,"message":"Task failed with exit code 1"}`)
+	b.Inject(getExecution, fake.Fault{Status: http.StatusForbidden})
+	e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
+	assert.Equal(t, "UNKNOWN", asError[*identity.OperationError](t, err).Reason)
+	var open *identity.UnfinishedError
+	require.NotErrorAs(t, err, &open)
+	assert.False(t, e.Done, "that wasn't seen")
+}
+
+// An execution that says when it was completed has ended, whatever its conditions.
+func TestExecutionWithoutConditions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		b.Inject(waitMethod, fake.Fault{Status: http.StatusForbidden})
+		c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			if r.Method != http.MethodGet {
+				return next.RoundTrip(r)
+			}
+			body := fmt.Sprintf(`{"name":%q,"completionTime":"2026-11-25T00:00:00Z","taskCount":1,"succeededCount":1}`, strings.TrimPrefix(r.URL.Path, "/v2/"))
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})
+		e, err := c.Execute(bounded(t, time.Hour), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
+		require.NoError(t, err)
+		assert.True(t, e.Done)
+		assert.Equal(t, int64(1), e.Succeeded)
+	})
 }
 
 func TestExecuteWithAnEndedContext(t *testing.T) {

@@ -260,6 +260,22 @@ func asError[E error](t testing.TB, err error) E {
 	return found
 }
 
+// How long is waited for an account to be seen doesn't depend on what failed before:
+// the pauses after that have grown beyond all of it.
+func TestAccountThatIsSeenAfterOtherFailures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 { // the pauses are random
+			b := newCloud(t)
+			b.Inject(patchJob, fake.Fault{Status: 429, Times: 6, Header: http.Header{"Retry-After": {"0"}}})
+			b.Inject(patchJob, fake.Fault{Status: 403, Times: 1, Body: actAsBody})
+			change, err := newClient(t, b).Attach(t.Context(), nightly, runner, &identity.AttachOptions{WaitForAccount: 2 * time.Second})
+			require.NoError(t, err)
+			assert.True(t, change.Done)
+		}
+	})
+}
+
 func TestOperationThatFails(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)

@@ -109,7 +109,7 @@ func (c *Client) markOnce(ctx context.Context, r Recommendation, verb string, st
 			if getErr == nil && marked(now) {
 				return now, nil
 			}
-			if getErr == nil {
+			if getErr == nil && now.Etag != r.Etag {
 				open = false // what was sent can't take effect any more
 			}
 		}

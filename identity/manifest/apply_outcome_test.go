@@ -123,6 +123,35 @@ func TestApplyWaitsForReadsThatAreBehind(t *testing.T) {
 	})
 }
 
+// A condition of the generation before says nothing of ours.
+func TestApplyWaitsUntilItsGenerationIsObserved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, client := cloud(t)
+		b.AddRunJSON(job.String(), []byte(oldJob))
+		observed := regexp.MustCompile(`"observedGeneration": *2`)
+		answers := 0
+		b.Use(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				kept := httptest.NewRecorder()
+				next.ServeHTTP(kept, r)
+				body := kept.Body.Bytes()
+				answers++
+				if answers <= 5 {
+					body = observed.ReplaceAll(body, []byte(`"observedGeneration":1`))
+				}
+				w.WriteHeader(kept.Code)
+				_, _ = w.Write(body)
+			})
+		})
+		applied, err := client.Apply(t.Context(), parsed(t, jobYAML), 0, &inProject)
+		require.NoError(t, err)
+		assert.True(t, applied.Done)
+		assert.Equal(t, int64(2), applied.Generation)
+		assert.Equal(t, 6, answers, "a read, the write and reads until it is observed")
+	})
+}
+
 // Without a uid, a generation that went back tells.
 func TestApplyNoticesAGenerationThatWentBack(t *testing.T) {
 	t.Parallel()
@@ -228,7 +257,15 @@ func TestApplyLooksWhoseWriteItWas(t *testing.T) {
 			meddle: func(t *testing.T, b *fake.Backend) { recreateAsAdmin(t, b, theirJob) },
 			open:   true, is: identity.ErrConflict,
 		},
-		"made anew, and replaced by what is ours but for the account": {
+		"made anew, and replaced": { // in the generation that ours would have been in
+			fault: fake.Fault{DropAfter: true, Times: 1},
+			meddle: func(t *testing.T, b *fake.Backend) {
+				recreateAsAdmin(t, b, theirJob)
+				replaceAsAdmin(t, b, theirJob2)
+			},
+			open: true, is: identity.ErrConflict,
+		},
+		"replaced by what is ours but for the account": {
 			fault: fake.Fault{DropBefore: true, Times: 1},
 			meddle: func(t *testing.T, b *fake.Backend) {
 				replaceAsAdmin(t, b, `{"template":{"taskCount":2,"template":{"maxRetries":0,"serviceAccount":"`+other+
@@ -265,6 +302,35 @@ func TestApplyLooksWhoseWriteItWas(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The server may say the default identity's address later than in its answer to the
+// write.
+func TestApplyTellsTheIdentityLastSeen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, client := cloud(t)
+		b.SetOperationTime(3*time.Second, createV1)
+		compute := identity.DefaultServiceAccount(123456789012)
+		b.Grant("projects/web-prod/serviceAccounts/"+compute.Email(), "roles/iam.serviceAccountUser", deployer)
+		account := regexp.MustCompile(`,?\s*"serviceAccountName": *"[^"]*"`)
+		b.Use(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				kept := httptest.NewRecorder()
+				next.ServeHTTP(kept, r)
+				body := kept.Body.Bytes()
+				if r.Method == http.MethodPost {
+					body = account.ReplaceAll(body, nil)
+				}
+				w.WriteHeader(kept.Code)
+				_, _ = w.Write(body)
+			})
+		})
+		text := strings.Replace(jobYAML, "          serviceAccountName: "+runner+"\n", "", 1)
+		applied, err := client.Apply(t.Context(), parsed(t, text), 0, &inProject)
+		require.NoError(t, err)
+		assert.Equal(t, compute, applied.New)
+	})
 }
 
 // An answer that isn't about the workload is not believed.

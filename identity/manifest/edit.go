@@ -62,6 +62,12 @@ func (f *File) edit(sa identity.ServiceAccount, documents []int) (*File, error) 
 		}
 		splices = append(splices, s)
 	}
+	return f.spliced(splices, sa, documents)
+}
+
+// spliced returns the file with its bytes replaced, if that gave these documents
+// the identity and left everything else as it was.
+func (f *File) spliced(splices []splice, sa identity.ServiceAccount, documents []int) (*File, error) {
 	slices.SortFunc(splices, func(a, b splice) int { return a.from - b.from })
 	var data []byte
 	done := 0

@@ -60,6 +60,7 @@ spec: {template: {spec: {serviceAccountName: old@web-prod.iam.gserviceaccount.co
 		"an anchor":                             {strings.Replace(first, "&c", "&d", 1), []int{0}, "document 0 would differ elsewhere"},
 		"a mapping that becomes a list":         {strings.Replace(first, "{name: a, annotations: {serviceAccountName: note}}", "{name: a, annotations: [serviceAccountName, note]}", 1), []int{0}, "document 0 would differ elsewhere"},
 		"a document gone":                       {first[:strings.LastIndex(first, "---")], []int{0}, "it would have another number of documents"},
+		"a document more":                       {first + "---\nkind: Other\n", []int{0}, "it would have another number of documents"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,6 +73,49 @@ spec: {template: {spec: {serviceAccountName: old@web-prod.iam.gserviceaccount.co
 			}
 			require.Error(t, err)
 			assert.Contains(t, err.Error(), tt.says)
+		})
+	}
+}
+
+// Nobody is given a file that fails the comparison, or that is no YAML any more.
+func TestWrongSplicesAreRefused(t *testing.T) {
+	t.Parallel()
+	const source = `apiVersion: run.googleapis.com/v1
+kind: Job
+metadata: {name: a}
+spec: {template: {spec: {template: {spec: {serviceAccountName: old@web-prod.iam.gserviceaccount.com, containers: [{image: i}]}}}}}
+`
+	sa := identity.MustParseServiceAccount("new@web-prod.iam.gserviceaccount.com")
+	f, err := Parse("job.yaml", []byte(source))
+	require.NoError(t, err)
+	at := func(text, by string) splice {
+		from := strings.Index(source, text)
+		return splice{from, from + len(text), by}
+	}
+	right := at("old@", "new@")
+	for name, tt := range map[string]struct {
+		splices []splice
+		says    string
+	}{
+		"the identity":                 {[]splice{right}, ""},
+		"nothing":                      {nil, `document 0 would have the identity "old@`},
+		"something else, too":          {[]splice{right, at("image: i", "image: j")}, "document 0 would differ elsewhere"},
+		"something else, in any order": {[]splice{at("metadata: {name: a}", "metadata: {name: b}"), right}, "document 0 would differ elsewhere"},
+		"a document more":              {[]splice{right, at("apiVersion", "kind: Other\n---\napiVersion")}, "it would have another number of documents"},
+		"a brace too few":              {[]splice{at("old@web-prod.iam.gserviceaccount.com, ", "{")}, "the edit would break it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			edited, err := f.spliced(tt.splices, sa, []int{0})
+			if tt.says == "" {
+				require.NoError(t, err)
+				assert.Equal(t, sa, edited.Documents[0].Identity)
+				return
+			}
+			require.ErrorContains(t, err, tt.says)
+			var told *Error
+			require.ErrorAs(t, err, &told)
+			assert.Nil(t, edited)
 		})
 	}
 }

@@ -102,20 +102,21 @@ func TestTimeIsLinear(t *testing.T) {
 	documents := func(n int) string { return strings.Repeat("---\n"+head+spec, n) }
 	for name, text := range map[string]func(int) string{"merges": merged, "documents": documents} {
 		t.Run(name, func(t *testing.T) {
-			took := func(n int) time.Duration {
-				source := []byte(text(n))
-				best := time.Hour
-				for range 3 {
-					began := time.Now()
-					f, err := manifest.Parse("m.yaml", source)
-					require.NoError(t, err)
-					_, err = f.Set(next)
-					require.NoError(t, err)
-					best = min(best, time.Since(began))
-				}
-				return best
+			took := func(source []byte) time.Duration {
+				began := time.Now()
+				f, err := manifest.Parse("m.yaml", source)
+				require.NoError(t, err)
+				_, err = f.Set(next)
+				require.NoError(t, err)
+				return time.Since(began)
 			}
-			small, large := took(1000), took(4000)
+			few, many := []byte(text(1000)), []byte(text(4000))
+			small, large := time.Hour, time.Hour
+			// The best of three each, and of more where other work on the machine
+			// gets in the way.
+			for round := 0; round < 3 || round < 30 && large >= 10*small; round++ {
+				small, large = min(small, took(few)), min(large, took(many))
+			}
 			t.Logf("%s at 1,000, %s at 4,000", small, large)
 			assert.Less(t, large, 10*small)
 		})

@@ -17,6 +17,7 @@ func TestSame(t *testing.T) {
 		{"projects/p/jobs/j", "projects/p/jobs/j", true},
 		{"projects/123/jobs/j", "projects/p/jobs/j", true},
 		{"projects/p/jobs/j", "projects/123/jobs/j", true},
+		{"projects/123", "projects/p", true},
 		{"projects/p/serviceAccounts/e", "projects/-/serviceAccounts/e", true},
 		{"policies/cloudresourcemanager.googleapis.com/projects/123/denypolicies/d", "policies/cloudresourcemanager.googleapis.com/projects/p/denypolicies/d", true},
 		{"projects/456/jobs/j", "projects/123/jobs/j", false},

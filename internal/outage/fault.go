@@ -40,6 +40,7 @@ const (
 	garble                  // the backend's answer behind a page of HTML
 	hang                    // nothing, until the caller gives up
 	kill                    // nothing: the caller's context ends
+	behind                  // of a read, the backend's first answer to it
 )
 
 // Answer is a fault that answers a call in the backend's place: it has no effect.
@@ -96,6 +97,10 @@ func KillBefore() Fault { return Fault{Name: "kill before", outcome: kill} }
 // carried out.
 func KillAfter() Fault { return Fault{Name: "kill after", effect: first, outcome: kill} }
 
+// Behind lets a read show what the same one showed first, as one of a replica does
+// that is behind. Every other call passes.
+func Behind() Fault { return Fault{Name: "behind", effect: first, outcome: behind} }
+
 // Lasts reports whether the fault can hit each call from one on. After a kill
 // there are no more calls.
 func (f Fault) Lasts() bool { return f.outcome != kill }
@@ -111,7 +116,7 @@ func (f Fault) String() string { return f.Name }
 func Faults() []Fault {
 	faults := []Fault{
 		DropBefore(), DropAfter(), DropLate(2 * time.Second), DropLate(5 * time.Minute),
-		Truncate(), Garble(), Slow(20 * time.Second), Hang(), HangAfter(), KillBefore(), KillAfter(),
+		Truncate(), Garble(), Slow(20 * time.Second), Behind(), Hang(), HangAfter(), KillBefore(), KillAfter(),
 		// What something that isn't Google answers: a captive portal, a gateway.
 		Answer("200 html", http.StatusOK, page), Answer("200 {}", http.StatusOK, "{}"), Answer("200 null", http.StatusOK, "null"),
 		Answer("200 []", http.StatusOK, "[]"), Answer("200 empty", http.StatusOK, ""),
@@ -145,7 +150,7 @@ func Faults() []Fault {
 // Representatives returns one of each kind of [Faults]: for combinations of them.
 func Representatives() []Fault {
 	names := []string{
-		"drop before", "drop after", "drop, applied 2s later", "drop, applied 5m0s later", "truncate", "hang", "hang after", "kill before", "kill after",
+		"behind", "drop before", "drop after", "drop, applied 2s later", "drop, applied 5m0s later", "truncate", "hang", "hang after", "kill before", "kill after",
 		"200 {}", "200 html", "401", "403", "404", "409", "429", "503", "503 after", "504, applied 2s later", "502 html",
 	}
 	return slices.DeleteFunc(Faults(), func(f Fault) bool { return !slices.Contains(names, f.Name) })

@@ -112,7 +112,7 @@ func ensure(sa identity.ServiceAccount) action {
 		a, err := c.EnsureServiceAccount(ctx, sa, &identity.EnsureServiceAccountOptions{DisplayName: "Runner"})
 		o := outcome{claim: claimOf(err), err: err}
 		if err == nil {
-			o.value = fmt.Sprintf("%s in %s", a.ServiceAccount, a.Project)
+			o.value = fmt.Sprintf("%s in %s, another's %t", a.ServiceAccount, a.Project, a.UniqueID == foreignAccount)
 		} else if a.Created {
 			o.claim = done
 		}
@@ -139,7 +139,7 @@ func identityOperations() []*operation {
 		{name: "create job, no wait", seed: withJob(before), run: createJob(&identity.CreateJobOptions{NoWait: true}), again: createAgain, foreign: foreignWorkloads(runner)},
 		{name: "execute", seed: withJob(before), run: execute(nil), ended: always, foreign: foreignWorkloads(runner)},
 		{name: "execute, wait", seed: withJob(before), run: execute(&identity.ExecuteOptions{WaitForCompletion: true}), ended: always, foreign: foreignWorkloads(runner)},
-		{name: "ensure account", seed: withJob(before), run: ensure(added)},
-		{name: "ensure account, there", seed: withJob(before), run: ensure(runner)},
+		{name: "ensure account", seed: withJob(before), run: ensure(added), foreign: foreignIAM()},
+		{name: "ensure account, there", seed: withJob(before), run: ensure(runner), foreign: foreignIAM()},
 	}
 }

@@ -104,11 +104,14 @@ func hasAccount(b *fake.Backend, email string) bool {
 	return strings.Contains(stateOf(b), `"email": "`+email+`"`)
 }
 
+// foreignAccount is the unique id of an account that nobody asks for.
+const foreignAccount = "112233445566778899000"
+
 // foreignIAM are answers about other accounts, policies and operations.
 func foreignIAM() []outage.Fault {
 	const (
 		account = `{"name": "projects/other-proj/serviceAccounts/other@other-proj.iam.gserviceaccount.com", "email": "other@other-proj.iam.gserviceaccount.com",
-			"projectId": "other-proj", "uniqueId": "112233445566778899000"}`
+			"projectId": "other-proj", "uniqueId": "` + foreignAccount + `"}`
 		policy    = `{"version": 1, "etag": "BwXTHEIRS00=", "bindings": [{"role": "roles/owner", "members": ["user:them@example.com"]}]}`
 		operation = `{"name": "operations/acf.c0ffee00-0000-4000-8000-000000000001", "done": true, "response": {}}`
 		failed    = `{"name": "operations/acf.c0ffee00-0000-4000-8000-000000000001", "done": true, "error": {"code": 7, "message": "Not them."}}`

@@ -77,6 +77,7 @@ type Weather struct {
 	mu      sync.Mutex // guards what follows
 	strikes []Strike
 	calls   []Call
+	shown   map[string]recorded // the first answer to each read
 	end     context.CancelFunc
 }
 
@@ -152,6 +153,12 @@ func (w *Weather) carryOut(backend http.Handler, at int, r *http.Request) *recor
 	answer := record(backend, r)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if _, seen := w.shown[r.Method+r.URL.String()]; !seen && !w.calls[at].Writes() {
+		if w.shown == nil {
+			w.shown = make(map[string]recorded)
+		}
+		w.shown[r.Method+r.URL.String()] = *answer
+	}
 	w.calls[at].CarriedOut = true
 	if !answer.broken {
 		w.calls[at].Status = answer.status
@@ -180,6 +187,15 @@ func (w *Weather) carryOutLate(backend http.Handler, at int, r *http.Request, af
 func (w *Weather) show(out http.ResponseWriter, r *http.Request, f Fault, answer *recorded) {
 	switch f.outcome {
 	case pass:
+		answer.write(out)
+		return
+	case behind:
+		w.mu.Lock()
+		earlier, seen := w.shown[r.Method+r.URL.String()]
+		w.mu.Unlock()
+		if seen {
+			answer = &earlier
+		}
 		answer.write(out)
 		return
 	case reply:

@@ -58,6 +58,22 @@ func exists(t *testing.T, b *fake.Backend, id string) bool {
 	return false
 }
 
+// A read that is behind shows what the first one did, and the next is not.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	b, w := under(outage.Strike{Call: 3, Fault: outage.Behind()}, outage.Strike{Call: 5, Fault: outage.Behind()})
+	assert.False(t, exists(t, b, "walker"))
+	status, _, err := create(t.Context(), b, "walker")
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, status)
+	assert.False(t, exists(t, b, "walker"), "it is behind")
+	assert.True(t, exists(t, b, "walker"))
+	status, _, err = create(t.Context(), b, "another")
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, status, "a write passes")
+	assert.Len(t, w.Calls(), 5)
+}
+
 // Each fault does to a call what its name says, once and then no more.
 func TestFaults(t *testing.T) {
 	t.Parallel()
@@ -94,6 +110,9 @@ func TestFaults(t *testing.T) {
 			case f.Name == "garble":
 				require.NoError(t, err, f.Name)
 				assert.Contains(t, body, "</html>{")
+			case f.Name == "behind": // which concerns reads
+				require.NoError(t, err, f.Name)
+				assert.Equal(t, http.StatusOK, status)
 			case strings.HasPrefix(f.Name, "slow"):
 				require.NoError(t, err, f.Name)
 				assert.Equal(t, http.StatusOK, status)
@@ -109,7 +128,7 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	assert.Greater(t, len(names), 45)
-	assert.Len(t, outage.Representatives(), 20)
+	assert.Len(t, outage.Representatives(), 21)
 }
 
 func TestForeverAndClear(t *testing.T) {

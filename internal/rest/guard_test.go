@@ -96,6 +96,7 @@ func TestRedirects(t *testing.T) {
 		"to another host, by its path": {http.MethodGet, 307, "//portal.example.com/login", false},
 		"to another port":              {http.MethodGet, 302, "https://HOST:8443/x", false},
 		"out of TLS":                   {http.MethodGet, 301, "http://HOST/x", false},
+		"out of TLS, to that port":     {http.MethodGet, 301, "http://HOST:443/x", false},
 		"to where nothing can be":      {http.MethodGet, 302, "https://%zz/", false},
 		"to the same host":             {http.MethodGet, 302, "/x", true},
 		"to the same host, in full":    {http.MethodGet, 308, "https://HOST:443/x", true},
@@ -218,6 +219,7 @@ func TestErrorsOfGoogle(t *testing.T) {
 	}{
 		"as it is":                  {404, `{"error": {"code": 404, "message": "gone <it>", "status": "NOT_FOUND", "details": [{"@type": "x", "n": 1e40}]}}`, 404, "gone <it>", "yes"},
 		"another code in the body":  {503, `{"error":{"code":14,"message":"m","status":"UNAVAILABLE"}}`, 503, "m", ""},
+		"no message in the body":    {404, `{"error":{"code":404}}`, 404, "", "yes"},
 		"no code in the body":       {403, `{"error":{"message":"m"}}`, 403, "m", ""},
 		"success in the body":       {500, `{"error":{"code":200,"message":"m"}}`, 500, "m", ""},
 		"a code that is no integer": {500, `{"error":{"code":1.5,"message":"m"}}`, 500, "m", ""},
@@ -225,6 +227,7 @@ func TestErrorsOfGoogle(t *testing.T) {
 		"a list":                    {429, `[{"error":{"code":429,"message":"m"}}]`, 429, "m", "yes"},
 		"escapes of a terminal":     {400, "{\"error\":{\"code\":400,\"message\":\"a\\u001b[2Jb\\u202ec\\r\\nd\\te\\u0085f\\u2028g\"}}", 400, "a\ufffd[2Jb\ufffdc\ufffd\nd\te\ufffdf\ufffdg", ""},
 		"a megabyte":                {400, `{"error":{"code":400,"message":"` + long[:1000000] + `"}}`, 400, long[:4096] + "…", ""},
+		"cut within a letter":       {400, `{"error":{"code":400,"message":"x` + long[:8000] + `"}}`, 400, "x" + long[:4094] + "…", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -244,6 +247,23 @@ func TestErrorsOfGoogle(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of an error that is long by many short texts, what tells errors apart is kept.
+func TestErrorWithManyDetails(t *testing.T) {
+	t.Parallel()
+	details := strings.Repeat(`{"@type":"x","text":"`+strings.Repeat("d", 1000)+`"},`, 100)
+	body := `{"error":{"code":412,"message":"why <it> is so","status":"FAILED_PRECONDITION","details":[` + strings.TrimSuffix(details, ",") + `]}}`
+	each(t, func(t *testing.T, ask asker) {
+		_, err := ask(t, http.MethodGet, &http.Client{Transport: &answers{answer: func(*http.Request) *http.Response { return answer(412, body) }}})
+		told, ok := errors.AsType[*googleapi.Error](err)
+		require.True(t, ok, "%v", err)
+		assert.Equal(t, "why <it> is so", told.Message)
+		assert.Contains(t, told.Body, `"why <it> is so"`)
+		assert.Contains(t, told.Body, "FAILED_PRECONDITION")
+		assert.Empty(t, told.Details)
+		assert.Less(t, len(err.Error()), 200)
+	})
 }
 
 // What a page doesn't say, nobody concludes from its status.

@@ -58,6 +58,7 @@ func TestTransientAndAmbiguous(t *testing.T) {
 		"unreadable answer":       {fmt.Errorf("%w: bad JSON", retry.ErrGarbled), true, true},
 		"a certificate":           {sent(x509.UnknownAuthorityError{}), false, false},
 		"credentials":             {sent(errors.New("auth: cannot fetch token: 400")), false, false},
+		"no URL":                  {&url.Error{Op: "parse", URL: "https://%zz/", Err: errors.New("invalid URL escape")}, false, false},
 		"unsupported scheme":      {sent(errors.New("unsupported protocol scheme")), false, false},
 		"anything else":           {errors.New("bad input"), false, false},
 		"the context's own end":   {sent(context.Canceled), false, true},
@@ -161,6 +162,28 @@ func TestRetryAfter(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What can't be a pause is none: the usual one is made, or none that ends.
+func TestRetryAfterOfNoUse(t *testing.T) {
+	t.Parallel()
+	asking := func(value string) error {
+		return &googleapi.Error{Code: 429, Header: http.Header{"Retry-After": {value}}}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		for _, value := range []string{"-5", "-9223372036854775808", "soon", ""} {
+			began := time.Now()
+			var b retry.Backoff
+			require.NoError(t, b.Wait(t.Context(), asking(value)))
+			assert.Positive(t, time.Since(began), value)
+			assert.LessOrEqual(t, time.Since(began), time.Second, value)
+		}
+		began := time.Now()
+		var b retry.Backoff
+		// As nanoseconds, it would be a third of a second beyond 64 bits.
+		require.ErrorContains(t, b.Wait(t.Context(), asking("18446744074")), "gave up, as the server asks for a pause of")
+		assert.Zero(t, time.Since(began))
+	})
 }
 
 // A clock that is wrong here doesn't make the pause longer or shorter.
