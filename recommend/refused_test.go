@@ -1,0 +1,160 @@
+package recommend_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/runidentity/runidentity/fake"
+	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/recommend"
+)
+
+const (
+	setPolicyMethod = "cloudresourcemanager.projects.setIamPolicy"
+	createMethod    = "iam.projects.serviceAccounts.create"
+	patchMethod     = "run.projects.locations.services.patch"
+)
+
+// goesOn holds that a plan that was cut short neither failed nor was taken back,
+// and that it goes on in fair weather.
+func goesOn(t *testing.T, b *fake.Backend, p recommend.Plan, result recommend.Result, err error) {
+	t.Helper()
+	require.ErrorContains(t, err, "still claimed by bot/1: apply the plan again")
+	assert.Equal(t, recommend.Claimed, result.Recommendation.State)
+	for _, taken := range []recommend.Outcome{recommend.OutcomeUndone, recommend.OutcomeRefused, recommend.OutcomeLeft} {
+		assert.NotContains(t, outcomes(result), taken)
+	}
+	c := newClient(t, b)
+	assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
+	_, err = c.Apply(t.Context(), p, order)
+	require.NoError(t, err)
+	final(t, b, c, webRun+"own")
+}
+
+// A new token mends 401, and time mends the others: they are no refusal of the step
+// that they answer, however often they come.
+func TestWhatIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	for method, had := range map[string][]string{
+		createMethod: nil, setPolicyMethod: {"roles/run.invoker"}, patchMethod: {"roles/run.invoker", "roles/run.viewer"},
+	} {
+		for _, status := range []int{401, 407, 408, 409, 412, 425, 429} {
+			if method == createMethod && status == http.StatusConflict {
+				continue // the account is there
+			}
+			t.Run(fmt.Sprintf("%s %d", method, status), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					b := newCloud(t)
+					c := newClient(t, b)
+					p := ownPlan(t, c)
+					skip := 0
+					if method == setPolicyMethod {
+						skip = 1
+					}
+					var calm atomic.Bool
+					b.Use(func(next http.Handler) http.Handler {
+						return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+							hit := method == createMethod && strings.HasSuffix(r.URL.Path, "/serviceAccounts") ||
+								method == setPolicyMethod && strings.HasSuffix(r.URL.Path, ":setIamPolicy") || method == patchMethod && r.Method == http.MethodPatch
+							if skip > 0 && hit {
+								skip--
+								hit = false
+							}
+							if !hit || calm.Load() {
+								next.ServeHTTP(w, r)
+								return
+							}
+							w.WriteHeader(status)
+							_, _ = fmt.Fprintf(w, `{"error": {"code": %d, "message": "Not now.", "status": "ABORTED"}}`, status)
+						})
+					})
+					result, err := c.Apply(t.Context(), p, order)
+					require.ErrorContains(t, err, "Not now.")
+					assert.ElementsMatch(t, had, bindings(b, shopAccount.Member()))
+					assert.Equal(t, compute, runsAs(b))
+					calm.Store(true)
+					goesOn(t, b, p, result, err)
+				})
+			})
+		}
+	}
+}
+
+// A no without a word of the API's is a proxy's: it doesn't end the plan.
+func TestProxysNoIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	for method, skip := range map[string]int{setPolicyMethod: 1, patchMethod: 1} { // the first PATCH is the rehearsal
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			b := newCloud(t)
+			c := newClient(t, b)
+			p := ownPlan(t, c)
+			b.Inject(method, fake.Fault{Skip: skip, Times: 1, Status: 403, Body: "<html>Forbidden</html>"})
+			result, err := c.Apply(t.Context(), p, order)
+			goesOn(t, b, p, result, err)
+		})
+	}
+}
+
+// becomes makes the service run as another account, as someone else would.
+func becomes(t *testing.T, b *fake.Backend, account identity.ServiceAccount) {
+	t.Helper()
+	b.Grant("projects/data-prod", "roles/iam.serviceAccountTokenCreator", "serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
+	client, err := identity.NewClient(t.Context(), b.ClientOptions(fake.Admin)...)
+	require.NoError(t, err)
+	_, err = client.Attach(t.Context(), shop, account)
+	require.NoError(t, err)
+}
+
+// Someone attaches a third account while the plan is applied: the plan can't go on,
+// however often it is tried, and fails. The account of theirs stays.
+func TestThirdAccountEndsThePlan(t *testing.T) {
+	t.Parallel()
+	left, undone, refused := recommend.OutcomeLeft, recommend.OutcomeUndone, recommend.OutcomeRefused
+	for name, tt := range map[string]struct {
+		rehearsed bool
+		want      []recommend.Outcome
+	}{
+		"while the grants settle":        {false, []recommend.Outcome{left, undone, undone, refused}},
+		"between rehearsal and the move": {true, []recommend.Outcome{left, left, left, refused}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newCloud(t)
+				c := newClient(t, b)
+				p := ownPlan(t, c)
+				if tt.rehearsed {
+					var once sync.Once
+					b.Use(func(next http.Handler) http.Handler {
+						return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+							next.ServeHTTP(w, r)
+							if r.URL.Query().Get("validateOnly") == "true" {
+								once.Do(func() { becomes(t, b, identity.MustParseServiceAccount(runner)) })
+							}
+						})
+					})
+				} else {
+					time.AfterFunc(time.Minute, func() { becomes(t, b, identity.MustParseServiceAccount(runner)) })
+				}
+				result, err := c.Apply(t.Context(), p, recommend.Order{Owner: "bot/1"})
+				require.ErrorIs(t, err, recommend.ErrBlocked)
+				require.ErrorContains(t, err, "which runs as "+runner)
+				assert.NotContains(t, err.Error(), "apply the plan again")
+				assert.Equal(t, recommend.Failed, result.Recommendation.State)
+				assert.Equal(t, tt.want, outcomes(result))
+				assert.Equal(t, runner, runsAs(b))
+			})
+		})
+	}
+}
