@@ -40,14 +40,14 @@ func goesOn(t *testing.T, b *fake.Backend, p recommend.Plan, result recommend.Re
 	final(t, b, c, webRun+"own")
 }
 
-// A new token mends 401, and time mends the others: they are no refusal of the step
-// that they answer, however often they come.
+// A new token mends 401, and time mends the others, a server that is down among
+// them: they are no refusal of the step that they answer, however often they come.
 func TestWhatIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	for method, had := range map[string][]string{
 		createMethod: nil, setPolicyMethod: {"roles/run.invoker"}, patchMethod: {"roles/run.invoker", "roles/run.viewer"},
 	} {
-		for _, status := range []int{401, 407, 408, 409, 412, 425, 429} {
+		for _, status := range []int{401, 407, 408, 409, 412, 425, 429, 500, 503} {
 			if method == createMethod && status == http.StatusConflict {
 				continue // the account is there
 			}
@@ -94,15 +94,17 @@ func TestWhatIsNoRefusal(t *testing.T) {
 func TestProxysNoIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	for method, skip := range map[string]int{setPolicyMethod: 1, patchMethod: 1} { // the first PATCH is the rehearsal
-		t.Run(method, func(t *testing.T) {
-			t.Parallel()
-			b := newCloud(t)
-			c := newClient(t, b)
-			p := ownPlan(t, c)
-			b.Inject(method, fake.Fault{Skip: skip, Times: 1, Status: 403, Body: "<html>Forbidden</html>"})
-			result, err := c.Apply(t.Context(), p, order)
-			goesOn(t, b, p, result, err)
-		})
+		for name, body := range map[string]string{"a page": "<html>Forbidden</html>", "no message": `{"error": {"code": 403}}`} {
+			t.Run(method+" "+name, func(t *testing.T) {
+				t.Parallel()
+				b := newCloud(t)
+				c := newClient(t, b)
+				p := ownPlan(t, c)
+				b.Inject(method, fake.Fault{Skip: skip, Times: 1, Status: 403, Body: body})
+				result, err := c.Apply(t.Context(), p, order)
+				goesOn(t, b, p, result, err)
+			})
+		}
 	}
 }
 

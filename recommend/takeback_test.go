@@ -1,0 +1,120 @@
+package recommend_test
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/runidentity/runidentity/fake"
+	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/recommend"
+)
+
+// The role that can't be taken back is told as left, with the command that removes
+// it, and the other one as undone.
+func TestUndoIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	p := ownPlan(t, c)
+	b.Inject(patchMethod, fake.Fault{Status: 403, Body: refusal, Times: 1}) // the rehearsal
+	b.Inject(setPolicyMethod, fake.Fault{Status: 403, Body: refusal, Skip: 2, Times: 1})
+	result, err := c.Apply(t.Context(), p, order)
+	require.ErrorContains(t, err, "undo: grant roles/run.viewer")
+	assert.Equal(t, recommend.Failed, result.Recommendation.State)
+	assert.Equal(t, []recommend.Outcome{recommend.OutcomeLeft, recommend.OutcomeUndone, recommend.OutcomeLeft, recommend.OutcomeRefused}, outcomes(result))
+	assert.Contains(t, result.Steps[2].Undo, "remove-iam-policy-binding 123456789012 --member="+shopAccount.Member()+" --role=roles/run.viewer")
+	assert.Equal(t, []string{"roles/run.viewer"}, bindings(b, shopAccount.Member()))
+}
+
+// An attach that was refused moved nothing: no old account is attached again, not
+// even to a service that runs as a third one by then.
+func TestNothingToGoBackFrom(t *testing.T) {
+	t.Parallel()
+	for name, third := range map[string]bool{"it runs as before": false, "it runs as a third account": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newCloud(t)
+			c := newClient(t, b)
+			p := ownPlan(t, c)
+			var hit atomic.Bool
+			b.Use(func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if !isPatch(r) || hit.Swap(true) {
+						next.ServeHTTP(w, r)
+						return
+					}
+					if third {
+						becomes(t, b, identity.MustParseServiceAccount(runner))
+					}
+					b.ResetCalls()
+					w.WriteHeader(http.StatusForbidden)
+					_, _ = w.Write([]byte(refusal))
+				})
+			})
+			result, err := c.Apply(t.Context(), p, order)
+			require.ErrorContains(t, err, "Not you.")
+			left := recommend.OutcomeLeft
+			assert.Equal(t, []recommend.Outcome{left, left, left, recommend.OutcomeRefused}, outcomes(result))
+			assert.Equal(t, recommend.Failed, result.Recommendation.State)
+			for _, call := range b.Calls() {
+				assert.NotEqual(t, patchMethod, call.Method)
+			}
+			want := compute
+			if third {
+				want = runner
+			}
+			assert.Equal(t, want, runsAs(b))
+		})
+	}
+}
+
+// The way back is cut short: the plan stays claimed, and the next run goes back.
+func TestWayBackIsCutShort(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		fault fake.Fault
+		want  recommend.Outcome
+	}{
+		"the server is down":   {fake.Fault{Status: 503}, recommend.OutcomeDone},
+		"the answers get lost": {fake.Fault{DropBefore: true}, recommend.OutcomeOpen},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newCloud(t)
+				c := newClient(t, b)
+				p := ownPlan(t, c)
+				onPatch(b, func(n int) *fake.Fault {
+					switch {
+					case n == 1:
+						return notReady()
+					case n <= 9:
+						f := tt.fault
+						f.Body = strings.Replace(refusal, "403", "503", 1)
+						return &f
+					}
+					return nil
+				})
+				result, err := c.Apply(t.Context(), p, order)
+				require.ErrorContains(t, err, "still claimed by bot/1: apply the plan again")
+				assert.Equal(t, recommend.Claimed, result.Recommendation.State)
+				assert.NotEqual(t, recommend.OutcomeLeft, result.Steps[3].Outcome)
+				assert.NotEqual(t, recommend.OutcomeUndone, result.Steps[3].Outcome)
+				mayRun(t, b)
+
+				result, err = c.Apply(t.Context(), p, order)
+				require.ErrorContains(t, err, "an earlier run failed")
+				assert.Equal(t, recommend.Failed, result.Recommendation.State)
+				assert.Equal(t, recommend.OutcomeUndone, result.Steps[3].Outcome)
+				assert.Equal(t, compute, runsAs(b))
+				assert.Len(t, bindings(b, shopAccount.Member()), 2)
+			})
+		})
+	}
+}
