@@ -1,0 +1,72 @@
+package recommend_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/runidentity/runidentity/fake"
+	"github.com/runidentity/runidentity/recommend"
+)
+
+// What the metadata of a claim says is data of others': where it isn't what Apply
+// notes, nothing is done.
+func TestMetadataThatIsNoJournal(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ key, value, want string }{
+		"a phase that isn't known": {"phase", "later", `the phase "later", which isn't known`},
+		"no phase":                 {"phase", "", `the phase "", which isn't known`},
+		"fewer steps":              {"steps", "dd", `says "dd" of the steps, of which the plan has 3`},
+		"more steps":               {"steps", "dddd", "of which the plan has 3"},
+		"a mark that isn't known":  {"steps", "dzd", `says "dzd" of the steps`},
+		"a mark at the end":        {"steps", "ddz", `says "ddz" of the steps`},
+		"no steps":                 {"steps", "", "of which the plan has 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newCloud(t)
+			c := newClient(t, b)
+			p := replacePlan(t, c)
+			cutAt(t, b, c, p, 1)
+			claimed := get(t, c, webPolicy+"replace")
+			metadata := maps.Clone(claimed.Metadata)
+			require.Contains(t, metadata, tt.key)
+			metadata[tt.key] = tt.value
+			claimed, err := c.Claim(t.Context(), claimed, metadata)
+			require.NoError(t, err)
+			b.ResetCalls()
+			_, err = c.Apply(t.Context(), p, order)
+			require.ErrorContains(t, err, tt.want)
+			_, err = c.TakeOver(t.Context(), p, recommend.Order{Owner: "bot/2", Settle: -1})
+			require.ErrorContains(t, err, tt.want)
+			assert.False(t, slices.ContainsFunc(b.Calls(), mutates))
+			assert.Equal(t, claimed.Etag, get(t, c, webPolicy+"replace").Etag)
+		})
+	}
+}
+
+// Two runs of one owner are told apart: the one that was overtaken doesn't take the
+// other's claim for its own.
+func TestRunsOfOneOwnerAreToldApart(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c, other := newClient(t, b), newClient(t, b)
+	p := replacePlan(t, c)
+	after(b, ":setIamPolicy", 1, func() {
+		b.Inject(setPolicyMethod, fake.Fault{Status: 401, Times: 1})
+		result, err := other.Apply(t.Context(), p, order)
+		assert.ErrorContains(t, err, "still claimed by bot/1: apply the plan again")
+		assert.Equal(t, recommend.Claimed, result.Recommendation.State)
+	})
+	_, err := c.Apply(t.Context(), p, order)
+	var owned *recommend.OwnedError
+	require.ErrorAs(t, err, &owned)
+	require.ErrorContains(t, err, "it is another run of bot/1 that goes on with it")
+	assert.NotContains(t, err.Error(), "apply the plan again")
+	_, err = c.Apply(t.Context(), p, order)
+	require.NoError(t, err)
+	final(t, b, c, webPolicy+"replace")
+}
