@@ -53,8 +53,12 @@ func TestWhatCameToAnEnd(t *testing.T) {
 				p.Steps[0].Role = "roles/run.developer"
 			}
 			for takeOver, apply := range map[string]func() (recommend.Result, error){
-				"apply":     func() (recommend.Result, error) { return c.Apply(t.Context(), p, recommend.Order{Owner: tt.owner, Settle: -1}) },
-				"take over": func() (recommend.Result, error) { return c.TakeOver(t.Context(), p, recommend.Order{Owner: tt.owner, Settle: -1}) },
+				"apply": func() (recommend.Result, error) {
+					return c.Apply(t.Context(), p, recommend.Order{Owner: tt.owner, Settle: -1})
+				},
+				"take over": func() (recommend.Result, error) {
+					return c.TakeOver(t.Context(), p, recommend.Order{Owner: tt.owner, Settle: -1})
+				},
 			} {
 				result, err := apply()
 				if tt.want == "" {

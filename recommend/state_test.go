@@ -131,3 +131,33 @@ func TestDismissLosesItsAnswer(t *testing.T) {
 		assert.Equal(t, recommend.Dismissed, r.State)
 	})
 }
+
+// What the API would refuse of the metadata is refused without a call.
+func TestBadMetadata(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	r := get(t, c, webPolicy+"replace")
+	b.ResetCalls()
+	long := strings.Repeat("x", 256)
+	for key, v := range map[string]string{"BAD": "x", "": "x", "_a": "x", long[:64]: "x", "email": "a@b", "time": "10:00", "long": long} {
+		_, err := c.Claim(t.Context(), r, map[string]string{key: v})
+		require.ErrorContains(t, err, "metadata ", key)
+	}
+	assert.Empty(t, b.Calls())
+	_, err := c.Claim(t.Context(), r, map[string]string{long[:63]: long[:255], "a.b-c_d0": ""})
+	require.NoError(t, err)
+}
+
+// What was found out about a recommendation stays with it when it is marked.
+func TestMarkKeepsWhatWasJoined(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, newCloud(t))
+	r := get(t, c, webPolicy+"replace")
+	r.Insights, r.Service = []recommend.Insight{{Name: "x"}}, shop
+	claimed, err := c.Claim(t.Context(), r, nil)
+	require.NoError(t, err)
+	assert.Equal(t, r.Insights, claimed.Insights)
+	assert.Equal(t, shop, claimed.Service)
+	assert.NotEqual(t, r.Etag, claimed.Etag)
+}
