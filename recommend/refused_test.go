@@ -1,6 +1,7 @@
 package recommend_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -109,12 +110,12 @@ func TestProxysNoIsNoRefusal(t *testing.T) {
 }
 
 // becomes makes the service run as another account, as someone else would.
-func becomes(t *testing.T, b *fake.Backend, account identity.ServiceAccount) {
+func becomes(ctx context.Context, t *testing.T, b *fake.Backend, account identity.ServiceAccount) {
 	t.Helper()
 	b.Grant("projects/data-prod", "roles/iam.serviceAccountTokenCreator", "serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
-	client, err := identity.NewClient(t.Context(), b.ClientOptions(fake.Admin)...)
+	client, err := identity.NewClient(ctx, b.ClientOptions(fake.Admin)...)
 	require.NoError(t, err)
-	_, err = client.Attach(t.Context(), shop, account)
+	_, err = client.Attach(ctx, shop, account)
 	require.NoError(t, err)
 }
 
@@ -142,12 +143,12 @@ func TestThirdAccountEndsThePlan(t *testing.T) {
 						return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 							next.ServeHTTP(w, r)
 							if r.URL.Query().Get("validateOnly") == "true" {
-								once.Do(func() { becomes(t, b, identity.MustParseServiceAccount(runner)) })
+								once.Do(func() { becomes(r.Context(), t, b, identity.MustParseServiceAccount(runner)) })
 							}
 						})
 					})
 				} else {
-					time.AfterFunc(time.Minute, func() { becomes(t, b, identity.MustParseServiceAccount(runner)) })
+					time.AfterFunc(time.Minute, func() { becomes(t.Context(), t, b, identity.MustParseServiceAccount(runner)) })
 				}
 				result, err := c.Apply(t.Context(), p, recommend.Order{Owner: "bot/1"})
 				require.ErrorIs(t, err, recommend.ErrBlocked)

@@ -208,14 +208,14 @@ func TestLateAttachIsTakenBack(t *testing.T) {
 				cancel()
 				panic(http.ErrAbortHandler)
 			case killed.Load() && strings.HasSuffix(r.URL.Path, ":markClaimed"):
-				once.Do(func() { becomes(t, b, shopAccount) })
+				once.Do(func() { becomes(r.Context(), t, b, shopAccount) })
 			}
 			next.ServeHTTP(w, r)
 		})
 	})
 	_, err := c.Apply(ctx, p, order)
 	require.ErrorIs(t, err, context.Canceled)
-	becomes(t, b, identity.MustParseServiceAccount(runner))
+	becomes(t.Context(), t, b, identity.MustParseServiceAccount(runner))
 	result, err := c.Apply(t.Context(), p, order)
 	require.ErrorIs(t, err, recommend.ErrBlocked)
 	assert.Equal(t, recommend.Failed, result.Recommendation.State)

@@ -53,12 +53,12 @@ func TestLostAttemptAndAConflict(t *testing.T) {
 				r := get(t, c, webPolicy+"replace")
 				var begun atomic.Bool
 				b.Use(func(next http.Handler) http.Handler {
-					return http.HandlerFunc(func(w http.ResponseWriter, r2 *http.Request) {
-						if !strings.HasSuffix(r2.URL.Path, ":markClaimed") || begun.Swap(true) {
-							next.ServeHTTP(w, r2)
+					return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+						if !strings.HasSuffix(req.URL.Path, ":markClaimed") || begun.Swap(true) {
+							next.ServeHTTP(w, req)
 							return
 						}
-						_, err := other.Claim(t.Context(), r, tt.metadata)
+						_, err := other.Claim(req.Context(), r, tt.metadata)
 						assert.NoError(t, err)
 						if tt.blind {
 							b.Inject("recommender.projects.locations.recommenders.recommendations.get", fake.Fault{Status: 403, Body: refusal})

@@ -50,7 +50,7 @@ func TestNothingToGoBackFrom(t *testing.T) {
 						return
 					}
 					if third {
-						becomes(t, b, identity.MustParseServiceAccount(runner))
+						becomes(r.Context(), t, b, identity.MustParseServiceAccount(runner))
 					}
 					b.ResetCalls()
 					w.WriteHeader(http.StatusForbidden)
