@@ -222,3 +222,60 @@ func TestLateAttachIsTakenBack(t *testing.T) {
 	assert.Equal(t, recommend.OutcomeUndone, result.Steps[3].Outcome)
 	assert.Equal(t, compute, runsAs(b))
 }
+
+// A run is killed once its PATCH was accepted: the next one waits for what became of
+// it, rather than to take the account's name in the template for the end.
+func TestResumeWaitsForTheAttach(t *testing.T) {
+	t.Parallel()
+	for name, ready := range map[string]bool{"it becomes ready": true, "it doesn't": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newCloud(t)
+				b.SetOperationTime(5 * time.Minute)
+				c := newClient(t, b)
+				p := ownPlan(t, c)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				var once sync.Once
+				b.Use(func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if !isPatch(r) {
+							next.ServeHTTP(w, r)
+							return
+						}
+						killed := false
+						once.Do(func() { killed = true })
+						if !killed {
+							next.ServeHTTP(w, r)
+							return
+						}
+						if !ready {
+							fault := *notReady()
+							fault.Times = 1
+							b.Inject(patchMethod, fault)
+						}
+						next.ServeHTTP(discard{http.Header{}}, r)
+						cancel()
+						panic(http.ErrAbortHandler)
+					})
+				})
+				_, err := c.Apply(ctx, p, order)
+				require.ErrorIs(t, err, context.Canceled)
+				require.Equal(t, shopAccount.Email(), runsAs(b))
+				began := time.Now()
+				result, err := c.Apply(t.Context(), p, order)
+				assert.GreaterOrEqual(t, time.Since(began), 4*time.Minute)
+				if ready {
+					require.NoError(t, err)
+					final(t, b, c, webRun+"own")
+					return
+				}
+				require.ErrorContains(t, err, "HEALTH_CHECK_CONTAINER_ERROR")
+				assert.Equal(t, recommend.Failed, result.Recommendation.State)
+				assert.Equal(t, recommend.OutcomeUndone, result.Steps[3].Outcome)
+				assert.Equal(t, compute, runsAs(b))
+			})
+		})
+	}
+}

@@ -112,3 +112,21 @@ func TestWayBackIsCutShort(t *testing.T) {
 		})
 	}
 }
+
+// The old account is attached again, and that revision doesn't become ready either:
+// the service names the old account, and the error says what became of it.
+func TestOldAccountIsNotReadyEither(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		c := newClient(t, b)
+		p := ownPlan(t, c)
+		onPatch(b, func(int) *fake.Fault { return notReady() })
+		result, err := c.Apply(t.Context(), p, order)
+		require.ErrorContains(t, err, "make "+p.Steps[3].Workload.String()+" run as "+compute+" again")
+		assert.Equal(t, recommend.Failed, result.Recommendation.State)
+		assert.Equal(t, recommend.OutcomeUndone, result.Steps[3].Outcome)
+		assert.Empty(t, result.Steps[3].Undo)
+		assert.Equal(t, compute, runsAs(b))
+	})
+}
