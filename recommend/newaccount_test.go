@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/api/iam/v1"
 
 	"github.com/runidentity/runidentity/fake"
 	"github.com/runidentity/runidentity/recommend"
@@ -68,4 +69,20 @@ func TestMemberIsNeverThere(t *testing.T) {
 		assert.Equal(t, recommend.OutcomeRefused, result.Steps[1].Outcome)
 		assert.InDelta(t, 3*time.Minute, time.Since(began), float64(time.Minute))
 	})
+}
+
+// Someone else makes the account right before this run does: it is theirs, and no
+// command to delete it is told.
+func TestAccountIsMadeBySomeoneElse(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	p := ownPlan(t, c)
+	after(b, ":markClaimed", 1, func() { b.AddServiceAccount(&iam.ServiceAccount{Email: shopAccount.Email()}) })
+	b.Inject(patchMethod, fake.Fault{Status: 403, Body: refusal, Times: 1})
+	result, err := c.Apply(t.Context(), p, order)
+	require.ErrorContains(t, err, "Not you.")
+	assert.Equal(t, recommend.Failed, result.Recommendation.State)
+	assert.Equal(t, []recommend.Outcome{recommend.OutcomeUnneeded, recommend.OutcomeUndone, recommend.OutcomeUndone, recommend.OutcomeRefused}, outcomes(result))
+	assert.Empty(t, result.Steps[0].Undo)
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -128,5 +129,40 @@ func TestOldAccountIsNotReadyEither(t *testing.T) {
 		assert.Equal(t, recommend.OutcomeUndone, result.Steps[3].Outcome)
 		assert.Empty(t, result.Steps[3].Undo)
 		assert.Equal(t, compute, runsAs(b))
+	})
+}
+
+// Someone else attaches a third account right after this plan's write was accepted:
+// what became of the write is open. The next run finds the third account, fails, and
+// leaves it.
+func TestThirdAccountRightAfterTheWrite(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		b.SetOperationTime(time.Minute)
+		c := newClient(t, b)
+		p := ownPlan(t, c)
+		var hit atomic.Bool
+		b.Use(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				next.ServeHTTP(w, r)
+				if isPatch(r) && !hit.Swap(true) {
+					becomes(r.Context(), t, b, identity.MustParseServiceAccount(runner))
+					// Who can't wait for the operation reads what there is in the end.
+					b.Inject("run.projects.locations.operations.wait", fake.Fault{Status: 403, Body: refusal, Times: 1})
+				}
+			})
+		})
+		result, err := c.Apply(t.Context(), p, order)
+		require.ErrorIs(t, err, identity.ErrConflict)
+		require.ErrorContains(t, err, "still claimed by bot/1: apply the plan again")
+		assert.Equal(t, recommend.Claimed, result.Recommendation.State)
+		assert.Equal(t, recommend.OutcomeOpen, result.Steps[3].Outcome)
+
+		result, err = c.Apply(t.Context(), p, order)
+		require.ErrorIs(t, err, recommend.ErrBlocked)
+		assert.Equal(t, recommend.Failed, result.Recommendation.State)
+		assert.Equal(t, recommend.OutcomeRefused, result.Steps[3].Outcome)
+		assert.Equal(t, runner, runsAs(b))
 	})
 }
