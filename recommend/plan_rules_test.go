@@ -104,6 +104,7 @@ func TestStepsThatCantBeCarriedOut(t *testing.T) {
 		"no member":                   {with(grant, func(s *recommend.Step) { s.Member = "" }), "it takes both"},
 		"a member of no kind":         {with(remove, func(s *recommend.Step) { s.Member = runner }), "it takes both"},
 		"a bucket":                    {with(grant, func(s *recommend.Step) { s.Resource = "//storage.googleapis.com/b" }), "it must be the full name of a project"},
+		"a bucket after a project":    {append([]recommend.Step{grant}, with(grant, func(s *recommend.Step) { s.Resource = "//storage.googleapis.com/b" })...), "step 2"},
 		"no resource":                 {with(remove, func(s *recommend.Step) { s.Resource = "" }), "it must be the full name of a project"},
 		"a grant after the attach":    {[]recommend.Step{attach, grant}, "it must not come after"},
 		"an account after its grant":  {[]recommend.Step{grant, create}, "it must not come after"},
