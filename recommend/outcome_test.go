@@ -204,3 +204,16 @@ func TestFirstOfTwoGoesBack(t *testing.T) {
 		})
 	}
 }
+
+// Someone else attaches the account before this run does: that is told as unneeded.
+func TestSomeoneElseAttachesIt(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	p := ownPlan(t, c)
+	after(b, ":setIamPolicy", 2, func() { becomes(t.Context(), t, b, shopAccount) })
+	result, err := c.Apply(t.Context(), p, order)
+	require.NoError(t, err)
+	assert.Equal(t, recommend.OutcomeUnneeded, result.Steps[3].Outcome)
+	final(t, b, c, webRun+"own")
+}

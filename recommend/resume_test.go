@@ -268,6 +268,7 @@ func TestResumeWaitsForTheAttach(t *testing.T) {
 				assert.GreaterOrEqual(t, time.Since(began), 4*time.Minute)
 				if ready {
 					require.NoError(t, err)
+					assert.Equal(t, recommend.OutcomeDone, result.Steps[3].Outcome)
 					final(t, b, c, webRun+"own")
 					return
 				}
