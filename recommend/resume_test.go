@@ -280,3 +280,29 @@ func TestResumeWaitsForTheAttach(t *testing.T) {
 		})
 	}
 }
+
+// Once a role was removed, there is no way back: whatever is refused then, the plan
+// stays claimed, and doesn't attach anything.
+func TestNoWayBackFromARemoval(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	b.Grant("projects/web-prod", "roles/editor", "serviceAccount:"+compute)
+	c := newClient(t, b)
+	p := wholePlan(t, c)
+	cutAt(t, b, c, p, 3)
+	require.Empty(t, bindings(b, "serviceAccount:"+compute))
+	becomes(t.Context(), t, b, identity.MustParseServiceAccount(runner))
+	b.ResetCalls()
+	result, err := c.Apply(t.Context(), p, order)
+	require.ErrorContains(t, err, "still claimed by bot/1: apply the plan again")
+	assert.Equal(t, recommend.Claimed, result.Recommendation.State)
+	for _, call := range b.Calls() {
+		assert.NotEqual(t, patchMethod, call.Method)
+	}
+	assert.Equal(t, "remove", get(t, c, webRun+"own").Metadata["phase"])
+	assert.Equal(t, runner, runsAs(b))
+	becomes(t.Context(), t, b, shopAccount)
+	_, err = c.Apply(t.Context(), p, order)
+	require.NoError(t, err)
+	final(t, b, c, webRun+"own")
+}

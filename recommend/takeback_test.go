@@ -166,3 +166,22 @@ func TestThirdAccountRightAfterTheWrite(t *testing.T) {
 		assert.Equal(t, runner, runsAs(b))
 	})
 }
+
+// A grant whose answer got lost, and that is there, may be someone else's: it stays,
+// and the result says how to take it back.
+func TestGrantWithALostAnswerStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		c := newClient(t, b)
+		b.Inject(setPolicyMethod, fake.Fault{DropAfter: true, Times: 1})
+		b.Inject(patchMethod, fake.Fault{Status: 403, Body: refusal, Times: 1})
+		result, err := c.Apply(t.Context(), ownPlan(t, c), order)
+		require.ErrorContains(t, err, "Not you.")
+		assert.Equal(t, recommend.Failed, result.Recommendation.State)
+		left := recommend.OutcomeLeft
+		assert.Equal(t, []recommend.Outcome{left, left, recommend.OutcomeUndone, recommend.OutcomeRefused}, outcomes(result))
+		assert.Contains(t, result.Steps[1].Undo, "--role=roles/run.invoker")
+		assert.Equal(t, []string{"roles/run.invoker"}, bindings(b, shopAccount.Member()))
+	})
+}
