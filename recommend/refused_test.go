@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/api/iam/v1"
 
 	"github.com/runidentity/runidentity/fake"
 	"github.com/runidentity/runidentity/identity"
@@ -160,4 +161,42 @@ func TestThirdAccountEndsThePlan(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The service begins to run as an agent identity right before the rehearsal: that is
+// refused, and everything is taken back.
+func TestAgentIdentityEndsThePlan(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	p := ownPlan(t, c)
+	after(b, "/services/shop", 3, func() { // two reads are tests, and one is the look before the rehearsal
+		change(t, b, "template.workloadIdentityConfig", `{"template": {"workloadIdentityConfig": {"identityType": "IDENTITY_TYPE_AGENT_IDENTITY"}}}`)
+	})
+	result, err := c.Apply(t.Context(), p, order)
+	require.ErrorIs(t, err, identity.ErrAgentIdentity)
+	assert.Equal(t, recommend.Failed, result.Recommendation.State)
+	undone := recommend.OutcomeUndone
+	assert.Equal(t, []recommend.Outcome{recommend.OutcomeLeft, undone, undone, recommend.OutcomeRefused}, outcomes(result))
+	assert.Equal(t, compute, runsAs(b))
+}
+
+// A run was cut short, and someone disabled the account since: the plan can't go on,
+// and fails.
+func TestDisabledAccountEndsThePlan(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	p := ownPlan(t, c)
+	cutAt(t, b, c, p, 2)
+	admin, err := iam.NewService(t.Context(), b.ClientOptions(fake.Admin)...)
+	require.NoError(t, err)
+	_, err = admin.Projects.ServiceAccounts.Disable("projects/web-prod/serviceAccounts/"+shopAccount.Email(), &iam.DisableServiceAccountRequest{}).Context(t.Context()).Do()
+	require.NoError(t, err)
+	result, err := c.Apply(t.Context(), p, order)
+	require.ErrorIs(t, err, identity.ErrAccountDisabled)
+	assert.NotContains(t, err.Error(), "apply the plan again")
+	assert.Equal(t, recommend.Failed, result.Recommendation.State)
+	assert.Equal(t, recommend.OutcomeUndone, result.Steps[1].Outcome)
+	assert.Equal(t, compute, runsAs(b))
 }
