@@ -1,8 +1,12 @@
 package recommend_test
 
 import (
+	"errors"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,6 +70,34 @@ func TestRunsOfOneOwnerAreToldApart(t *testing.T) {
 	require.ErrorAs(t, err, &owned)
 	require.ErrorContains(t, err, "it is another run of bot/1 that goes on with it")
 	assert.NotContains(t, err.Error(), "apply the plan again")
+	_, err = c.Apply(t.Context(), p, order)
+	require.NoError(t, err)
+	final(t, b, c, webPolicy+"replace")
+}
+
+// A claim of this run's took effect, and is answered with a conflict: it isn't told as
+// someone else's.
+func TestOnesOwnClaimIsNotAnothers(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	p := replacePlan(t, c)
+	var claims atomic.Int64
+	b.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, ":markClaimed") && claims.Add(1) == 2 {
+				next.ServeHTTP(discard{http.Header{}}, r)
+				w.WriteHeader(http.StatusConflict)
+				_, _ = w.Write([]byte(`{"error": {"code": 409, "message": "Another etag.", "status": "ABORTED"}}`))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	_, err := c.Apply(t.Context(), p, order)
+	require.ErrorIs(t, err, recommend.ErrConflict)
+	_, owned := errors.AsType[*recommend.OwnedError](err)
+	assert.False(t, owned, "%v", err)
 	_, err = c.Apply(t.Context(), p, order)
 	require.NoError(t, err)
 	final(t, b, c, webPolicy+"replace")

@@ -3,6 +3,7 @@ package recommend_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -247,9 +248,12 @@ func TestOvertaken(t *testing.T) {
 			assert.NoError(t, err)
 		})
 	})
-	_, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, order)
 	require.ErrorIs(t, err, recommend.ErrConflict)
 	assert.NotContains(t, err.Error(), "apply the plan again", "it is the other owner's by now")
+	_, owned := errors.AsType[*recommend.OwnedError](err)
+	assert.False(t, owned, "nobody applies it any more: %v", err)
+	assert.Equal(t, recommend.Succeeded, result.Recommendation.State)
 	assert.Equal(t, recommend.Succeeded, get(t, c, webRun+"own").State)
 	assert.Equal(t, "bot/2", get(t, c, webRun+"own").Metadata["owner"])
 	assert.Equal(t, shopAccount.Email(), runsAs(b))
