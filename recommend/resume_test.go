@@ -199,16 +199,15 @@ func TestLateAttachIsTakenBack(t *testing.T) {
 	p := ownPlan(t, c)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var killed atomic.Bool
-	var once sync.Once
+	var killed, landed atomic.Bool
 	b.Use(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case isPatch(r) && !killed.Swap(true):
 				cancel()
 				panic(http.ErrAbortHandler)
-			case killed.Load() && strings.HasSuffix(r.URL.Path, ":markClaimed"):
-				once.Do(func() { becomes(r.Context(), t, b, shopAccount) })
+			case killed.Load() && strings.HasSuffix(r.URL.Path, ":markClaimed") && !landed.Swap(true):
+				becomes(r.Context(), t, b, shopAccount)
 			}
 			next.ServeHTTP(w, r)
 		})
@@ -305,4 +304,38 @@ func TestNoWayBackFromARemoval(t *testing.T) {
 	_, err = c.Apply(t.Context(), p, order)
 	require.NoError(t, err)
 	final(t, b, c, webRun+"own")
+}
+
+// While a run that goes on waits for what the one before it wrote, someone attaches a
+// third account: that ends the plan, and stays.
+func TestThirdAccountWhileAResumeWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		b.SetOperationTime(5 * time.Minute)
+		c := newClient(t, b)
+		p := ownPlan(t, c)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var killed atomic.Bool
+		b.Use(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if isPatch(r) && !killed.Swap(true) {
+					next.ServeHTTP(discard{http.Header{}}, r)
+					cancel()
+					panic(http.ErrAbortHandler)
+				}
+				next.ServeHTTP(w, r)
+			})
+		})
+		_, err := c.Apply(ctx, p, order)
+		require.ErrorIs(t, err, context.Canceled)
+		time.AfterFunc(time.Minute, func() { becomes(t.Context(), t, b, identity.MustParseServiceAccount(runner)) })
+		result, err := c.Apply(t.Context(), p, order)
+		require.ErrorIs(t, err, identity.ErrConflict)
+		assert.NotContains(t, err.Error(), "apply the plan again")
+		assert.Equal(t, recommend.Failed, result.Recommendation.State)
+		assert.Equal(t, recommend.OutcomeRefused, result.Steps[3].Outcome)
+		assert.Equal(t, runner, runsAs(b))
+	})
 }

@@ -61,7 +61,8 @@ func TestPolicyIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gets := 0
 		c, err := allowpolicy.New(t.Context(), option.WithHTTPClient(&http.Client{Transport: serverFunc(func(string) (int, string) {
-			if gets++; gets == 1 {
+			gets++
+			if gets == 1 {
 				return 200, `{}`
 			}
 			return 200, `{"etag": "BwX", "bindings": []}`
