@@ -122,3 +122,15 @@ func TestFullPolicy(t *testing.T) {
 		assert.NotContains(t, string(*written), `"user:u1@example.com"`)
 	}
 }
+
+// A removal that takes nothing away leaves an empty binding of others' as it is.
+func TestEmptyBindingStays(t *testing.T) {
+	t.Parallel()
+	c, written := answering(t, `{"etag": "BwX", "bindings": [{"role": "roles/editor", "members": []}]}`)
+	gone := grant("roles/owner", dev)
+	gone.Remove = true
+	result, err := c.Edit(t.Context(), project, gone, grant("roles/viewer", dev))
+	require.NoError(t, err)
+	assert.Equal(t, []allowpolicy.Change{grant("roles/viewer", dev)}, result.Made)
+	assert.Contains(t, string(*written), `{"members":[],"role":"roles/editor"}`)
+}
