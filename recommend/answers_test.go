@@ -36,7 +36,8 @@ func TestAnswersOfSomethingElse(t *testing.T) {
 	t.Parallel()
 	other := `{"name": "` + webPolicy + `other", "etag": "\"1\"", "stateInfo": {"state": "CLAIMED", "stateMetadata": {"owner": "me"}}}`
 	same := `{"name": "` + webPolicy + `replace", "etag": "\"1\"", "stateInfo": {"state": "CLAIMED", "stateMetadata": {"owner": "you"}}}`
-	for _, body := range []string{"{}", "null", "[]", `{"error": {"code": 503}}`, other, same, strings.Replace(same, `"etag": "\"1\"", `, "", 1)} {
+	stateless := `{"name": "` + webPolicy + `replace", "etag": "\"1\"", "stateInfo": {"stateMetadata": {"owner": "me"}}}`
+	for _, body := range []string{"{}", "null", "[]", `{"error": {"code": 503}}`, other, same, strings.Replace(same, `"etag": "\"1\"", `, "", 1), stateless} {
 		t.Run(body, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -143,8 +144,11 @@ func TestIdentityChangedSince(t *testing.T) {
 	b.Grant("projects/data-prod", "roles/iam.serviceAccountTokenCreator", "serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
 	_, err = client.Attach(t.Context(), shop, identity.MustParseServiceAccount(runner), nil) // someone else, after the plan
 	require.NoError(t, err)
+	b.ResetCalls()
 	_, err = c.Apply(t.Context(), p, owner, order)
 	require.ErrorIs(t, err, recommend.ErrBlocked)
+	assert.False(t, slices.ContainsFunc(b.Calls(), mutates))
+	assert.Equal(t, recommend.StateActive, get(t, c, webRun+"notest").State)
 }
 
 func decodeActive(t *testing.T, name, text string) recommend.Recommendation {

@@ -116,6 +116,12 @@ func refused(err error) bool {
 	if _, ok := errors.AsType[*identity.OperationError](err); ok {
 		return true
 	}
+	// First of all the server's answer: 409 and 412 come as identity.ErrConflict
+	// too, without the workload running as anything else.
+	g, answered := errors.AsType[*googleapi.Error](err)
+	if answered && passes(g.Code) {
+		return false
+	}
 	for _, no := range []error{
 		allowpolicy.ErrImpossible, ErrBlocked, identity.ErrConflict, identity.ErrAccountDisabled, identity.ErrAgentIdentity,
 	} {
@@ -123,16 +129,17 @@ func refused(err error) bool {
 			return true
 		}
 	}
-	g, ok := errors.AsType[*googleapi.Error](err)
-	if !ok || g.Message == "" { // the API says why
-		return false
+	return answered && g.Message != "" && g.Code >= 400 && g.Code < 500 // the API says why
+}
+
+// passes reports whether a new token or more time mends what an answer says.
+func passes(code int) bool {
+	switch code {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusConflict, http.StatusPreconditionFailed,
+		http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
 	}
-	switch g.Code {
-	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly,
-		http.StatusTooManyRequests:
-		return false
-	}
-	return g.Code >= 400 && g.Code < 500
+	return false
 }
 
 // isOpen reports whether it is not known what became of a request.

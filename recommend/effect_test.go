@@ -22,8 +22,13 @@ import (
 // pin sends all traffic of the service to a revision, or to the latest one.
 func pin(t *testing.T, b *fake.Backend, traffic string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, "https://run.googleapis.com/v2/"+shopName+"?updateMask=traffic",
-		strings.NewReader(`{"traffic": [`+traffic+`]}`))
+	change(t, b, "traffic", `{"traffic": [`+traffic+`]}`)
+}
+
+// change changes the service, as someone else would.
+func change(t *testing.T, b *fake.Backend, mask, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, "https://run.googleapis.com/v2/"+shopName+"?updateMask="+mask, strings.NewReader(body))
 	require.NoError(t, err)
 	answer, err := b.HTTPClient(fake.Admin).Do(r)
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package recommend_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -198,22 +199,25 @@ func TestRefusedAfterTheWrite(t *testing.T) {
 			b := newCloud(t)
 			c := newClient(t, b)
 			p := ownPlan(t, c)
-			written := false
+			var written, calm atomic.Bool
 			b.Use(func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if written && r.Host == "run.googleapis.com" {
+					if written.Load() && !calm.Load() && r.Host == "run.googleapis.com" {
 						w.WriteHeader(status)
 						_, _ = w.Write([]byte(strings.Replace(refusal, "403", strconv.Itoa(status), 1)))
 						return
 					}
 					next.ServeHTTP(w, r)
-					written = written || runsAs(b) == shopAccount.Email()
+					if runsAs(b) == shopAccount.Email() {
+						written.Store(true)
+					}
 				})
 			})
-			_, err := c.Apply(t.Context(), p, owner, order)
+			result, err := c.Apply(t.Context(), p, owner, order)
 			require.Error(t, err)
 			mayRun(t, b)
-			assert.Equal(t, recommend.StateClaimed, get(t, newClient(t, b), webRun+"own").State)
+			calm.Store(true)
+			goesOn(t, b, p, result, err)
 		})
 	}
 }
@@ -244,8 +248,12 @@ func TestOvertaken(t *testing.T) {
 			assert.NoError(t, err)
 		})
 	})
-	_, err := c.Apply(t.Context(), p, owner, order)
-	require.Error(t, err)
+	result, err := c.Apply(t.Context(), p, owner, order)
+	require.ErrorIs(t, err, recommend.ErrChanged)
+	assert.NotContains(t, err.Error(), "apply the plan again", "it is the other owner's by now")
+	_, owned := errors.AsType[*recommend.OwnedError](err)
+	assert.False(t, owned, "nobody applies it any more: %v", err)
+	assert.Equal(t, recommend.StateSucceeded, result.Recommendation.State)
 	assert.Equal(t, recommend.StateSucceeded, get(t, c, webRun+"own").State)
 	assert.Equal(t, "bot/2", get(t, c, webRun+"own").Metadata["owner"])
 	assert.Equal(t, shopAccount.Email(), runsAs(b))
