@@ -86,7 +86,7 @@ func TestCreatedJobThatIsNotSeen(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newCloud(t)
 			createdButUnseen(b, false)
-			_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), &identity.CreateJobOptions{ValidateOnly: true})
+			_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), &identity.CreateOptions{ValidateOnly: true})
 			require.Error(t, err)
 			var open *identity.UnfinishedError
 			require.NotErrorAs(t, err, &open)

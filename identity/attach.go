@@ -8,7 +8,7 @@ import (
 	"github.com/runidentity/runidentity/internal/names"
 )
 
-// A Change is what [Client.Attach], [Client.Detach] or [Client.CreateJob] did.
+// A Change is what [Client.Attach], [Client.Detach], [Client.CreateJob] and the like did.
 type Change struct {
 	Workload Workload `json:"workload"`
 	// Old and New are the identities before and after. Old is zero for a job
@@ -101,8 +101,8 @@ func (c *Client) attach(ctx context.Context, w Workload, sa ServiceAccount, opts
 	if err := w.Validate(); err != nil {
 		return Change{}, err
 	}
-	if err := sa.validate(); err != nil {
-		return Change{}, err
+	if sa.IsZero() {
+		return Change{}, errors.New("no service account is given: Attach takes one, such as \"runner@my-project.iam.gserviceaccount.com\"; Detach gives the project's default identity back")
 	}
 	return c.change(ctx, w, opts.options(), &target{account: sa})
 }

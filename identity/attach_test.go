@@ -249,7 +249,7 @@ func TestBadInputIsRefusedBeforeAnyCall(t *testing.T) {
 	wants := map[string][]string{
 		"attach zero workload":      {`""`, "must not be empty", "projects/web-prod/locations/europe-west1/jobs/nightly"},
 		"attach bad workload":       {`"Web"`, "must be a project id", "example: "},
-		"attach zero account":       {`""`, "must not be empty", runnerEmail},
+		"attach zero account":       {"no service account is given", "Detach gives", "runner@"},
 		"detach zero workload":      {`""`, "must not be empty", "example: "},
 		"get zero workload":         {`""`, "must not be empty", "example: "},
 		"execute a service":         {"projects/p/locations/l/services/s", "where a job is wanted", "identity.Job"},

@@ -173,13 +173,22 @@ func isAgent(c *run.GoogleCloudRunV2WorkloadIdentityConfig) bool {
 // object is one JSON object with its values as they came.
 type object map[string]json.RawMessage
 
-// jobOutputOnly are the fields of a job that only the server sets: the
-// discovery document says so. They are not sent back.
-func jobOutputOnly() []string {
-	return []string{
-		"conditions", "createTime", "creator", "deleteTime", "executionCount", "expireTime", "generation",
-		"lastModifier", "latestCreatedExecution", "observedGeneration", "reconciling", "satisfiesPzs",
-		"terminalCondition", "uid", "updateTime",
+// outputOnly are the fields of a workload that only the server sets: the discovery
+// document says so. They are not sent.
+func outputOnly(k Kind) []string {
+	all := []string{
+		"conditions", "createTime", "creator", "deleteTime", "expireTime", "generation", "lastModifier",
+		"observedGeneration", "reconciling", "satisfiesPzs", "terminalCondition", "uid", "updateTime",
+	}
+	switch k {
+	case KindJob:
+		return append(all, "executionCount", "latestCreatedExecution")
+	case KindService:
+		return append(all, "latestCreatedRevision", "latestReadyRevision", "threatDetectionEnabled", "trafficStatuses", "uri", "urls")
+	case KindWorkerPool:
+		return append(all, "instanceSplitStatuses", "latestCreatedRevision", "latestReadyRevision", "threatDetectionEnabled")
+	default:
+		return all
 	}
 }
 
@@ -190,30 +199,32 @@ func jobTokens() []string { return []string{"startExecutionToken", "runExecution
 // the default one when sa is zero, and changes nothing else: a job has no
 // update mask, so the whole of it is sent, as the JSON that was read.
 func jobBody(raw []byte, sa ServiceAccount) ([]byte, error) {
-	return editJob(raw, sa, slices.Concat(jobOutputOnly(), jobTokens()))
+	return editWorkload(KindJob, raw, sa, slices.Concat(outputOnly(KindJob), jobTokens()))
 }
 
-// editJob gives a job's JSON another service account, without some fields.
-func editJob(raw []byte, sa ServiceAccount, without []string) ([]byte, error) {
-	job, err := objectOf(raw)
+// editWorkload gives a workload's JSON another service account, without some fields.
+func editWorkload(k Kind, raw []byte, sa ServiceAccount, without []string) ([]byte, error) {
+	workload, err := objectOf(raw)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range without {
-		delete(job, name)
+		delete(workload, name)
 	}
-	err = job.edit("template", func(execution object) error {
-		return execution.edit("template", func(task object) error {
-			if err := task.setAccount(sa); err != nil {
-				return err
-			}
-			return task.dropBuildInfo()
-		})
-	})
-	if err != nil {
+	template := func(o object) error {
+		if err := o.setAccount(sa); err != nil {
+			return err
+		}
+		return o.dropBuildInfo()
+	}
+	if k == KindJob {
+		task := template
+		template = func(execution object) error { return execution.edit("template", task) }
+	}
+	if err := workload.edit("template", template); err != nil {
 		return nil, err
 	}
-	return job.encode()
+	return workload.encode()
 }
 
 // maskedBody is the body of a PATCH with an update mask: of services and

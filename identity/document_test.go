@@ -12,17 +12,18 @@ import (
 
 // The fields that jobBody leaves out are those of which the discovery document
 // says that only the server sets them.
-func TestJobOutputOnlyFieldsAreThoseOfTheAPI(t *testing.T) {
+func TestOutputOnlyFieldsAreThoseOfTheAPI(t *testing.T) {
 	t.Parallel()
 	schemas := discovery.All()["run:v2"].Schemas
-	var top []string
-	for name, f := range schemas["GoogleCloudRunV2Job"] {
-		if f.Output {
-			top = append(top, name)
+	for kind, schema := range map[Kind]string{KindJob: "Job", KindService: "Service", KindWorkerPool: "WorkerPool"} {
+		var top []string
+		for name, f := range schemas["GoogleCloudRunV2"+schema] {
+			if f.Output {
+				top = append(top, name)
+			}
 		}
+		assert.ElementsMatch(t, top, outputOnly(kind), schema)
 	}
-	slices.Sort(top)
-	assert.Equal(t, top, jobOutputOnly())
 
 	var nested []string
 	var walk func(schema, path string, seen []string)
@@ -41,6 +42,10 @@ func TestJobOutputOnlyFieldsAreThoseOfTheAPI(t *testing.T) {
 	}
 	walk("GoogleCloudRunV2ExecutionTemplate", "template", nil)
 	assert.Equal(t, []string{"template.template.containers.buildInfo"}, nested)
+	nested = nil
+	walk("GoogleCloudRunV2RevisionTemplate", "template", nil)
+	walk("GoogleCloudRunV2WorkerPoolRevisionTemplate", "template", nil)
+	assert.Equal(t, []string{"template.containers.buildInfo", "template.containers.buildInfo"}, nested)
 	for _, token := range jobTokens() {
 		assert.Contains(t, schemas["GoogleCloudRunV2Job"], token)
 	}
@@ -100,7 +105,7 @@ func FuzzJobBody(f *testing.F) {
 		var before, after map[string]any
 		require.NoError(t, decodeNumbers(raw, &before))
 		require.NoError(t, decodeNumbers(body, &after))
-		for _, name := range slices.Concat(jobOutputOnly(), jobTokens()) {
+		for _, name := range slices.Concat(outputOnly(KindJob), jobTokens()) {
 			delete(before, name)
 		}
 		task := before["template"].(map[string]any)["template"].(map[string]any)

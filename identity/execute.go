@@ -53,7 +53,7 @@ func (c *Client) Execute(ctx context.Context, w Workload, opts *ExecuteOptions) 
 }
 
 func (c *Client) execute(ctx context.Context, w Workload, opts *ExecuteOptions) (Execution, error) {
-	if err := validateJob(w); err != nil {
+	if err := checkKind(w, KindJob); err != nil {
 		return Execution{}, err
 	}
 	if opts == nil {

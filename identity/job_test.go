@@ -61,7 +61,7 @@ func TestCreateJobThroughBadWeather(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		weather func(*fake.Backend)
-		opts    *identity.CreateJobOptions
+		opts    *identity.CreateOptions
 		calls   []string
 		want    error
 	}{
@@ -108,7 +108,7 @@ func TestCreateJobThroughBadWeather(t *testing.T) {
 		},
 		"the account becomes visible": {
 			weather: func(b *fake.Backend) { b.Inject(createJob, fake.Fault{Status: 403, Body: actAsBody, Times: 2}) },
-			opts:    &identity.CreateJobOptions{WaitForAccount: time.Minute},
+			opts:    &identity.CreateOptions{WaitForAccount: time.Minute},
 			calls:   []string{"create", "create", "create", "wait"},
 		},
 		"may not act as": {
@@ -118,12 +118,12 @@ func TestCreateJobThroughBadWeather(t *testing.T) {
 		},
 		"validate only": {
 			weather: func(*fake.Backend) {},
-			opts:    &identity.CreateJobOptions{ValidateOnly: true},
+			opts:    &identity.CreateOptions{ValidateOnly: true},
 			calls:   []string{"create"},
 		},
 		"no wait": {
 			weather: func(*fake.Backend) {},
-			opts:    &identity.CreateJobOptions{NoWait: true},
+			opts:    &identity.CreateOptions{NoWait: true},
 			calls:   []string{"create"},
 		},
 	}

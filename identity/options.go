@@ -33,8 +33,9 @@ type AttachOptions struct {
 	WaitForAccount time.Duration
 }
 
-// CreateJobOptions change how [Client.CreateJob] works. Nil means the zero value.
-type CreateJobOptions struct {
+// CreateOptions change how [Client.CreateJob], [Client.CreateService] and
+// [Client.CreateWorkerPool] work. Nil means the zero value.
+type CreateOptions struct {
 	// ValidateOnly, NoWait and WaitForAccount are those of [AttachOptions].
 	ValidateOnly   bool
 	NoWait         bool
@@ -88,6 +89,6 @@ func (o *AttachOptions) options() options {
 	return options{o.ValidateOnly, o.NoWait, o.WaitForAccount}
 }
 
-func (o *CreateJobOptions) options() options {
+func (o *CreateOptions) options() options {
 	return (*AttachOptions)(o).options()
 }

@@ -71,7 +71,7 @@ func get(w identity.Workload, opts *identity.GetOptions) action {
 	})
 }
 
-func createJob(opts *identity.CreateJobOptions) action {
+func createJob(opts *identity.CreateOptions) action {
 	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
 		return ofChange(c.CreateJob(ctx, identity.MustParseWorkload(newJob), runner, &run.GoogleCloudRunV2Job{
 			Labels: map[string]string{"team": "web"},
@@ -82,13 +82,31 @@ func createJob(opts *identity.CreateJobOptions) action {
 	})
 }
 
-// createAgain creates a job that may be there already.
-func createAgain(ctx context.Context, b *world) outcome {
-	o := createJob(nil)(ctx, b)
-	if errors.Is(o.err, identity.ErrAlreadyExists) {
-		o.err = nil
+func createService() action {
+	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
+		return ofChange(c.CreateService(ctx, identity.Service("web-prod", "europe-west1", "front"), runner, &run.GoogleCloudRunV2Service{
+			Template: &run.GoogleCloudRunV2RevisionTemplate{Containers: []*run.GoogleCloudRunV2Container{{Image: "image"}}},
+		}, nil))
+	})
+}
+
+func createPool() action {
+	return withIdentity(func(ctx context.Context, c *identity.Client) outcome {
+		return ofChange(c.CreateWorkerPool(ctx, identity.WorkerPool("web-prod", "europe-west1", "back"), runner, &run.GoogleCloudRunV2WorkerPool{
+			Template: &run.GoogleCloudRunV2WorkerPoolRevisionTemplate{Containers: []*run.GoogleCloudRunV2Container{{Image: "image"}}},
+		}, nil))
+	})
+}
+
+// again creates what may be there already.
+func again(create action) action {
+	return func(ctx context.Context, b *world) outcome {
+		o := create(ctx, b)
+		if errors.Is(o.err, identity.ErrAlreadyExists) {
+			o.err = nil
+		}
+		return o
 	}
-	return o
 }
 
 func execute(opts *identity.ExecuteOptions) action {
@@ -135,8 +153,10 @@ func identityOperations() []*operation {
 		{name: "attach pool", seed: withPool(before), run: attach(pool, runner, nil), foreign: foreignWorkloads(runner)},
 		{name: "detach job", seed: withJob(before), run: detach(job, &identity.DetachOptions{ProjectNumber: number}), foreign: foreignWorkloads(compute)},
 		{name: "detach service", seed: withService(before), run: detach(shop, &identity.DetachOptions{ProjectNumber: number}), foreign: foreignWorkloads(compute)},
-		{name: "create job", seed: withJob(before), run: createJob(nil), again: createAgain, foreign: foreignWorkloads(runner)},
-		{name: "create job, no wait", seed: withJob(before), run: createJob(&identity.CreateJobOptions{NoWait: true}), again: createAgain, foreign: foreignWorkloads(runner)},
+		{name: "create job", seed: withJob(before), run: createJob(nil), again: again(createJob(nil)), foreign: foreignWorkloads(runner)},
+		{name: "create job, no wait", seed: withJob(before), run: createJob(&identity.CreateOptions{NoWait: true}), again: again(createJob(nil)), foreign: foreignWorkloads(runner)},
+		{name: "create service", seed: withService(before), run: createService(), again: again(createService()), foreign: foreignWorkloads(runner)},
+		{name: "create pool", seed: withPool(before), run: createPool(), again: again(createPool()), foreign: foreignWorkloads(runner)},
 		{name: "execute", seed: withJob(before), run: execute(nil), ended: always, foreign: foreignWorkloads(runner)},
 		{name: "execute, wait", seed: withJob(before), run: execute(&identity.ExecuteOptions{WaitForCompletion: true}), ended: always, foreign: foreignWorkloads(runner)},
 		{name: "ensure account", seed: withJob(before), run: ensure(added), foreign: foreignIAM()},
