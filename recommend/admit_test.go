@@ -22,11 +22,11 @@ func TestWhatCameToAnEnd(t *testing.T) {
 		p := replacePlan(t, c)
 		switch how {
 		case "succeeded":
-			_, err := c.Apply(t.Context(), p, order)
+			_, err := c.Apply(t.Context(), p, owner, order)
 			require.NoError(t, err)
 		case "failed":
 			b.Inject(setPolicyMethod, fake.Fault{Status: 403, Body: refusal, Skip: 1, Times: 1})
-			_, err := c.Apply(t.Context(), p, order)
+			_, err := c.Apply(t.Context(), p, owner, order)
 			require.ErrorContains(t, err, "Not you.")
 		case "dismissed":
 			_, err := c.Dismiss(t.Context(), get(t, c, p.Recommendation))
@@ -54,10 +54,10 @@ func TestWhatCameToAnEnd(t *testing.T) {
 			}
 			for takeOver, apply := range map[string]func() (recommend.Result, error){
 				"apply": func() (recommend.Result, error) {
-					return c.Apply(t.Context(), p, recommend.Order{Owner: tt.owner, Settle: -1})
+					return c.Apply(t.Context(), p, tt.owner, &recommend.ApplyOptions{Settle: -1})
 				},
 				"take over": func() (recommend.Result, error) {
-					return c.TakeOver(t.Context(), p, recommend.Order{Owner: tt.owner, Settle: -1})
+					return c.TakeOver(t.Context(), p, tt.owner, &recommend.ApplyOptions{Settle: -1})
 				},
 			} {
 				result, err := apply()

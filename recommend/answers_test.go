@@ -117,7 +117,7 @@ func TestListingsThatAreNone(t *testing.T) {
 				answers(b, "/recommendations", tt.body)
 				n := 0
 				var err error
-				for _, err = range newClient(t, b).List(t.Context(), recommend.Query{Projects: []string{"web-prod"}, Recommenders: []string{recommend.IAMPolicy}}) {
+				for _, err = range newClient(t, b).List(t.Context(), []string{"web-prod"}, &recommend.ListOptions{Recommenders: []string{recommend.RecommenderIAMPolicy}}) {
 					n++
 				}
 				if tt.want == "" {
@@ -139,15 +139,15 @@ func TestItemsThatCantBeRead(t *testing.T) {
 	b := newCloud(t)
 	answers(b, "recommenders/google.iam.policy.Recommender/recommendations", `{"recommendations": [1, "two", {"name": "x"}]}`)
 	n := 0
-	for r, err := range newClient(t, b).List(t.Context(), recommend.Query{Projects: []string{"web-prod"}, Recommenders: []string{recommend.IAMPolicy}, AllStates: true}) {
+	for r, err := range newClient(t, b).List(t.Context(), []string{"web-prod"}, &recommend.ListOptions{Recommenders: []string{recommend.RecommenderIAMPolicy}, AllStates: true}) {
 		require.NoError(t, err)
-		assert.Equal(t, recommend.Review, r.Action)
+		assert.Equal(t, recommend.ActionReview, r.Action)
 		assert.NotEmpty(t, r.Why)
 		n++
 	}
 	assert.Equal(t, 3, n)
 	n = 0
-	for r, err := range newClient(t, b).For(t.Context(), job) {
+	for r, err := range newClient(t, b).For(t.Context(), job, nil) {
 		if err == nil && r.Name == "" {
 			n++
 		}

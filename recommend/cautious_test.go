@@ -38,7 +38,7 @@ func cutAt(t *testing.T, b *fake.Backend, c *recommend.Client, p recommend.Plan,
 			next.ServeHTTP(w, r)
 		})
 	})
-	_, err := c.Apply(ctx, p, order)
+	_, err := c.Apply(ctx, p, owner, order)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -48,15 +48,15 @@ func TestAnotherPlanDoesNotResume(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 	cutAt(t, b, c, ownPlan(t, c), 2) // invoker done, viewer written
-	other, err := recommend.NewPlan(get(t, c, webRun+"own"), recommend.Choices{
+	other, err := recommend.NewPlan(get(t, c, webRun+"own"), &recommend.PlanOptions{
 		Account: shopAccount, Current: identity.MustParseServiceAccount(compute),
 		Grants: []recommend.Grant{{Role: "roles/storage.objectViewer", Resource: webProject}, {Role: "roles/run.viewer", Resource: webProject}},
 	})
 	require.NoError(t, err)
-	_, err = c.TakeOver(t.Context(), other, recommend.Order{Owner: "bot/2", Settle: -1})
+	_, err = c.TakeOver(t.Context(), other, "bot/2", &recommend.ApplyOptions{Settle: -1})
 	require.ErrorIs(t, err, recommend.ErrBlocked)
 	require.ErrorContains(t, err, "another plan of it was begun")
-	assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
+	assert.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State)
 }
 
 // ... and undoing takes away what was there before.
@@ -67,13 +67,13 @@ func TestAnotherPlanUndoesNothing(t *testing.T) {
 	b.AddServiceAccount(&iam.ServiceAccount{Email: shopAccount.Email()})
 	b.Grant("projects/web-prod", "roles/storage.objectViewer", shopAccount.Member()) // a person's
 	cutAt(t, b, c, ownPlan(t, c), 2)
-	other, err := recommend.NewPlan(get(t, c, webRun+"own"), recommend.Choices{
+	other, err := recommend.NewPlan(get(t, c, webRun+"own"), &recommend.PlanOptions{
 		Account: shopAccount, Current: identity.MustParseServiceAccount(compute),
 		Grants: []recommend.Grant{{Role: "roles/storage.objectViewer", Resource: webProject}, {Role: "roles/run.viewer", Resource: webProject}},
 	})
 	require.NoError(t, err)
 	b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403})
-	_, err = c.Apply(t.Context(), other, order)
+	_, err = c.Apply(t.Context(), other, owner, order)
 	require.Error(t, err)
 	assert.Contains(t, bindings(b, shopAccount.Member()), "roles/storage.objectViewer", "a grant that no run made was taken away")
 }
@@ -88,9 +88,9 @@ func TestDeadlineIsNoRefusal(t *testing.T) {
 		b.Inject("cloudresourcemanager.projects.setIamPolicy", fake.Fault{Status: 400, Times: 1000, Body: `{"error": {"code": 400, "message": "Service account ` + shopAccount.Email() + ` does not exist.", "status": "INVALID_ARGUMENT"}}`})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := c.Apply(ctx, p, order)
+		_, err := c.Apply(ctx, p, owner, order)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State, "%v", err)
+		assert.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State, "%v", err)
 	})
 }
 
@@ -103,10 +103,10 @@ func TestNoGrantIsLeftBehind(t *testing.T) {
 		p := replacePlan(t, c)
 		b.Inject("cloudresourcemanager.projects.setIamPolicy", fake.Fault{DropAfter: true, Times: 1})
 		b.Inject("cloudresourcemanager.projects.getIamPolicy", fake.Fault{Skip: 3, Status: 403, Times: 1})
-		_, err := c.Apply(t.Context(), p, order)
+		_, err := c.Apply(t.Context(), p, owner, order)
 		require.ErrorContains(t, err, "the policy may have been written all the same")
-		assert.Equal(t, recommend.Claimed, get(t, c, webPolicy+"replace").State)
-		_, err = c.Apply(t.Context(), p, order)
+		assert.Equal(t, recommend.StateClaimed, get(t, c, webPolicy+"replace").State)
+		_, err = c.Apply(t.Context(), p, owner, order)
 		require.NoError(t, err, "applied again, it goes on where it was")
 	})
 }
@@ -124,10 +124,10 @@ func TestFullPolicy(t *testing.T) {
 	}
 	policy.Bindings = append(policy.Bindings, &iam.Binding{Role: "roles/browser", Members: members})
 	b.SetPolicy("projects/web-prod", policy)
-	_, err := c.Apply(t.Context(), p, order)
+	_, err := c.Apply(t.Context(), p, owner, order)
 	require.Error(t, err)
 	assert.NotContains(t, err.Error(), "apply the plan again")
-	assert.Equal(t, recommend.Failed, get(t, c, webPolicy+"replace").State)
+	assert.Equal(t, recommend.StateFailed, get(t, c, webPolicy+"replace").State)
 }
 
 // The workload has another identity than the plan's Before, and the recommendation has no test.
@@ -137,18 +137,18 @@ func TestIdentityChangedSince(t *testing.T) {
 	c := newClient(t, b)
 	text := strings.Replace(ownIdentity("shop", compute), `{"action": "test", "path": "/spec/template/spec/serviceAccountName", "value": "`+compute+`"},`, "", 1)
 	b.AddRecommenderJSON(webRun+"notest", []byte(text))
-	p, err := recommend.NewPlan(get(t, c, webRun+"notest"), recommend.Choices{Account: shopAccount, Current: identity.MustParseServiceAccount(compute)})
+	p, err := recommend.NewPlan(get(t, c, webRun+"notest"), &recommend.PlanOptions{Account: shopAccount, Current: identity.MustParseServiceAccount(compute)})
 	require.NoError(t, err)
 	client, err := identity.NewClient(t.Context(), b.ClientOptions(fake.Admin)...)
 	require.NoError(t, err)
 	b.Grant("projects/data-prod", "roles/iam.serviceAccountTokenCreator", "serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
-	_, err = client.Attach(t.Context(), shop, identity.MustParseServiceAccount(runner)) // someone else, after the plan
+	_, err = client.Attach(t.Context(), shop, identity.MustParseServiceAccount(runner), nil) // someone else, after the plan
 	require.NoError(t, err)
 	b.ResetCalls()
-	_, err = c.Apply(t.Context(), p, order)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.ErrorIs(t, err, recommend.ErrBlocked)
 	assert.False(t, slices.ContainsFunc(b.Calls(), mutates))
-	assert.Equal(t, recommend.Active, get(t, c, webRun+"notest").State)
+	assert.Equal(t, recommend.StateActive, get(t, c, webRun+"notest").State)
 }
 
 func decodeActive(t *testing.T, name, text string) recommend.Recommendation {
@@ -184,7 +184,7 @@ func TestDecodeCautiously(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := decodeActive(t, tt.name, tt.text)
-			assert.Equal(t, recommend.Review, r.Action, "member %s adds %v", r.Member, r.AddRoles)
+			assert.Equal(t, recommend.ActionReview, r.Action, "member %s adds %v", r.Member, r.AddRoles)
 		})
 	}
 }
@@ -203,9 +203,9 @@ func TestBindingsByTitle(t *testing.T) {
 	b.SetPolicy("projects/web-prod", policy)
 	text := strings.Replace(removal("serviceAccount:"+runner, webProject, "roles/run.viewer"), `"/iamPolicy/bindings/*/condition/expression": ""`, `"/iamPolicy/bindings/*/condition/expression": "`+expr+`", "/iamPolicy/bindings/*/condition/title": "one"`, 1)
 	b.AddRecommenderJSON(webPolicy+"titled", []byte(text))
-	p, err := recommend.NewPlan(get(t, c, webPolicy+"titled"), recommend.Choices{Remove: []string{"roles/run.viewer"}})
+	p, err := recommend.NewPlan(get(t, c, webPolicy+"titled"), &recommend.PlanOptions{Remove: []string{"roles/run.viewer"}})
 	require.NoError(t, err)
-	_, err = c.Apply(t.Context(), p, order)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.ErrorIs(t, err, recommend.ErrBlocked)
 	assert.Contains(t, bindings(b, "serviceAccount:"+runner), "roles/run.viewer")
 }
@@ -215,7 +215,7 @@ func TestInsightsByResource(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 	n := 0
-	for _, err := range c.Insights(t.Context(), recommend.Query{Projects: []string{"web-prod"}, Regions: []string{"europe-west1"}, Resources: []string{"//nothing.example.com/x"}}) {
+	for _, err := range c.Insights(t.Context(), []string{"web-prod"}, &recommend.InsightOptions{Regions: []string{"europe-west1"}, Resources: []string{"//nothing.example.com/x"}}) {
 		require.NoError(t, err)
 		n++
 	}
@@ -229,7 +229,7 @@ func TestForWithoutAccount(t *testing.T) {
 	b.AddRecommenderJSON(webUnused+"odd", []byte(`{"insightSubtype": "NEW_KIND", "content": {"who": "x"}}`))
 	b.AddRecommenderJSON(webPolicy+"odd", []byte(`{"recommenderSubtype": "NEW_KIND", "content": {}}`))
 	b.Inject("run.projects.locations.jobs.get", fake.Fault{Status: 403, Times: 10})
-	for r, err := range c.For(t.Context(), job) {
+	for r, err := range c.For(t.Context(), job, nil) {
 		assert.Error(t, err, "%s %s %s", r.Action, r.Member, r.Name)
 	}
 }
@@ -239,9 +239,9 @@ func TestUnknownInsightSubtype(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 	b.AddRecommenderJSON(webUnused+"odd", []byte(`{"insightSubtype": "SERVICE_ACCOUNT_HEAVY_USE", "content": {"email": "`+runner+`", "lastAuthenticatedTime": "`+time.Now().UTC().Format(time.RFC3339)+`"}}`))
-	for r, err := range c.For(t.Context(), job) {
+	for r, err := range c.For(t.Context(), job, nil) {
 		if err == nil && strings.HasSuffix(r.Name, "/odd") {
-			assert.Equal(t, recommend.Review, r.Action)
+			assert.Equal(t, recommend.ActionReview, r.Action)
 		}
 	}
 }
@@ -254,7 +254,7 @@ func TestForHidesNothing(t *testing.T) {
 	b.AddRecommenderJSON(webPolicy+"odd", []byte(`{"recommenderSubtype": "NEW_KIND", "content": {"operationGroups": [{"operations": [{"action": "replace", "path": "/iamPolicy/bindings/*/members/*",
 		"resource": "`+webProject+`", "pathFilters": {"/iamPolicy/bindings/*/members/*": "serviceAccount:`+runner+`"}}]}]}}`))
 	found := false
-	for r, err := range c.For(t.Context(), job) {
+	for r, err := range c.For(t.Context(), job, nil) {
 		require.NoError(t, err)
 		found = found || strings.HasSuffix(r.Name, "/odd")
 	}
@@ -266,7 +266,7 @@ func TestForYieldsOnce(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 	seen := make(map[string]int)
-	for r, err := range c.For(t.Context(), job, "123456789012") {
+	for r, err := range c.For(t.Context(), job, &recommend.ForOptions{Projects: []string{"123456789012"}}) {
 		require.NoError(t, err)
 		seen[r.Name]++
 	}
@@ -280,7 +280,7 @@ func TestSameAccount(t *testing.T) {
 	b := newCloud(t)
 	b.AddServiceAccount(&iam.ServiceAccount{Email: shopAccount.Email()})
 	c := newClient(t, b)
-	p, err := recommend.NewPlan(get(t, c, webRun+"own"), recommend.Choices{Account: shopAccount, Current: shopAccount})
+	p, err := recommend.NewPlan(get(t, c, webRun+"own"), &recommend.PlanOptions{Account: shopAccount, Current: shopAccount})
 	if err == nil {
 		err = p.Err()
 	}
@@ -292,7 +292,7 @@ func TestPlanAfterFailure(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 	b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403, Times: 1})
-	_, err := c.Apply(t.Context(), ownPlan(t, c), order)
+	_, err := c.Apply(t.Context(), ownPlan(t, c), owner, order)
 	require.Error(t, err)
 	p := ownPlan(t, c)
 	assert.ErrorIs(t, p.Err(), recommend.ErrBlocked, "the plan says careful, Apply refuses it for good")
@@ -320,7 +320,7 @@ func TestRegionsAreNamed(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, newCloud(t))
 	n := 0
-	for range c.List(t.Context(), recommend.Query{Projects: []string{"web-prod"}, Recommenders: []string{recommend.RunIdentity}}) {
+	for range c.List(t.Context(), []string{"web-prod"}, &recommend.ListOptions{Recommenders: []string{recommend.RecommenderRunIdentity}}) {
 		n++
 	}
 	assert.NotZero(t, n, "nothing was asked, and nobody is told")
@@ -334,7 +334,7 @@ func TestTooManySteps(t *testing.T) {
 	for i := range 260 {
 		grants = append(grants, recommend.Grant{Role: "roles/run.viewer", Resource: fmt.Sprintf("//cloudresourcemanager.googleapis.com/projects/p-%d", i)})
 	}
-	p, err := recommend.NewPlan(get(t, c, webRun+"own"), recommend.Choices{Account: shopAccount, Current: identity.MustParseServiceAccount(compute), Grants: grants})
+	p, err := recommend.NewPlan(get(t, c, webRun+"own"), &recommend.PlanOptions{Account: shopAccount, Current: identity.MustParseServiceAccount(compute), Grants: grants})
 	require.NoError(t, err)
 	assert.Error(t, p.Err(), "%d steps don't fit the metadata's 255 letters", len(p.Steps))
 }

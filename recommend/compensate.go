@@ -17,7 +17,7 @@ import (
 // ends it. What someone else may have granted stays.
 func (t *transaction) undo(ctx context.Context) error {
 	var errs []error
-	for _, i := range slices.Backward(t.of(GrantRole)) {
+	for _, i := range slices.Backward(t.of(StepGrantRole)) {
 		if t.entry.marks[i] != markDone {
 			continue
 		}
@@ -46,7 +46,7 @@ func (t *transaction) undo(ctx context.Context) error {
 // back needs them, and so does one that a late write moves.
 func (t *transaction) goBack(ctx context.Context) error {
 	var errs []error
-	for _, i := range slices.Backward(t.of(Attach)) {
+	for _, i := range slices.Backward(t.of(StepAttach)) {
 		if m := t.entry.marks[i]; m != markOpen && !m.ours() {
 			continue
 		}
@@ -54,7 +54,7 @@ func (t *transaction) goBack(ctx context.Context) error {
 		if err := t.hold(ctx); err != nil {
 			return err
 		}
-		now, err := t.c.identity.Get(ctx, s.Workload)
+		now, err := t.c.identity.Get(ctx, s.Workload, nil)
 		if err != nil {
 			return fmt.Errorf("look whether %s was moved: %w", s.Workload, err)
 		}
@@ -91,7 +91,7 @@ func (t *transaction) endFailed(ctx context.Context, errs []error) error {
 			t.set(i, markLeft)
 		}
 	}
-	return errors.Join(append(errs, t.journal.end(ctx, t.entry, Failed))...)
+	return errors.Join(append(errs, t.journal.end(ctx, t.entry, StateFailed))...)
 }
 
 // A lookError is about reading or about the claim, not about what a step does:

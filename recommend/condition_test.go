@@ -54,9 +54,9 @@ func TestRemovalOfAConditionalRole(t *testing.T) {
 			b.SetPolicy("projects/web-prod", policy)
 			b.AddRecommenderJSON(webPolicy+"conditional", []byte(strings.Replace(removal(me, webProject, "roles/run.viewer"),
 				`"/iamPolicy/bindings/*/condition/expression": ""`, `"/iamPolicy/bindings/*/condition/expression": "`+tt.condition+`"`, 1)))
-			p, err := recommend.NewPlan(get(t, c, webPolicy+"conditional"), recommend.Choices{Remove: []string{"roles/run.viewer"}})
+			p, err := recommend.NewPlan(get(t, c, webPolicy+"conditional"), &recommend.PlanOptions{Remove: []string{"roles/run.viewer"}})
 			require.NoError(t, err)
-			_, err = c.Apply(t.Context(), p, order)
+			_, err = c.Apply(t.Context(), p, owner, order)
 			require.NoError(t, err)
 			assert.Equal(t, tt.stays, conditions(b, "roles/run.viewer", me))
 		})
@@ -78,7 +78,7 @@ func TestGrantWithACondition(t *testing.T) {
 			if refused {
 				b.Inject(patchMethod, fake.Fault{Status: 403, Body: refusal, Times: 1})
 			}
-			result, err := c.Apply(t.Context(), p, order)
+			result, err := c.Apply(t.Context(), p, owner, order)
 			if refused {
 				require.ErrorContains(t, err, "Not you.")
 				assert.Equal(t, recommend.OutcomeUndone, result.Steps[1].Outcome)

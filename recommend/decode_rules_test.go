@@ -49,13 +49,13 @@ func TestWhyItIsReviewed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := decodeActive(t, tt.name+"x", tt.text)
-			assert.Equal(t, recommend.Review, r.Action)
+			assert.Equal(t, recommend.ActionReview, r.Action)
 			assert.Contains(t, r.Why, tt.why)
 		})
 	}
 	for _, text := range []string{ops("REPLACE_ROLE", add, remove), ops("REPLACE_ROLE_CUSTOMIZABLE", swap(add, `"add"`, `"Add"`), swap(remove, `"remove"`, `"REMOVE"`))} {
 		r := decodeActive(t, webPolicy+"x", text)
-		assert.Equal(t, recommend.ReplaceRole, r.Action, r.Why)
+		assert.Equal(t, recommend.ActionReplaceRole, r.Action, r.Why)
 	}
 }
 

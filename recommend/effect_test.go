@@ -46,17 +46,17 @@ func TestTrafficIsPinned(t *testing.T) {
 	c := newClient(t, b)
 	p := wholePlan(t, c)
 	var live struct{ LatestReadyRevision string }
-	unmarshal(t, b.JSON(shopName), &live)
+	unmarshal(t, b.RunJSON(shopName), &live)
 	revision := live.LatestReadyRevision[strings.LastIndexByte(live.LatestReadyRevision, '/')+1:]
 	require.NotEmpty(t, revision)
 	pin(t, b, `{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "`+revision+`", "percent": 100}`)
-	_, err := c.Apply(t.Context(), p, order)
+	_, err := c.Apply(t.Context(), p, owner, order)
 	assert.Contains(t, bindings(b, "serviceAccount:"+compute), "roles/editor", "the revision that serves lost its role")
 	require.ErrorContains(t, err, "receives no traffic")
-	assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
+	assert.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State)
 
 	pin(t, b, `{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}`)
-	_, err = c.Apply(t.Context(), p, order)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.NoError(t, err)
 	assert.NotContains(t, bindings(b, "serviceAccount:"+compute), "roles/editor")
 	final(t, b, c, webRun+"own")
@@ -86,7 +86,7 @@ func TestGrantIsGoneBeforeTheAttach(t *testing.T) {
 				p := ownPlan(t, c)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				o := recommend.Order{Owner: "bot/1"}
+				o := recommend.ApplyOptions{Owner: "bot/1"}
 				if when.killed {
 					b.Use(func(next http.Handler) http.Handler {
 						return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -136,8 +136,8 @@ func TestSomeoneElsesNewGrantSettles(t *testing.T) {
 		})
 		began := time.Now()
 		var removedAt time.Duration
-		_, err := c.Apply(t.Context(), p, recommend.Order{Owner: "bot/1", Progress: func(r recommend.StepResult) {
-			if r.Step.Kind == recommend.RemoveBinding {
+		_, err := c.Apply(t.Context(), p, "bot/1", &recommend.ApplyOptions{Progress: func(r recommend.StepResult) {
+			if r.Step.Kind == recommend.StepRemoveRole {
 				removedAt = time.Since(began)
 			}
 		}})
@@ -152,11 +152,11 @@ func TestDisabledAccount(t *testing.T) {
 	b := newCloud(t)
 	b.AddServiceAccount(&iam.ServiceAccount{Email: shopAccount.Email(), Disabled: true})
 	c := newClient(t, b)
-	result, err := c.Apply(t.Context(), ownPlan(t, c), order)
+	result, err := c.Apply(t.Context(), ownPlan(t, c), owner, order)
 	require.ErrorIs(t, err, identity.ErrAccountDisabled)
 	assert.Empty(t, bindings(b, shopAccount.Member()))
-	assert.Equal(t, recommend.Active, result.Recommendation.State)
-	assert.Equal(t, recommend.Active, get(t, c, webRun+"own").State)
+	assert.Equal(t, recommend.StateActive, result.Recommendation.State)
+	assert.Equal(t, recommend.StateActive, get(t, c, webRun+"own").State)
 }
 
 // A run that waits before it writes a policy again has to hold the claim then, not
@@ -173,9 +173,9 @@ func TestNoWriteAfterALongWait(t *testing.T) {
 				p := ownPlan(t, c)
 				overtake := func() {
 					b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403, Body: refusal})
-					_, err := other.TakeOver(t.Context(), p, recommend.Order{Owner: "bot/2", Settle: -1})
+					_, err := other.TakeOver(t.Context(), p, "bot/2", &recommend.ApplyOptions{Settle: -1})
 					require.ErrorContains(t, err, "Not you.")
-					assert.Equal(t, recommend.Failed, get(t, other, webRun+"own").State)
+					assert.Equal(t, recommend.StateFailed, get(t, other, webRun+"own").State)
 					assert.Empty(t, bindings(b, shopAccount.Member()))
 				}
 				var hit atomic.Bool
@@ -194,7 +194,7 @@ func TestNoWriteAfterALongWait(t *testing.T) {
 						_, _ = w.Write([]byte(body))
 					})
 				})
-				_, err := c.Apply(t.Context(), p, order)
+				_, err := c.Apply(t.Context(), p, owner, order)
 				require.Error(t, err)
 				assert.Empty(t, bindings(b, shopAccount.Member()), "granted after the plan was undone and marked failed")
 			})

@@ -21,7 +21,7 @@ func TestEveryFieldOfAStepIsInThePlansFingerprint(t *testing.T) {
 	cutAt(t, b, c, p, 1)
 	claimed := get(t, c, webPolicy+"replace")
 	others := map[string]any{
-		"Kind": recommend.GrantRole, "Account": shopAccount, "Workload": shop, "Before": identity.MustParseServiceAccount(compute),
+		"Kind": recommend.StepGrantRole, "Account": shopAccount, "Workload": shop, "Before": identity.MustParseServiceAccount(compute),
 		"Member": "user:x@example.com", "Role": "roles/viewer", "Resource": "//cloudresourcemanager.googleapis.com/projects/210987654321",
 		"Condition": "true", "ConditionTitle": "always",
 	}
@@ -40,12 +40,12 @@ func TestEveryFieldOfAStepIsInThePlansFingerprint(t *testing.T) {
 		}
 		other, ok := others[field.Name]
 		require.True(t, ok, "the field %s has no other value here", field.Name)
-		_, err := c.Apply(t.Context(), with(field.Name, other), order)
+		_, err := c.Apply(t.Context(), with(field.Name, other), owner, order)
 		require.ErrorIs(t, err, recommend.ErrBlocked, field.Name)
 		require.ErrorContains(t, err, "another plan of it was begun", field.Name)
 		assert.Equal(t, claimed.Etag, get(t, c, webPolicy+"replace").Etag)
 	}
-	_, err := c.Apply(t.Context(), with("Reason", "as it was said another time"), order)
+	_, err := c.Apply(t.Context(), with("Reason", "as it was said another time"), owner, order)
 	require.NoError(t, err)
 	final(t, b, c, webPolicy+"replace")
 }

@@ -37,7 +37,7 @@ func TestAnswerAboutAnotherAccount(t *testing.T) {
 						next.ServeHTTP(w, r)
 					})
 				})
-				result, err := c.Apply(t.Context(), p, order)
+				result, err := c.Apply(t.Context(), p, owner, order)
 				if name == "once" {
 					require.NoError(t, err)
 					assert.Equal(t, recommend.OutcomeDone, result.Steps[0].Outcome)
@@ -45,7 +45,7 @@ func TestAnswerAboutAnotherAccount(t *testing.T) {
 					return
 				}
 				require.ErrorContains(t, err, "it isn't the account "+shopAccount.Email())
-				assert.Equal(t, recommend.Active, result.Recommendation.State)
+				assert.Equal(t, recommend.StateActive, result.Recommendation.State)
 			})
 		})
 	}
@@ -63,9 +63,9 @@ func TestMemberIsNeverThere(t *testing.T) {
 			Status: 400, Body: `{"error": {"code": 400, "message": "Service account ` + shopAccount.Email() + ` does not exist.", "status": "INVALID_ARGUMENT"}}`,
 		})
 		began := time.Now()
-		result, err := c.Apply(t.Context(), p, order)
+		result, err := c.Apply(t.Context(), p, owner, order)
 		require.ErrorContains(t, err, "the member doesn't exist, or isn't visible yet")
-		assert.Equal(t, recommend.Failed, result.Recommendation.State)
+		assert.Equal(t, recommend.StateFailed, result.Recommendation.State)
 		assert.Equal(t, recommend.OutcomeRefused, result.Steps[1].Outcome)
 		assert.InDelta(t, 3*time.Minute, time.Since(began), float64(time.Minute))
 	})
@@ -80,9 +80,9 @@ func TestAccountIsMadeBySomeoneElse(t *testing.T) {
 	p := ownPlan(t, c)
 	after(b, ":markClaimed", 1, func() { b.AddServiceAccount(&iam.ServiceAccount{Email: shopAccount.Email()}) })
 	b.Inject(patchMethod, fake.Fault{Status: 403, Body: refusal, Times: 1})
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	require.ErrorContains(t, err, "Not you.")
-	assert.Equal(t, recommend.Failed, result.Recommendation.State)
+	assert.Equal(t, recommend.StateFailed, result.Recommendation.State)
 	assert.Equal(t, []recommend.Outcome{recommend.OutcomeUnneeded, recommend.OutcomeUndone, recommend.OutcomeUndone, recommend.OutcomeRefused}, outcomes(result))
 	assert.Empty(t, result.Steps[0].Undo)
 }

@@ -46,9 +46,9 @@ func TestGrantIsRefused(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 	b.Inject(setPolicyMethod, fake.Fault{Status: 403, Body: refusal, Skip: 1, Times: 1})
-	result, err := c.Apply(t.Context(), ownPlan(t, c), order)
+	result, err := c.Apply(t.Context(), ownPlan(t, c), owner, order)
 	require.ErrorContains(t, err, "Not you.")
-	assert.Equal(t, recommend.Failed, result.Recommendation.State)
+	assert.Equal(t, recommend.StateFailed, result.Recommendation.State)
 	assert.Equal(t, []recommend.Outcome{recommend.OutcomeLeft, recommend.OutcomeUndone, recommend.OutcomeRefused, recommend.OutcomeNotReached}, outcomes(result))
 	assert.Empty(t, bindings(b, shopAccount.Member()))
 }
@@ -63,7 +63,7 @@ func TestReadingBackIsRefused(t *testing.T) {
 			c := newClient(t, b)
 			p := ownPlan(t, c)
 			b.Inject(getPolicyMethod, fake.Fault{Status: 403, Body: refusal, Skip: skip, Times: 1})
-			result, err := c.Apply(t.Context(), p, order)
+			result, err := c.Apply(t.Context(), p, owner, order)
 			require.ErrorContains(t, err, "read it back")
 			goesOn(t, b, p, result, err)
 		})
@@ -79,7 +79,7 @@ func TestAccountFlaps(t *testing.T) {
 	p := ownPlan(t, c)
 	cutAt(t, b, c, p, 1)
 	b.Inject("iam.projects.serviceAccounts.get", fake.Fault{Status: 404, Times: 1})
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	require.NoError(t, err)
 	assert.Equal(t, recommend.OutcomeDone, result.Steps[0].Outcome)
 }
@@ -108,7 +108,7 @@ func TestWhoRemovedIt(t *testing.T) {
 			} else {
 				cutAt(t, b, c, p, 3)
 			}
-			result, err := c.Apply(t.Context(), p, order)
+			result, err := c.Apply(t.Context(), p, owner, order)
 			require.NoError(t, err)
 			assert.Equal(t, []recommend.Outcome{recommend.OutcomeDone, recommend.OutcomeDone, tt.want}, outcomes(result))
 			final(t, b, c, webPolicy+"replace")
@@ -161,7 +161,7 @@ func TestNoRehearsalInGlobal(t *testing.T) {
 			_, _ = w.Write([]byte(strings.ReplaceAll(answer.Body.String(), "/europe-west1/", "/global/")))
 		})
 	})
-	_, err := c.Apply(t.Context(), p, order)
+	_, err := c.Apply(t.Context(), p, owner, order)
 	require.NoError(t, err)
 	final(t, b, c, webRun+"own")
 	assert.False(t, validated.Load())
@@ -179,7 +179,7 @@ func TestFirstOfTwoGoesBack(t *testing.T) {
 				c := newClient(t, b)
 				p := ownPlan(t, c)
 				p.Steps = append(p.Steps, recommend.Step{
-					Kind: recommend.Attach, Workload: job, Account: shopAccount, Before: identity.MustParseServiceAccount(runner),
+					Kind: recommend.StepAttach, Workload: job, Account: shopAccount, Before: identity.MustParseServiceAccount(runner),
 				})
 				b.Inject("run.projects.locations.jobs.patch", fake.Fault{Status: 403, Body: refusal, Skip: 1, Times: 1}) // after the rehearsal
 				onPatch(b, func(n int) *fake.Fault {
@@ -188,16 +188,16 @@ func TestFirstOfTwoGoesBack(t *testing.T) {
 					}
 					return nil
 				})
-				result, err := c.Apply(t.Context(), p, order)
+				result, err := c.Apply(t.Context(), p, owner, order)
 				require.ErrorContains(t, err, "Not you.")
 				left, refused := recommend.OutcomeLeft, recommend.OutcomeRefused
 				if !lost {
-					assert.Equal(t, recommend.Failed, result.Recommendation.State)
+					assert.Equal(t, recommend.StateFailed, result.Recommendation.State)
 					assert.Equal(t, []recommend.Outcome{left, left, left, recommend.OutcomeUndone, refused}, outcomes(result))
 					assert.Equal(t, compute, runsAs(b))
 					return
 				}
-				assert.Equal(t, recommend.Claimed, result.Recommendation.State)
+				assert.Equal(t, recommend.StateClaimed, result.Recommendation.State)
 				assert.Equal(t, recommend.OutcomeOpen, result.Steps[3].Outcome)
 				mayRun(t, b)
 			})
@@ -212,7 +212,7 @@ func TestSomeoneElseAttachesIt(t *testing.T) {
 	c := newClient(t, b)
 	p := ownPlan(t, c)
 	after(b, ":setIamPolicy", 2, func() { becomes(t.Context(), t, b, shopAccount) })
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	require.NoError(t, err)
 	assert.Equal(t, recommend.OutcomeUnneeded, result.Steps[3].Outcome)
 	final(t, b, c, webRun+"own")

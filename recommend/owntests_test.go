@@ -38,20 +38,20 @@ func TestRecommendationsOwnTests(t *testing.T) {
 			c := newClient(t, b)
 			op := strings.ReplaceAll(tt.op, "ETAG", b.Policy("projects/web-prod").Etag)
 			b.AddRecommenderJSON(webPolicy+"tested", []byte(strings.Replace(removal(me, webProject, "roles/editor"), `"operations": [`, `"operations": [`+op+",", 1)))
-			p, err := recommend.NewPlan(get(t, c, webPolicy+"tested"), recommend.Choices{Remove: []string{"roles/editor"}})
+			p, err := recommend.NewPlan(get(t, c, webPolicy+"tested"), &recommend.PlanOptions{Remove: []string{"roles/editor"}})
 			require.NoError(t, err)
 			require.NoError(t, p.Err())
 			b.ResetCalls()
-			result, err := c.Apply(t.Context(), p, order)
+			result, err := c.Apply(t.Context(), p, owner, order)
 			if tt.want == "" {
 				require.NoError(t, err)
-				assert.Equal(t, recommend.Succeeded, result.Recommendation.State)
+				assert.Equal(t, recommend.StateSucceeded, result.Recommendation.State)
 				return
 			}
 			require.ErrorContains(t, err, tt.want)
 			assert.False(t, slices.ContainsFunc(b.Calls(), mutates))
 			assert.Contains(t, bindings(b, me), "roles/editor")
-			assert.Equal(t, recommend.Active, get(t, c, webPolicy+"tested").State)
+			assert.Equal(t, recommend.StateActive, get(t, c, webPolicy+"tested").State)
 		})
 	}
 }

@@ -18,14 +18,14 @@ func TestBasicRolesAreNotGranted(t *testing.T) {
 	t.Parallel()
 	own := decode(t, webRun+"x", ownIdentity("shop", compute))
 	for _, role := range []string{"roles/owner", "roles/editor", "roles/viewer", "roles/admin", "roles/writer", "roles/reader"} {
-		chosen, err := recommend.NewPlan(own, recommend.Choices{
+		chosen, err := recommend.NewPlan(own, &recommend.PlanOptions{
 			Account: shopAccount, Current: identity.MustParseServiceAccount(compute),
 			Grants: []recommend.Grant{{Role: "roles/run.invoker", Resource: webProject}, {Role: role, Resource: webProject}},
 		})
 		require.NoError(t, err)
 		require.ErrorIs(t, chosen.Err(), recommend.ErrBlocked)
 		require.ErrorContains(t, chosen.Err(), "it grants the basic role "+role)
-		proposed, err := recommend.NewPlan(decode(t, webPolicy+"x", replacement(dev, webProject, "roles/browser", role)), recommend.Choices{Remove: []string{"roles/browser"}})
+		proposed, err := recommend.NewPlan(decode(t, webPolicy+"x", replacement(dev, webProject, "roles/browser", role)), &recommend.PlanOptions{Remove: []string{"roles/browser"}})
 		require.NoError(t, err)
 		require.ErrorContains(t, proposed.Err(), "it grants the basic role "+role)
 	}
@@ -41,16 +41,16 @@ func TestGroups(t *testing.T) {
 		other   recommend.Recommendation
 		blocked bool
 	}{
-		"claimed":          {recommend.Recommendation{Name: "y", XorGroup: "g", State: recommend.Claimed}, true},
-		"succeeded":        {recommend.Recommendation{Name: "y", XorGroup: "g", State: recommend.Succeeded}, true},
-		"active":           {recommend.Recommendation{Name: "y", XorGroup: "g", State: recommend.Active}, false},
-		"failed":           {recommend.Recommendation{Name: "y", XorGroup: "g", State: recommend.Failed}, false},
-		"of another group": {recommend.Recommendation{Name: "y", XorGroup: "h", State: recommend.Claimed}, false},
-		"itself":           {recommend.Recommendation{Name: r.Name, XorGroup: "g", State: recommend.Claimed}, false},
+		"claimed":          {recommend.Recommendation{Name: "y", XorGroup: "g", State: recommend.StateClaimed}, true},
+		"succeeded":        {recommend.Recommendation{Name: "y", XorGroup: "g", State: recommend.StateSucceeded}, true},
+		"active":           {recommend.Recommendation{Name: "y", XorGroup: "g", State: recommend.StateActive}, false},
+		"failed":           {recommend.Recommendation{Name: "y", XorGroup: "g", State: recommend.StateFailed}, false},
+		"of another group": {recommend.Recommendation{Name: "y", XorGroup: "h", State: recommend.StateClaimed}, false},
+		"itself":           {recommend.Recommendation{Name: r.Name, XorGroup: "g", State: recommend.StateClaimed}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := recommend.NewPlan(r, recommend.Choices{Remove: []string{"roles/editor"}, Among: []recommend.Recommendation{tt.other}, Now: r.LastRefresh})
+			p, err := recommend.NewPlan(r, &recommend.PlanOptions{Remove: []string{"roles/editor"}, Among: []recommend.Recommendation{tt.other}, Now: r.LastRefresh})
 			require.NoError(t, err)
 			assert.Equal(t, tt.blocked, p.Err() != nil, "%v", p.Err())
 		})
@@ -66,7 +66,7 @@ func TestAccountIDs(t *testing.T) {
 	} {
 		account, err := identity.ParseServiceAccount(id + "@web-prod.iam.gserviceaccount.com")
 		if err == nil {
-			_, err = recommend.NewPlan(own, recommend.Choices{Account: account, Current: identity.MustParseServiceAccount(compute)})
+			_, err = recommend.NewPlan(own, &recommend.PlanOptions{Account: account, Current: identity.MustParseServiceAccount(compute)})
 		}
 		assert.Equal(t, ok, err == nil, "%s: %v", id, err)
 	}
@@ -78,10 +78,10 @@ func TestStepsThatCantBeCarriedOut(t *testing.T) {
 	t.Parallel()
 	me := "serviceAccount:" + runner
 	old, own := identity.MustParseServiceAccount(compute), identity.MustParseServiceAccount(runner)
-	grant := recommend.Step{Kind: recommend.GrantRole, Member: me, Role: "roles/run.viewer", Resource: webProject}
-	create := recommend.Step{Kind: recommend.CreateAccount, Account: shopAccount}
-	attach := recommend.Step{Kind: recommend.Attach, Workload: shop, Account: own, Before: old}
-	remove := recommend.Step{Kind: recommend.RemoveBinding, Member: me, Role: "roles/editor", Resource: webProject}
+	grant := recommend.Step{Kind: recommend.StepGrantRole, Member: me, Role: "roles/run.viewer", Resource: webProject}
+	create := recommend.Step{Kind: recommend.StepCreateAccount, Account: shopAccount}
+	attach := recommend.Step{Kind: recommend.StepAttach, Workload: shop, Account: own, Before: old}
+	remove := recommend.Step{Kind: recommend.StepRemoveRole, Member: me, Role: "roles/editor", Resource: webProject}
 	with := func(s recommend.Step, change func(*recommend.Step)) []recommend.Step {
 		change(&s)
 		return []recommend.Step{s}
@@ -118,10 +118,10 @@ func TestStepsThatCantBeCarriedOut(t *testing.T) {
 			p := replacePlan(t, c)
 			p.Steps = tt.steps
 			b.ResetCalls()
-			_, err := c.Apply(t.Context(), p, order)
+			_, err := c.Apply(t.Context(), p, owner, order)
 			require.ErrorContains(t, err, tt.want)
 			assert.False(t, slices.ContainsFunc(b.Calls(), mutates))
-			assert.Equal(t, recommend.Active, get(t, c, p.Recommendation).State)
+			assert.Equal(t, recommend.StateActive, get(t, c, p.Recommendation).State)
 		})
 	}
 }
@@ -131,7 +131,7 @@ func TestStepsThatCantBeCarriedOut(t *testing.T) {
 func TestConditionsThatDontContradict(t *testing.T) {
 	t.Parallel()
 	me := "serviceAccount:" + runner
-	grant := recommend.Step{Kind: recommend.GrantRole, Member: me, Role: "roles/run.viewer", Resource: webProject, Condition: weekdays, ConditionTitle: "new"}
+	grant := recommend.Step{Kind: recommend.StepGrantRole, Member: me, Role: "roles/run.viewer", Resource: webProject, Condition: weekdays, ConditionTitle: "new"}
 	for name, condition := range map[string]*iam.Expr{
 		"none":             nil,
 		"another":          {Title: "new", Expression: "true"},
@@ -146,12 +146,12 @@ func TestConditionsThatDontContradict(t *testing.T) {
 			policy.Bindings = append(policy.Bindings, &iam.Binding{Role: "roles/run.viewer", Members: []string{me}, Condition: condition})
 			b.SetPolicy("projects/web-prod", policy)
 			p := replacePlan(t, c)
-			gone := recommend.Step{Kind: recommend.RemoveBinding, Member: me, Role: "roles/run.viewer", Resource: webProject}
+			gone := recommend.Step{Kind: recommend.StepRemoveRole, Member: me, Role: "roles/run.viewer", Resource: webProject}
 			if condition != nil {
 				gone.Condition, gone.ConditionTitle = condition.Expression, condition.Title
 			}
 			p.Steps = []recommend.Step{grant, gone}
-			_, err := c.Apply(t.Context(), p, order)
+			_, err := c.Apply(t.Context(), p, owner, order)
 			require.NoError(t, err)
 			assert.Equal(t, []string{"new: " + weekdays}, conditions(b, "roles/run.viewer", me))
 		})

@@ -30,13 +30,13 @@ const (
 func goesOn(t *testing.T, b *fake.Backend, p recommend.Plan, result recommend.Result, err error) {
 	t.Helper()
 	require.ErrorContains(t, err, "still claimed by bot/1: apply the plan again")
-	assert.Equal(t, recommend.Claimed, result.Recommendation.State)
+	assert.Equal(t, recommend.StateClaimed, result.Recommendation.State)
 	for _, taken := range []recommend.Outcome{recommend.OutcomeUndone, recommend.OutcomeRefused, recommend.OutcomeLeft} {
 		assert.NotContains(t, outcomes(result), taken)
 	}
 	c := newClient(t, b)
-	assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
-	_, err = c.Apply(t.Context(), p, order)
+	assert.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.NoError(t, err)
 	final(t, b, c, webRun+"own")
 }
@@ -79,7 +79,7 @@ func TestWhatIsNoRefusal(t *testing.T) {
 							_, _ = fmt.Fprintf(w, `{"error": {"code": %d, "message": "Not now.", "status": "ABORTED"}}`, status)
 						})
 					})
-					result, err := c.Apply(t.Context(), p, order)
+					result, err := c.Apply(t.Context(), p, owner, order)
 					require.ErrorContains(t, err, "Not now.")
 					assert.ElementsMatch(t, had, bindings(b, shopAccount.Member()))
 					assert.Equal(t, compute, runsAs(b))
@@ -102,7 +102,7 @@ func TestProxysNoIsNoRefusal(t *testing.T) {
 				c := newClient(t, b)
 				p := ownPlan(t, c)
 				b.Inject(method, fake.Fault{Skip: skip, Times: 1, Status: 403, Body: body})
-				result, err := c.Apply(t.Context(), p, order)
+				result, err := c.Apply(t.Context(), p, owner, order)
 				goesOn(t, b, p, result, err)
 			})
 		}
@@ -115,7 +115,7 @@ func becomes(ctx context.Context, t *testing.T, b *fake.Backend, account identit
 	b.Grant("projects/data-prod", "roles/iam.serviceAccountTokenCreator", "serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
 	client, err := identity.NewClient(ctx, b.ClientOptions(fake.Admin)...)
 	require.NoError(t, err)
-	_, err = client.Attach(ctx, shop, account)
+	_, err = client.Attach(ctx, shop, account, nil)
 	require.NoError(t, err)
 }
 
@@ -150,11 +150,11 @@ func TestThirdAccountEndsThePlan(t *testing.T) {
 				} else {
 					time.AfterFunc(time.Minute, func() { becomes(t.Context(), t, b, identity.MustParseServiceAccount(runner)) })
 				}
-				result, err := c.Apply(t.Context(), p, recommend.Order{Owner: "bot/1"})
+				result, err := c.Apply(t.Context(), p, "bot/1", nil)
 				require.ErrorIs(t, err, recommend.ErrBlocked)
 				require.ErrorContains(t, err, "which runs as "+runner)
 				assert.NotContains(t, err.Error(), "apply the plan again")
-				assert.Equal(t, recommend.Failed, result.Recommendation.State)
+				assert.Equal(t, recommend.StateFailed, result.Recommendation.State)
 				assert.Equal(t, tt.want, outcomes(result))
 				assert.Equal(t, runner, runsAs(b))
 			})
@@ -172,9 +172,9 @@ func TestAgentIdentityEndsThePlan(t *testing.T) {
 	after(b, "/services/shop", 3, func() { // two reads are tests, and one is the look before the rehearsal
 		change(t, b, "template.workloadIdentityConfig", `{"template": {"workloadIdentityConfig": {"identityType": "IDENTITY_TYPE_AGENT_IDENTITY"}}}`)
 	})
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	require.ErrorIs(t, err, identity.ErrAgentIdentity)
-	assert.Equal(t, recommend.Failed, result.Recommendation.State)
+	assert.Equal(t, recommend.StateFailed, result.Recommendation.State)
 	undone := recommend.OutcomeUndone
 	assert.Equal(t, []recommend.Outcome{recommend.OutcomeLeft, undone, undone, recommend.OutcomeRefused}, outcomes(result))
 	assert.Equal(t, compute, runsAs(b))
@@ -192,10 +192,10 @@ func TestDisabledAccountEndsThePlan(t *testing.T) {
 	require.NoError(t, err)
 	_, err = admin.Projects.ServiceAccounts.Disable("projects/web-prod/serviceAccounts/"+shopAccount.Email(), &iam.DisableServiceAccountRequest{}).Context(t.Context()).Do()
 	require.NoError(t, err)
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	require.ErrorIs(t, err, identity.ErrAccountDisabled)
 	assert.NotContains(t, err.Error(), "apply the plan again")
-	assert.Equal(t, recommend.Failed, result.Recommendation.State)
+	assert.Equal(t, recommend.StateFailed, result.Recommendation.State)
 	assert.Equal(t, recommend.OutcomeUndone, result.Steps[1].Outcome)
 	assert.Equal(t, compute, runsAs(b))
 }

@@ -27,7 +27,7 @@ func TestSameClaimBySomeoneElse(t *testing.T) {
 	_, err := other.Claim(t.Context(), r, metadata)
 	require.NoError(t, err)
 	_, err = c.Claim(t.Context(), r, metadata)
-	require.ErrorIs(t, err, recommend.ErrConflict)
+	require.ErrorIs(t, err, recommend.ErrChanged)
 }
 
 // An attempt got lost, and someone else marked the recommendation meanwhile: what was
@@ -67,7 +67,7 @@ func TestLostAttemptAndAConflict(t *testing.T) {
 					})
 				})
 				_, err := c.Claim(t.Context(), r, map[string]string{"owner": "bot/1"})
-				require.ErrorIs(t, err, recommend.ErrConflict)
+				require.ErrorIs(t, err, recommend.ErrChanged)
 				_, open := errors.AsType[*identity.UnfinishedError](err)
 				assert.Equal(t, tt.open, open, "%v", err)
 			})
@@ -89,7 +89,7 @@ func TestSameMetadataIsNotTheSameState(t *testing.T) {
 		_, err = c.Succeed(t.Context(), r, metadata)
 		_, open := errors.AsType[*identity.UnfinishedError](err)
 		require.True(t, open, "%v", err)
-		assert.Equal(t, recommend.Claimed, get(t, c, webPolicy+"replace").State)
+		assert.Equal(t, recommend.StateClaimed, get(t, c, webPolicy+"replace").State)
 	})
 }
 
@@ -110,7 +110,7 @@ func TestMarkIsLookedUpInTheEnd(t *testing.T) {
 					return
 				}
 				require.NoError(t, err)
-				assert.Equal(t, recommend.Claimed, claimed.State)
+				assert.Equal(t, recommend.StateClaimed, claimed.State)
 			})
 		})
 	}
@@ -128,7 +128,7 @@ func TestDismissLosesItsAnswer(t *testing.T) {
 		answers(b, ":markDismissed", `{"name": "`+webPolicy+`replace", "etag": "\"9\"", "stateInfo": {"state": "DISMISSED", "stateMetadata": {"owner": "bot/1"}}}`)
 		r, err = c.Dismiss(t.Context(), r)
 		require.NoError(t, err)
-		assert.Equal(t, recommend.Dismissed, r.State)
+		assert.Equal(t, recommend.StateDismissed, r.State)
 	})
 }
 

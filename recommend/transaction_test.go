@@ -69,7 +69,7 @@ func runsAs(b *fake.Backend) string {
 	var s struct {
 		Template struct{ ServiceAccount string }
 	}
-	if err := json.Unmarshal(b.JSON(shopName), &s); err != nil {
+	if err := json.Unmarshal(b.RunJSON(shopName), &s); err != nil {
 		panic(err)
 	}
 	return s.Template.ServiceAccount
@@ -120,7 +120,7 @@ func TestUndoneIsNotTakenForDone(t *testing.T) {
 				defer cancel()
 				b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403, Times: 1, Body: refusal})
 				interrupt(b, cancel)
-				_, err := c.Apply(ctx, p, order)
+				_, err := c.Apply(ctx, p, owner, order)
 				require.Error(t, err)
 				mayRun(t, b)
 
@@ -129,7 +129,7 @@ func TestUndoneIsNotTakenForDone(t *testing.T) {
 					calm := b.ClientOptions(bot)
 					again, err := recommend.NewClient(t.Context(), calm...)
 					require.NoError(t, err)
-					_, err = again.Apply(t.Context(), p, order)
+					_, err = again.Apply(t.Context(), p, owner, order)
 					mayRun(t, b)
 					if err == nil {
 						assert.Equal(t, shopAccount.Email(), runsAs(b), "succeeded, and the service has its old account")
@@ -154,13 +154,13 @@ func TestNoWayBack(t *testing.T) {
 			}
 			return &fake.Fault{Status: 403, Body: refusal}
 		})
-		result, err := c.Apply(t.Context(), p, order)
+		result, err := c.Apply(t.Context(), p, owner, order)
 		require.Error(t, err)
 		require.ErrorContains(t, err, "HEALTH_CHECK_CONTAINER_ERROR")
 		require.ErrorContains(t, err, "run as "+compute+" again")
 		assert.Equal(t, shopAccount.Email(), runsAs(b))
 		mayRun(t, b)
-		assert.Equal(t, recommend.Failed, get(t, c, webRun+"own").State)
+		assert.Equal(t, recommend.StateFailed, get(t, c, webRun+"own").State)
 		left := recommend.OutcomeLeft
 		assert.Equal(t, []recommend.Outcome{left, left, left, left}, outcomes(result))
 		assert.Equal(t, "gcloud run services update shop --service-account="+compute+" --region=europe-west1 --project=123456789012", result.Steps[3].Undo)
@@ -180,10 +180,10 @@ func TestBackToTheOldAccount(t *testing.T) {
 			}
 			return nil
 		})
-		result, err := c.Apply(t.Context(), p, order)
+		result, err := c.Apply(t.Context(), p, owner, order)
 		require.ErrorContains(t, err, "HEALTH_CHECK_CONTAINER_ERROR")
 		assert.Equal(t, compute, runsAs(b))
-		assert.Equal(t, recommend.Failed, get(t, c, webRun+"own").State)
+		assert.Equal(t, recommend.StateFailed, get(t, c, webRun+"own").State)
 		left := recommend.OutcomeLeft
 		assert.Equal(t, []recommend.Outcome{left, left, left, recommend.OutcomeUndone}, outcomes(result))
 		assert.Len(t, bindings(b, shopAccount.Member()), 2)
@@ -213,7 +213,7 @@ func TestRefusedAfterTheWrite(t *testing.T) {
 					}
 				})
 			})
-			result, err := c.Apply(t.Context(), p, order)
+			result, err := c.Apply(t.Context(), p, owner, order)
 			require.Error(t, err)
 			mayRun(t, b)
 			calm.Store(true)
@@ -244,17 +244,17 @@ func TestOvertaken(t *testing.T) {
 				return
 			}
 			next.ServeHTTP(w, r) // refused
-			_, err := other.TakeOver(r.Context(), p, recommend.Order{Owner: "bot/2", Settle: -1})
+			_, err := other.TakeOver(r.Context(), p, "bot/2", &recommend.ApplyOptions{Settle: -1})
 			assert.NoError(t, err)
 		})
 	})
-	result, err := c.Apply(t.Context(), p, order)
-	require.ErrorIs(t, err, recommend.ErrConflict)
+	result, err := c.Apply(t.Context(), p, owner, order)
+	require.ErrorIs(t, err, recommend.ErrChanged)
 	assert.NotContains(t, err.Error(), "apply the plan again", "it is the other owner's by now")
 	_, owned := errors.AsType[*recommend.OwnedError](err)
 	assert.False(t, owned, "nobody applies it any more: %v", err)
-	assert.Equal(t, recommend.Succeeded, result.Recommendation.State)
-	assert.Equal(t, recommend.Succeeded, get(t, c, webRun+"own").State)
+	assert.Equal(t, recommend.StateSucceeded, result.Recommendation.State)
+	assert.Equal(t, recommend.StateSucceeded, get(t, c, webRun+"own").State)
 	assert.Equal(t, "bot/2", get(t, c, webRun+"own").Metadata["owner"])
 	assert.Equal(t, shopAccount.Email(), runsAs(b))
 	mayRun(t, b)
@@ -269,10 +269,10 @@ func TestTokenExpires(t *testing.T) {
 		p := ownPlan(t, c)
 		b.SetOperationTime(20e9)
 		b.Inject("run.projects.locations.operations.wait", fake.Fault{Status: 401, Times: 1})
-		_, err := c.Apply(t.Context(), p, order)
+		_, err := c.Apply(t.Context(), p, owner, order)
 		if err != nil {
-			assert.Equal(t, recommend.Claimed, get(t, c, webRun+"own").State)
-			_, err = c.Apply(t.Context(), p, order)
+			assert.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State)
+			_, err = c.Apply(t.Context(), p, owner, order)
 		}
 		require.NoError(t, err)
 		final(t, b, c, webRun+"own")
@@ -301,7 +301,7 @@ func TestClaimedWithoutThePlan(t *testing.T) {
 			client, err := identity.NewClient(t.Context(), b.ClientOptions(fake.Admin)...)
 			require.NoError(t, err)
 			b.Grant("projects/data-prod", "roles/iam.serviceAccountTokenCreator", "serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
-			_, err = client.Attach(t.Context(), shop, identity.MustParseServiceAccount(runner))
+			_, err = client.Attach(t.Context(), shop, identity.MustParseServiceAccount(runner), nil)
 			require.NoError(t, err)
 			apply := c.Apply
 			if tt.takeOver {
@@ -314,7 +314,7 @@ func TestClaimedWithoutThePlan(t *testing.T) {
 
 			p.Etag = `"another"`
 			_, err = apply(t.Context(), p, order)
-			require.ErrorIs(t, err, recommend.ErrConflict)
+			require.ErrorIs(t, err, recommend.ErrChanged)
 		})
 	}
 }
@@ -327,12 +327,12 @@ func TestRemovalRefused(t *testing.T) {
 	c := newClient(t, b)
 	p := replacePlan(t, c)
 	b.Inject("cloudresourcemanager.projects.setIamPolicy", fake.Fault{Skip: 2, Times: 1, Status: 403, Body: refusal})
-	result, err := c.Apply(t.Context(), p, order)
+	result, err := c.Apply(t.Context(), p, owner, order)
 	require.ErrorContains(t, err, "still claimed by bot/1: apply the plan again")
-	assert.Equal(t, recommend.Claimed, result.Recommendation.State)
+	assert.Equal(t, recommend.StateClaimed, result.Recommendation.State)
 	assert.Equal(t, []recommend.Outcome{recommend.OutcomeDone, recommend.OutcomeDone, recommend.OutcomeOpen}, outcomes(result))
 	assert.Len(t, bindings(b, "serviceAccount:"+runner), 3)
-	_, err = c.Apply(t.Context(), p, order)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.NoError(t, err)
 	final(t, b, c, webPolicy+"replace")
 }
@@ -344,7 +344,7 @@ func TestReplacementIsGone(t *testing.T) {
 	c := newClient(t, b)
 	p := replacePlan(t, c)
 	b.Inject("cloudresourcemanager.projects.setIamPolicy", fake.Fault{Skip: 2, Times: 1, Status: 403, Body: refusal})
-	_, err := c.Apply(t.Context(), p, order)
+	_, err := c.Apply(t.Context(), p, owner, order)
 	require.Error(t, err)
 	policy := b.Policy("projects/web-prod")
 	for _, binding := range policy.Bindings {
@@ -353,8 +353,8 @@ func TestReplacementIsGone(t *testing.T) {
 		}
 	}
 	b.SetPolicy("projects/web-prod", policy)
-	_, err = c.Apply(t.Context(), p, order)
+	_, err = c.Apply(t.Context(), p, owner, order)
 	require.ErrorContains(t, err, "grant roles/run.viewer to serviceAccount:"+runner+" on projects/123456789012: it was so, and isn't any more")
 	assert.Contains(t, bindings(b, "serviceAccount:"+runner), "roles/editor")
-	assert.Equal(t, recommend.Claimed, get(t, c, webPolicy+"replace").State)
+	assert.Equal(t, recommend.StateClaimed, get(t, c, webPolicy+"replace").State)
 }
