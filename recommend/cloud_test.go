@@ -1,7 +1,9 @@
 package recommend_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -115,4 +117,27 @@ func get(t testing.TB, c *recommend.Client, name string) recommend.Recommendatio
 	r, err := c.Get(t.Context(), name)
 	require.NoError(t, err)
 	return r
+}
+
+// cut runs a plan and kills it at its nth setIamPolicy, after the effect.
+func cutAt(t *testing.T, b *fake.Backend, c *recommend.Client, p recommend.Plan, at int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	b.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, ":setIamPolicy") && ctx.Err() == nil {
+				n++
+				if n == at {
+					next.ServeHTTP(discard{http.Header{}}, r)
+					cancel()
+					panic(http.ErrAbortHandler)
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	_, err := c.Apply(ctx, p, owner, order)
+	require.ErrorIs(t, err, context.Canceled)
 }

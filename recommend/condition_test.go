@@ -91,3 +91,24 @@ func TestGrantWithACondition(t *testing.T) {
 		})
 	}
 }
+
+// Two bindings, told apart by title only: both lose the member.
+func TestBindingsByTitle(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	policy := b.Policy("projects/web-prod")
+	expr := "resource.name != ''"
+	for _, title := range []string{"one", "two"} {
+		policy.Bindings = append(policy.Bindings, &iam.Binding{Role: "roles/run.viewer", Members: []string{"serviceAccount:" + runner}, Condition: &iam.Expr{Title: title, Expression: expr}})
+	}
+	policy.Version = 3
+	b.SetPolicy("projects/web-prod", policy)
+	text := strings.Replace(removal("serviceAccount:"+runner, webProject, "roles/run.viewer"), `"/iamPolicy/bindings/*/condition/expression": ""`, `"/iamPolicy/bindings/*/condition/expression": "`+expr+`", "/iamPolicy/bindings/*/condition/title": "one"`, 1)
+	b.AddRecommenderJSON(webPolicy+"titled", []byte(text))
+	p, err := recommend.NewPlan(get(t, c, webPolicy+"titled"), &recommend.PlanOptions{Remove: []string{"roles/run.viewer"}})
+	require.NoError(t, err)
+	_, err = c.Apply(t.Context(), p, owner, order)
+	require.ErrorIs(t, err, recommend.ErrBlocked)
+	assert.Contains(t, bindings(b, "serviceAccount:"+runner), "roles/run.viewer")
+}

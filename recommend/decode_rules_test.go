@@ -87,3 +87,47 @@ func TestNumbersAndTimesThatAreNone(t *testing.T) {
 		require.Error(t, err, bad)
 	}
 }
+
+func decodeActive(t *testing.T, name, text string) recommend.Recommendation {
+	t.Helper()
+	r, err := recommend.DecodeRecommendation([]byte(strings.Replace(text, "{", `{"name": "`+name+`", "etag": "\"1\"", "stateInfo": {"state": "ACTIVE"}, `, 1)))
+	require.NoError(t, err)
+	return r
+}
+
+func TestDecodeCautiously(t *testing.T) {
+	t.Parallel()
+	me, other := "serviceAccount:"+runner, "user:other@example.com"
+	noOverview := func(ops ...string) string {
+		return `{"recommenderSubtype": "REPLACE_ROLE", "content": {"operationGroups": [{"operations": [` + strings.Join(ops, ",") + `]}]}}`
+	}
+	cond := func(op, path, v string) string {
+		return strings.Replace(op, `"/iamPolicy/bindings/*/condition/expression": ""`, `"`+path+`": "`+v+`"`, 1)
+	}
+	for name, tt := range map[string]struct{ name, text string }{
+		"no overview, add for another member":    {webPolicy + "x", noOverview(addOp(other, webProject, "roles/viewer"), removeOp(me, webProject, "roles/editor"))},
+		"conditional removal, unconditional add": {webPolicy + "x", noOverview(addOp(me, webProject, "roles/run.viewer"), cond(removeOp(me, webProject, "roles/editor"), "/iamPolicy/bindings/*/condition/expression", "request.time < timestamp('2030-01-01T00:00:00Z')"))},
+		"a filter by pattern":                    {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"/iamPolicy/bindings/*/condition/expression": ""`, `"/iamPolicy/bindings/*/condition/expression": {"matchesPattern": ".*"}`, 1)},
+		"a filter by a list":                     {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"/iamPolicy/bindings/*/condition/expression": ""`, `"/iamPolicy/bindings/*/condition/expression": ["true"]`, 1)},
+		"filters that are a list":                {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"pathFilters": {`, `"pathFilter": [1], "pathFilters": {`, 1)},
+		"a member that is a list":                {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"member": "`+me+`"`, `"member": ["`+me+`"]`, 1)},
+		"a resource that is an object":           {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"overview": {"resource": "`+webProject+`"`, `"overview": {"resource": {"name": 1}`, 1)},
+		"added roles that are a string":          {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"overview": {`, `"overview": {"addedRoles": "roles/viewer", `, 1)},
+		"an added role that is none":             {webPolicy + "x", strings.Replace(removal(me, webProject, "roles/editor"), `"overview": {`, `"overview": {"addedRoles": [{}], `, 1)},
+		"unknown filter":                         {webPolicy + "x", cond(removal(me, webProject, "roles/editor"), "/iamPolicy/bindings/*/condition/title", "weekdays")},
+		"identity: remove":                       {webRun + "x", strings.Replace(ownIdentity("shop", compute), `"replace"`, `"remove"`, 1)},
+		"identity: remove without path":          {webRun + "x", `{"content": {"overview": {"serviceName": "shop"}, "operationGroups": [{"operations": [{"action": "remove", "resource": "//run.googleapis.com/x", "value": "y"}]}]}}`},
+		"identity: matcher":                      {webRun + "x", strings.Replace(ownIdentity("shop", compute), `"value": "new-account"`, `"value": "new-account", "valueMatcher": {"matchesPattern": ".*"}`, 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := decodeActive(t, tt.name, tt.text)
+			assert.Equal(t, recommend.ActionReview, r.Action, "member %s adds %v", r.Member, r.AddRoles)
+		})
+	}
+}
+
+func TestObservedForAges(t *testing.T) {
+	t.Parallel()
+	r := decodeActive(t, webPolicy+"x", strings.Replace(removal("user:x@example.com", webProject, "roles/viewer"), `"90"`, `"999999999"`, 1))
+	assert.GreaterOrEqual(t, r.Observed, 60*24*time.Hour)
+}

@@ -269,3 +269,37 @@ func TestEndpointIsRefused(t *testing.T) {
 	_, err := recommend.NewClient(t.Context(), option.WithHTTPClient(http.DefaultClient), option.WithEndpoint("https://run.example.com/"))
 	require.ErrorContains(t, err, `option.WithEndpoint("https://run.example.com/"): several APIs are asked`)
 }
+
+func TestInsightsByResource(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	n := 0
+	for _, err := range c.Insights(t.Context(), []string{"web-prod"}, &recommend.InsightsOptions{Regions: []string{"europe-west1"}, Resources: []string{"//nothing.example.com/x"}}) {
+		require.NoError(t, err)
+		n++
+	}
+	assert.Zero(t, n)
+}
+
+func TestBadNames(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	b.ResetCalls()
+	_, err := c.Claim(t.Context(), recommend.Recommendation{Etag: "x"}, nil)
+	require.ErrorContains(t, err, "it is no full name of a recommendation, such as")
+	_, err = c.Get(t.Context(), "nonsense?x=y")
+	require.ErrorContains(t, err, "it is no full name of a recommendation, such as")
+	assert.Empty(t, b.Calls())
+}
+
+func TestRegionsAreNamed(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, newCloud(t))
+	n := 0
+	for range c.List(t.Context(), []string{"web-prod"}, &recommend.ListOptions{Recommenders: []string{recommend.RecommenderRunIdentity}}) {
+		n++
+	}
+	assert.NotZero(t, n, "nothing was asked, and nobody is told")
+}

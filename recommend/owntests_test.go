@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/runidentity/runidentity/fake"
+	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/recommend"
 )
 
@@ -54,4 +56,25 @@ func TestRecommendationsOwnTests(t *testing.T) {
 			assert.Equal(t, recommend.StateActive, get(t, c, webPolicy+"tested").State)
 		})
 	}
+}
+
+// The workload has another identity than the plan's Before, and the recommendation has no test.
+func TestIdentityChangedSince(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	text := strings.Replace(ownIdentity("shop", compute), `{"action": "test", "path": "/spec/template/spec/serviceAccountName", "value": "`+compute+`"},`, "", 1)
+	b.AddRecommenderJSON(webRun+"notest", []byte(text))
+	p, err := recommend.NewPlan(get(t, c, webRun+"notest"), &recommend.PlanOptions{Account: shopAccount, Current: identity.MustParseServiceAccount(compute)})
+	require.NoError(t, err)
+	client, err := identity.NewClient(t.Context(), b.ClientOptions(fake.Admin)...)
+	require.NoError(t, err)
+	b.Grant("projects/data-prod", "roles/iam.serviceAccountTokenCreator", "serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com")
+	_, err = client.Attach(t.Context(), shop, identity.MustParseServiceAccount(runner), nil) // someone else, after the plan
+	require.NoError(t, err)
+	b.ResetCalls()
+	_, err = c.Apply(t.Context(), p, owner, order)
+	require.ErrorIs(t, err, recommend.ErrBlocked)
+	assert.False(t, slices.ContainsFunc(b.Calls(), mutates))
+	assert.Equal(t, recommend.StateActive, get(t, c, webRun+"notest").State)
 }

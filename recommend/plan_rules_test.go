@@ -1,6 +1,7 @@
 package recommend_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/api/iam/v1"
 
+	"github.com/runidentity/runidentity/fake"
 	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/recommend"
 )
@@ -156,4 +158,28 @@ func TestConditionsThatDontContradict(t *testing.T) {
 			assert.Equal(t, []string{"new: " + weekdays}, conditions(b, "roles/run.viewer", me))
 		})
 	}
+}
+
+func TestPlanAfterFailure(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403, Times: 1})
+	_, err := c.Apply(t.Context(), ownPlan(t, c), owner, order)
+	require.Error(t, err)
+	p := ownPlan(t, c)
+	assert.ErrorIs(t, p.Err(), recommend.ErrBlocked, "the plan says careful, Apply refuses it for good")
+}
+
+func TestTooManySteps(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	var grants []recommend.Grant
+	for i := range 260 {
+		grants = append(grants, recommend.Grant{Role: "roles/run.viewer", Resource: fmt.Sprintf("//cloudresourcemanager.googleapis.com/projects/p-%d", i)})
+	}
+	p, err := recommend.NewPlan(get(t, c, webRun+"own"), &recommend.PlanOptions{Account: shopAccount, Current: identity.MustParseServiceAccount(compute), Grants: grants})
+	require.NoError(t, err)
+	assert.Error(t, p.Err(), "%d steps don't fit the metadata's 255 letters", len(p.Steps))
 }

@@ -199,3 +199,38 @@ func TestDisabledAccountEndsThePlan(t *testing.T) {
 	assert.Equal(t, recommend.OutcomeUndone, result.Steps[1].Outcome)
 	assert.Equal(t, compute, runsAs(b))
 }
+
+// A deadline that is near isn't a refusal.
+func TestDeadlineIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		c := newClient(t, b)
+		p := ownPlan(t, c)
+		b.Inject("cloudresourcemanager.projects.setIamPolicy", fake.Fault{Status: 400, Times: 1000, Body: `{"error": {"code": 400, "message": "Service account ` + shopAccount.Email() + ` does not exist.", "status": "INVALID_ARGUMENT"}}`})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := c.Apply(ctx, p, owner, order)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State, "%v", err)
+	})
+}
+
+// An error that isn't the server's: never resolves, yet "apply the plan again".
+func TestFullPolicy(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	p := replacePlan(t, c)
+	policy := b.Policy("projects/web-prod")
+	var members []string
+	for i := range 1497 {
+		members = append(members, fmt.Sprintf("user:u%d@example.com", i))
+	}
+	policy.Bindings = append(policy.Bindings, &iam.Binding{Role: "roles/browser", Members: members})
+	b.SetPolicy("projects/web-prod", policy)
+	_, err := c.Apply(t.Context(), p, owner, order)
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "apply the plan again")
+	assert.Equal(t, recommend.StateFailed, get(t, c, webPolicy+"replace").State)
+}

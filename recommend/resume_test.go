@@ -339,3 +339,39 @@ func TestThirdAccountWhileAResumeWaits(t *testing.T) {
 		assert.Equal(t, runner, runsAs(b))
 	})
 }
+
+// Another plan resumes what the first did: its grant is skipped as "done".
+func TestAnotherPlanDoesNotResume(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	cutAt(t, b, c, ownPlan(t, c), 2) // invoker done, viewer written
+	other, err := recommend.NewPlan(get(t, c, webRun+"own"), &recommend.PlanOptions{
+		Account: shopAccount, Current: identity.MustParseServiceAccount(compute),
+		Grants: []recommend.Grant{{Role: "roles/storage.objectViewer", Resource: webProject}, {Role: "roles/run.viewer", Resource: webProject}},
+	})
+	require.NoError(t, err)
+	_, err = c.TakeOver(t.Context(), other, "bot/2", &recommend.ApplyOptions{Settle: -1})
+	require.ErrorIs(t, err, recommend.ErrBlocked)
+	require.ErrorContains(t, err, "another plan of it was begun")
+	assert.Equal(t, recommend.StateClaimed, get(t, c, webRun+"own").State)
+}
+
+// ... and undoing takes away what was there before.
+func TestAnotherPlanUndoesNothing(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	c := newClient(t, b)
+	b.AddServiceAccount(&iam.ServiceAccount{Email: shopAccount.Email()})
+	b.Grant("projects/web-prod", "roles/storage.objectViewer", shopAccount.Member()) // a person's
+	cutAt(t, b, c, ownPlan(t, c), 2)
+	other, err := recommend.NewPlan(get(t, c, webRun+"own"), &recommend.PlanOptions{
+		Account: shopAccount, Current: identity.MustParseServiceAccount(compute),
+		Grants: []recommend.Grant{{Role: "roles/storage.objectViewer", Resource: webProject}, {Role: "roles/run.viewer", Resource: webProject}},
+	})
+	require.NoError(t, err)
+	b.Inject("run.projects.locations.services.patch", fake.Fault{Status: 403})
+	_, err = c.Apply(t.Context(), other, owner, order)
+	require.Error(t, err)
+	assert.Contains(t, bindings(b, shopAccount.Member()), "roles/storage.objectViewer", "a grant that no run made was taken away")
+}

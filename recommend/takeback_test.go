@@ -185,3 +185,20 @@ func TestGrantWithALostAnswerStays(t *testing.T) {
 		assert.Equal(t, []string{"roles/run.invoker"}, bindings(b, shopAccount.Member()))
 	})
 }
+
+// A grant that was written, and then refused, is left.
+func TestNoGrantIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newCloud(t)
+		c := newClient(t, b)
+		p := replacePlan(t, c)
+		b.Inject("cloudresourcemanager.projects.setIamPolicy", fake.Fault{DropAfter: true, Times: 1})
+		b.Inject("cloudresourcemanager.projects.getIamPolicy", fake.Fault{Skip: 3, Status: 403, Times: 1})
+		_, err := c.Apply(t.Context(), p, owner, order)
+		require.ErrorContains(t, err, "the policy may have been written all the same")
+		assert.Equal(t, recommend.StateClaimed, get(t, c, webPolicy+"replace").State)
+		_, err = c.Apply(t.Context(), p, owner, order)
+		require.NoError(t, err, "applied again, it goes on where it was")
+	})
+}
