@@ -41,15 +41,35 @@
 //
 // # Permissions
 //
-// Attach needs run.jobs.get and run.jobs.update on the job (run.services.… and
-// run.workerpools.… alike), iam.serviceAccounts.actAs on the account and, to
-// wait, run.operations.get on the project: without that one it looks at the job
-// itself until it has settled. Detach needs the same, actAs on the project's
-// default identity. Get needs run.jobs.get, with ReadRevisions also
-// run.revisions.get; CreateJob run.jobs.create on the project, run.jobs.get and
-// actAs; Execute run.jobs.run, with Overrides run.jobs.runWithOverrides, and
-// to wait without run.operations.get, run.executions.get; EnsureServiceAccount
-// iam.serviceAccounts.get and, if it is missing, iam.serviceAccounts.create on
-// the account's project.
+// The permissions of each method, with the resource on which it needs them. Each
+// may also be granted on a project, folder or organization above.
+//
+//   - [Client.Get]: run.jobs.get, run.services.get or run.workerpools.get on the
+//     workload. With [GetOptions].ReadRevisions, run.revisions.get on its project
+//     as well, unless the workload is a job.
+//   - [Client.Attach]: run.jobs.get and run.jobs.update, run.services.get and
+//     run.services.update, or run.workerpools.get and run.workerpools.update on the
+//     workload, and iam.serviceAccounts.actAs on the service account.
+//     run.operations.get on the workload's project helps: without it, Attach reads
+//     the workload until it has settled.
+//   - [Client.Detach]: run.jobs.get and run.jobs.update, run.services.get and
+//     run.services.update, or run.workerpools.get and run.workerpools.update on the
+//     workload, and iam.serviceAccounts.actAs on the project's default service
+//     account. run.operations.get helps as with Attach.
+//   - [Client.CreateJob]: run.jobs.create on the project, and
+//     iam.serviceAccounts.actAs on the service account. To wait,
+//     run.operations.get or run.jobs.get on the project.
+//   - [Client.Execute]: run.jobs.run on the job. With [ExecuteOptions].Overrides,
+//     run.jobs.runWithOverrides; whether Cloud Run then asks for run.jobs.run as
+//     well is not documented. With [ExecuteOptions].WaitForCompletion,
+//     run.operations.get or run.executions.get on the project as well.
+//   - [Client.EnsureServiceAccount]: iam.serviceAccounts.get on the service account
+//     and, if it is missing, iam.serviceAccounts.create and
+//     iam.serviceAccounts.get on its project.
+//
+// The predefined roles that have these are roles/run.developer on the workload's
+// project, roles/iam.serviceAccountUser on the service account, and
+// roles/iam.serviceAccountCreator on the project of an account to create.
+//
 // https://cloud.google.com/run/docs/configuring/jobs/service-identity
 package identity
