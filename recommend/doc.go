@@ -80,5 +80,78 @@
 //   - Recommender itself. That it refuses a state change under an etag that isn't
 //     the current one is documented by the field, and has not been seen.
 //
+// # Permissions
+//
+// What each method needs, and on which resource. A permission may also be granted
+// on a project, folder or organization above. A listing that lacks one is yielded
+// as a [*ListError] that wraps [ErrDenied], and the others go on.
+//
+//   - [Client.For]: run.jobs.get, run.services.get or run.workerpools.get on the
+//     workload; on each project that is looked at,
+//     recommender.iamPolicyRecommendations.list,
+//     recommender.iamPolicyInsights.list and
+//     recommender.iamServiceAccountInsights.list; for a service, on its project,
+//     recommender.runServiceIdentityRecommendations.list and
+//     recommender.runServiceIdentityInsights.list.
+//   - [Client.List]: recommender.iamPolicyRecommendations.list on each project;
+//     with [ListOptions].Regions,
+//     recommender.runServiceIdentityRecommendations.list; with WithInsights,
+//     recommender.iamPolicyInsights.list and
+//     recommender.runServiceIdentityInsights.list likewise.
+//   - [Client.Insights]: recommender.iamPolicyInsights.list and
+//     recommender.iamServiceAccountInsights.list on each project; with
+//     [InsightsOptions].Regions, recommender.runServiceIdentityInsights.list.
+//   - [Client.Get]: on the recommendation's project,
+//     recommender.iamPolicyRecommendations.get for one of IAM's, and
+//     recommender.runServiceIdentityRecommendations.get for one of Cloud Run's.
+//   - [Client.Claim], and likewise Succeed, Fail and Dismiss: on the
+//     recommendation's project, recommender.iamPolicyRecommendations.update for one
+//     of IAM's, and recommender.runServiceIdentityRecommendations.update for one of
+//     Cloud Run's.
+//   - [Client.Apply], and likewise TakeOver: those of Get and Claim, which are
+//     recommender.iamPolicyRecommendations.get and
+//     recommender.iamPolicyRecommendations.update for one of IAM's, and
+//     recommender.runServiceIdentityRecommendations.get and
+//     recommender.runServiceIdentityRecommendations.update for one of Cloud Run's;
+//     and those of each step of the plan.
+//   - [StepCreateAccount]: iam.serviceAccounts.get on the account and, if it is
+//     missing, iam.serviceAccounts.get and iam.serviceAccounts.create on its
+//     project.
+//   - [StepGrantRole] and [StepRemoveRole] on a project:
+//     resourcemanager.projects.getIamPolicy, resourcemanager.projects.setIamPolicy.
+//   - [StepGrantRole] and StepRemoveRole on a folder:
+//     resourcemanager.folders.getIamPolicy, resourcemanager.folders.setIamPolicy.
+//   - [StepGrantRole] and StepRemoveRole on an organization:
+//     resourcemanager.organizations.getIamPolicy,
+//     resourcemanager.organizations.setIamPolicy.
+//   - [StepGrantRole] and StepRemoveRole on a service account:
+//     iam.serviceAccounts.getIamPolicy, iam.serviceAccounts.setIamPolicy.
+//   - [StepGrantRole] and StepRemoveRole on a workload: run.jobs.getIamPolicy and
+//     run.jobs.setIamPolicy, run.services.getIamPolicy and
+//     run.services.setIamPolicy, or run.workerpools.getIamPolicy and
+//     run.workerpools.setIamPolicy.
+//   - [StepAttach]: run.jobs.get and run.jobs.update, run.services.get and
+//     run.services.update, or run.workerpools.get and run.workerpools.update on the
+//     workload; iam.serviceAccounts.actAs on the account, which for one that the
+//     plan creates has to be granted on its project, and, to go back if the plan
+//     fails, on the account that the workload ran as; if the plan removes a role as
+//     well and the workload isn't a job, run.revisions.get on its project.
+//     run.operations.get on the project helps: without it, the workload is read
+//     until it has settled.
+//
+// These predefined roles have them:
+//
+//   - roles/run.viewer on the workload's project and roles/recommender.iamViewer on
+//     each project: For, List, Insights and Get;
+//   - roles/recommender.iamAdmin on the project of a recommendation of IAM's, and
+//     roles/run.developer on that of one of Cloud Run's: Claim, Succeed, Fail,
+//     Dismiss, and Apply but for the steps;
+//   - roles/iam.serviceAccountCreator on the project: StepCreateAccount;
+//   - roles/resourcemanager.projectIamAdmin, roles/resourcemanager.folderIamAdmin,
+//     roles/resourcemanager.organizationAdmin, roles/iam.serviceAccountAdmin or
+//     roles/run.admin on the resource: StepGrantRole and StepRemoveRole;
+//   - roles/run.developer on the workload's project and
+//     roles/iam.serviceAccountUser on the accounts: StepAttach.
+//
 // https://cloud.google.com/recommender/docs/key-concepts
 package recommend
