@@ -24,5 +24,20 @@
 // of serving.knative.dev/v1, several documents in a file, and JSON. Documents of
 // other kinds are left alone.
 //
+// # Permissions
+//
+// Only the methods of [Client] make calls. Each permission may also be granted on a
+// project, folder or organization above the resource.
+//
+//   - [Client.Export]: run.jobs.get, run.services.get or run.workerpools.get on the
+//     workload.
+//   - [Client.Apply]: run.jobs.get and run.jobs.update, run.services.get and
+//     run.services.update, or run.workerpools.get and run.workerpools.update on the
+//     workload. If it doesn't exist, run.jobs.get and run.jobs.create,
+//     run.services.get and run.services.create, or run.workerpools.get and
+//     run.workerpools.create on the project. In both cases
+//     iam.serviceAccounts.actAs on the service account that the document names, or
+//     on the project's default one if it names none.
+//
 // https://cloud.google.com/run/docs/reference/yaml/v1
 package manifest
