@@ -16,22 +16,70 @@
 //     that do so.
 //
 // identity, preflight and recommend never import fake. A deployment bot checks, and
-// attaches an account, so:
+// attaches an account:
 //
-//	w := identity.Job("web-prod", "europe-west1", "nightly")
-//	sa, err := identity.ParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
-//	checker, err := preflight.NewChecker(ctx)
-//	report, err := checker.Check(ctx, preflight.Target{Workload: w, Identity: sa})
-//	if err := report.Err(); err != nil { … }
-//	client, err := identity.NewClient(ctx)
-//	change, err := client.Attach(ctx, w, sa)
-//	fmt.Println(change.Old, "->", change.New)
+//	import (
+//		"context"
+//		"fmt"
 //
-// and is tested without a cloud:
+//		"github.com/runidentity/runidentity/identity"
+//		"github.com/runidentity/runidentity/preflight"
+//	)
 //
-//	b := fake.Start(t)
-//	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
-//	b.AddJob(&run.GoogleCloudRunV2Job{Name: w.Name(), Template: …})
-//	b.Grant("projects/web-prod", "roles/run.developer", "user:dev@example.com")
-//	client, err := identity.NewClient(ctx, b.ClientOptions("user:dev@example.com")...)
+//	func deploy(ctx context.Context, checker *preflight.Checker, client *identity.Client) error {
+//		w := identity.Job("web-prod", "europe-west1", "nightly")
+//		sa := identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
+//
+//		report, err := checker.Check(ctx, preflight.Target{Workload: w, Identity: sa}, nil) // reads only
+//		if err != nil {
+//			return err
+//		}
+//		if err := report.Err(); err != nil {
+//			return err // each failure with the command that fixes it
+//		}
+//		change, err := client.Attach(ctx, w, sa, nil)
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(change.Old, "->", change.New) // in effect
+//		return nil
+//	}
+//
+// Its test needs no cloud:
+//
+//	import (
+//		"errors"
+//		"testing"
+//
+//		"google.golang.org/api/cloudresourcemanager/v3"
+//		"google.golang.org/api/iam/v1"
+//
+//		"github.com/runidentity/runidentity/fake"
+//		"github.com/runidentity/runidentity/identity"
+//	)
+//
+//	func TestAttach(t *testing.T) {
+//		const runner = "runner@web-prod.iam.gserviceaccount.com"
+//		b := fake.Start(t)
+//		b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
+//		b.AddServiceAccount(&iam.ServiceAccount{Email: runner})
+//		b.AddRunJSON("projects/web-prod/locations/europe-west1/jobs/nightly",
+//			[]byte(`{"template": {"template": {"containers": [{"image": "nightly"}]}}}`))
+//		b.Grant("projects/web-prod", "roles/run.admin", "user:dev@example.com") // not enough: no actAs
+//
+//		client, err := identity.NewClient(t.Context(), b.ClientOptions("user:dev@example.com")...)
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		w, sa := identity.Job("web-prod", "europe-west1", "nightly"), identity.MustParseServiceAccount(runner)
+//		if _, err = client.Attach(t.Context(), w, sa, nil); !errors.Is(err, identity.ErrActAsDenied) {
+//			t.Error(err)
+//		}
+//
+//		b.Grant("projects/web-prod", "roles/iam.serviceAccountUser", "user:dev@example.com")
+//		b.Inject("run.projects.locations.jobs.patch", fake.Fault{Status: 503, Times: 2})
+//		if _, err = client.Attach(t.Context(), w, sa, nil); err != nil { // after two more attempts
+//			t.Error(err)
+//		}
+//	}
 package runidentity

@@ -1,12 +1,32 @@
 // Package fake is a Google Cloud in memory that says no, for tests of programs
 // that use the generated clients (google.golang.org/api/…) or this module.
 //
-//	b := fake.Start(t)
-//	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
-//	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
-//	b.AddJob(&run.GoogleCloudRunV2Job{Name: "projects/web-prod/locations/europe-west1/jobs/nightly", …})
-//	b.Grant("projects/web-prod", "roles/editor", "user:dev@example.com")
-//	svc, err := run.NewService(ctx, b.ClientOptions("user:dev@example.com")...)
+//	import (
+//		"testing"
+//
+//		"google.golang.org/api/cloudresourcemanager/v3"
+//		"google.golang.org/api/iam/v1"
+//		"google.golang.org/api/run/v2"
+//
+//		"github.com/runidentity/runidentity/fake"
+//	)
+//
+//	func TestEditorsMayRunJobs(t *testing.T) {
+//		const job = "projects/web-prod/locations/europe-west1/jobs/nightly"
+//		b := fake.Start(t)
+//		b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
+//		b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
+//		b.AddRunJSON(job, []byte(`{"template": {"template": {"containers": [{"image": "nightly"}]}}}`))
+//		b.Grant("projects/web-prod", "roles/editor", "user:dev@example.com")
+//
+//		svc, err := run.NewService(t.Context(), b.ClientOptions("user:dev@example.com")...)
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		if _, err := svc.Projects.Locations.Jobs.Run(job, &run.GoogleCloudRunV2RunJobRequest{}).Do(); err != nil {
+//			t.Error(err, b.Explain("user:dev@example.com", "run.jobs.run", job))
+//		}
+//	}
 //
 // A [Backend] answers as the real servers have been recorded to: Cloud Run v2
 // and v1 (jobs, services, worker pools, executions, revisions, operations), IAM

@@ -2,10 +2,27 @@
 // workloads: the service account that a job, a service or a worker pool runs
 // as.
 //
-//	client, err := identity.NewClient(ctx)
-//	w := identity.Job("web-prod", "europe-west1", "nightly")
-//	sa := identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
-//	change, err := client.Attach(ctx, w, sa, nil)
+//	import (
+//		"context"
+//		"fmt"
+//
+//		"github.com/runidentity/runidentity/identity"
+//	)
+//
+//	func attach(ctx context.Context) error {
+//		client, err := identity.NewClient(ctx)
+//		if err != nil {
+//			return err
+//		}
+//		w := identity.Job("web-prod", "europe-west1", "nightly")
+//		sa := identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
+//		change, err := client.Attach(ctx, w, sa, nil)
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(change.Old, "->", change.New)
+//		return nil
+//	}
 //
 // [Client.Get] reads the identity, [Client.Attach] changes it and
 // [Client.Detach] gives the project's default one back. [Client.CreateJob]

@@ -1,11 +1,30 @@
 // Package recommend joins what Google recommends about a service identity with
 // the workload that runs as it, and applies it safely.
 //
-//	recs, err := recommend.NewClient(ctx)
-//	for rec, err := range recs.For(ctx, workload, nil) {
-//		…
-//		plan, err := recommend.NewPlan(rec, nil)
-//		fmt.Print(plan)
+//	import (
+//		"context"
+//		"fmt"
+//
+//		"github.com/runidentity/runidentity/identity"
+//		"github.com/runidentity/runidentity/recommend"
+//	)
+//
+//	func show(ctx context.Context, w identity.Workload) error {
+//		recs, err := recommend.NewClient(ctx)
+//		if err != nil {
+//			return err
+//		}
+//		for rec, err := range recs.For(ctx, w, nil) {
+//			if err != nil {
+//				return err
+//			}
+//			plan, err := recommend.NewPlan(rec, nil)
+//			if err != nil {
+//				return err
+//			}
+//			fmt.Print(plan)
+//		}
+//		return nil
 //	}
 //
 // Recommender computes two kinds of recommendations that matter here. Cloud Run's

@@ -2,11 +2,32 @@
 // Cloud Run, as gcloud and the console write them and as people keep them in git,
 // and exports and applies them.
 //
-//	file, err := manifest.Parse("job.yaml", data)
-//	for _, d := range file.Documents {
-//		fmt.Println(d.Line, d.Kind, d.Name, d.Identity)
+//	import (
+//		"fmt"
+//		"os"
+//
+//		"github.com/runidentity/runidentity/identity"
+//		"github.com/runidentity/runidentity/identity/manifest"
+//	)
+//
+//	func setIdentity(name string, sa identity.ServiceAccount) error {
+//		data, err := os.ReadFile(name)
+//		if err != nil {
+//			return err
+//		}
+//		file, err := manifest.Parse(name, data)
+//		if err != nil {
+//			return err
+//		}
+//		for _, d := range file.Documents {
+//			fmt.Println(d.Line, d.Kind, d.Name, d.Identity)
+//		}
+//		edited, err := file.Set(sa)
+//		if err != nil {
+//			return err
+//		}
+//		return os.WriteFile(name, edited.Bytes(), 0o644)
 //	}
-//	edited, err := file.Set(identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com"))
 //
 // An edit changes the identity and nothing else: comments, order, quotes,
 // indentation, line endings and everything that a YAML library would write
@@ -14,11 +35,24 @@
 // line. What was made is read again and compared: if anything but the identity
 // differs, the edit is refused.
 //
-// A [Client] exports a live workload as a manifest, and applies one:
+// A [Client] exports a live workload as a manifest, and applies one as gcloud run
+// jobs replace does, through version 1 of the API:
 //
-//	applied, err := client.Apply(ctx, edited, 0, &manifest.ApplyOptions{Region: "europe-west1"})
+//	import (
+//		"context"
+//		"fmt"
 //
-// as gcloud run jobs replace does, through version 1 of the API.
+//		"github.com/runidentity/runidentity/identity/manifest"
+//	)
+//
+//	func apply(ctx context.Context, client *manifest.Client, file *manifest.File) error {
+//		applied, err := client.Apply(ctx, file, 0, &manifest.ApplyOptions{Region: "europe-west1"})
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(applied.Workload, applied.Old, "->", applied.New)
+//		return nil
+//	}
 //
 // Understood are the kinds Job and WorkerPool of run.googleapis.com/v1 and Service
 // of serving.knative.dev/v1, several documents in a file, and JSON. Documents of
