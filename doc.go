@@ -45,41 +45,5 @@
 //		return nil
 //	}
 //
-// Its test needs no cloud:
-//
-//	import (
-//		"errors"
-//		"testing"
-//
-//		"google.golang.org/api/cloudresourcemanager/v3"
-//		"google.golang.org/api/iam/v1"
-//
-//		"github.com/runidentity/runidentity/fake"
-//		"github.com/runidentity/runidentity/identity"
-//	)
-//
-//	func TestAttach(t *testing.T) {
-//		const runner = "runner@web-prod.iam.gserviceaccount.com"
-//		b := fake.Start(t)
-//		b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
-//		b.AddServiceAccount(&iam.ServiceAccount{Email: runner})
-//		b.AddRunJSON("projects/web-prod/locations/europe-west1/jobs/nightly",
-//			[]byte(`{"template": {"template": {"containers": [{"image": "nightly"}]}}}`))
-//		b.Grant("projects/web-prod", "roles/run.admin", "user:dev@example.com") // not enough: no actAs
-//
-//		client, err := identity.NewClient(t.Context(), b.ClientOptions("user:dev@example.com")...)
-//		if err != nil {
-//			t.Fatal(err)
-//		}
-//		w, sa := identity.Job("web-prod", "europe-west1", "nightly"), identity.MustParseServiceAccount(runner)
-//		if _, err = client.Attach(t.Context(), w, sa, nil); !errors.Is(err, identity.ErrActAsDenied) {
-//			t.Error(err)
-//		}
-//
-//		b.Grant("projects/web-prod", "roles/iam.serviceAccountUser", "user:dev@example.com")
-//		b.Inject("run.projects.locations.jobs.patch", fake.Fault{Status: 503, Times: 2})
-//		if _, err = client.Attach(t.Context(), w, sa, nil); err != nil { // after two more attempts
-//			t.Error(err)
-//		}
-//	}
+// The documentation of fake has a test of such a program.
 package runidentity
