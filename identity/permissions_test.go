@@ -248,6 +248,20 @@ func TestDocumentedPermissionsAreEnoughAndNeeded(t *testing.T) {
 	assert.Equal(t, measured, documentedPermissions(t))
 }
 
+// To start an execution with overrides takes more than an invoker has.
+func TestAnInvokerMayNotOverride(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	b.Grant(nightly.Name(), "roles/run.invoker", leastCaller)
+	c, err := identity.NewClient(t.Context(), b.ClientOptions(leastCaller)...)
+	require.NoError(t, err)
+
+	_, err = c.Execute(t.Context(), nightly, nil)
+	require.NoError(t, err)
+	_, err = c.Execute(t.Context(), nightly, &identity.ExecuteOptions{Overrides: &run.GoogleCloudRunV2Overrides{TaskCount: 2}})
+	require.ErrorContains(t, err, "run.jobs.runWithOverrides")
+}
+
 func createFreshJob(ctx context.Context, c *identity.Client) error {
 	job := &run.GoogleCloudRunV2Job{Template: &run.GoogleCloudRunV2ExecutionTemplate{Template: &run.GoogleCloudRunV2TaskTemplate{
 		Containers: []*run.GoogleCloudRunV2Container{{Image: "i"}},
