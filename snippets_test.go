@@ -86,7 +86,7 @@ func snippets(t *testing.T, name string) []snippet {
 	}
 	var found []snippet
 	if filepath.Ext(name) == ".md" {
-		for _, m := range regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllSubmatchIndex(text, -1) {
+		for _, m := range regexp.MustCompile("(?ms)^```go\n(.*?\n)```$").FindAllSubmatchIndex(text, -1) {
 			found = append(found, snippet{name, 1 + strings.Count(string(text[:m[2]]), "\n"), string(text[m[2]:m[3]])})
 		}
 		return found

@@ -231,7 +231,7 @@ func TestDocumentedPermissionsAreEnoughAndNeeded(t *testing.T) {
 			for i, p := range tt.permissions {
 				err := attempt(t, exactly(slices.Delete(slices.Clone(tt.permissions), i, i+1)))
 				if p.helps {
-					assert.NoError(t, err, "without %s", p.name)
+					require.NoError(t, err, "without %s", p.name)
 					continue
 				}
 				if assert.Error(t, err, "without %s", p.name) {

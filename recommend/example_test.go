@@ -107,7 +107,6 @@ func ExampleNewPlan() {
 func ExampleClient_Apply() {
 	ctx := context.Background()
 	b := fake.NewBackend()
-	defer b.Close()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Name: "projects/123456789012"})
 	const runner = "serviceAccount:runner@web-prod.iam.gserviceaccount.com"
 	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})

@@ -167,6 +167,8 @@ func mark(ctx context.Context, c *recommend.Client, name string, after ...recomm
 			r, err = c.Fail(ctx, r, nil)
 		case recommend.StateDismissed:
 			r, err = c.Dismiss(ctx, r)
+		default:
+			err = fmt.Errorf("no method marks a recommendation %s", state)
 		}
 		if err != nil {
 			return err
@@ -355,7 +357,7 @@ func TestDocumentedPermissionsAreEnoughAndNeeded(t *testing.T) {
 			for i, p := range tt.permissions {
 				err := attempt(t, exactly(slices.Delete(slices.Clone(tt.permissions), i, i+1)))
 				if p.helps {
-					assert.NoError(t, err, "without %s", p.name)
+					require.NoError(t, err, "without %s", p.name)
 					continue
 				}
 				if assert.Error(t, err, "without %s", p.name) {

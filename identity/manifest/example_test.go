@@ -66,8 +66,7 @@ spec: {template: {spec: {template: {spec: {serviceAccountName: runner@web-prod.i
 	}
 	for file, err := range manifest.Walk(checkout, ".") {
 		if err != nil {
-			var flaw *manifest.Error
-			if errors.As(err, &flaw) {
+			if flaw, ok := errors.AsType[*manifest.Error](err); ok {
 				fmt.Println("can't read", flaw.File, "at line", flaw.Line)
 			}
 			continue // the other files follow
@@ -86,7 +85,6 @@ spec: {template: {spec: {template: {spec: {serviceAccountName: runner@web-prod.i
 func ExampleClient_Export() {
 	ctx := context.Background()
 	b := fake.NewBackend()
-	defer b.Close()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod", Name: "projects/123456789012"})
 	b.AddRunJSON("projects/web-prod/locations/europe-west1/jobs/nightly",
 		[]byte(`{"template": {"template": {"containers": [{"image": "nightly", "resources": {"limits": {"cpu": "1"}}}], "maxRetries": 0, "timeout": "600s"}}}`))
