@@ -26,40 +26,41 @@
 //
 // [Client.Get] reads the identity, [Client.Attach] changes it and
 // [Client.Detach] gives the project's default one back. [Client.CreateJob]
-// creates a job with an identity, [Client.Execute] runs one,
-// [Client.EnsureServiceAccount] makes the account. Programs that make the API
+// creates a job with an identity, [Client.Execute] runs one, and
+// [Client.EnsureServiceAccount] creates the account. Programs that make the API
 // calls themselves use [Of] and [Set] on the generated types.
 //
 // # Nothing else changes
 //
 // jobs.patch has no update mask and replaces the whole job. A job that is read
 // into the generated types and sent back loses what they omit, such as
-// maxRetries: 0, and every field that they do not know. Here a job is read and
-// written as JSON, with one field changed. If the identity is the wanted one
-// already, nothing is written.
+// maxRetries: 0, and every field that they do not know. This package reads and
+// writes a job as JSON, with one field changed. If the workload has the wanted
+// identity already, it writes nothing.
 //
 // # Others write too
 //
-// Cloud Run has been seen to ignore the etag of a write. Whether someone else
-// wrote between the read and the write is told by the workload's generation:
+// Cloud Run has been seen to ignore the etag of a write. The workload's generation
+// tells whether someone else wrote between the read and the write:
 // [Change.Interleaved].
 //
 // # Failures
 //
-// Reads, and writes of which the effect can be recognised, are repeated on 429,
-// 500, 502, 503, 504 and broken connections: eight times, with full-jitter
-// exponential backoff, a Retry-After of up to ten minutes honoured, and never
-// beyond the context. After a write whose answer got lost, the workload is read
-// first. What may have started an execution is not repeated.
+// Some requests are repeated on 429, 500, 502, 503, 504 and broken connections:
+// reads, and writes whose effect can be recognised. They are repeated eight times,
+// with full-jitter exponential backoff and a Retry-After of up to ten minutes, and
+// never beyond the context. If the answer to a write got lost, the workload is read
+// before the write is repeated. A request that may have started an execution is not
+// repeated.
 //
-// What Cloud Run refuses is told apart by [ErrActAsDenied],
-// [ErrAgentTokenDenied] and the like. The server's *googleapi.Error is in the
-// chain wherever the server answered with one.
+// [ErrActAsDenied], [ErrAgentTokenDenied] and the like tell why Cloud Run refused a
+// request. Wherever the server answered with an error, errors.As finds its
+// *googleapi.Error.
 //
 // # Permissions
 //
-// The permissions of each method, with the resource on which it needs them. Each
-// may also be granted on a project, folder or organization above.
+// What each method needs, and on which resource. A permission may also be granted
+// on a project, folder or organization above.
 //
 //   - [Client.Get]: run.jobs.get, run.services.get or run.workerpools.get on the
 //     workload. With [GetOptions].ReadRevisions, run.revisions.get on its project

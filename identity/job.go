@@ -16,9 +16,9 @@ import (
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
-// CreateJob creates a job that runs as a service account from the first
-// execution on, and waits until it is ready. job is not changed; what it says
-// of its name and identity gives way to w and sa. The errors are those of
+// CreateJob creates a job that runs as a service account from its first execution
+// on, and waits until the job is ready. It doesn't change job; w and sa take the
+// place of the name and the identity in it. The errors are those of
 // [Client.Attach], and [ErrAlreadyExists].
 func (c *Client) CreateJob(ctx context.Context, w Workload, sa ServiceAccount, job *run.GoogleCloudRunV2Job, opts *CreateJobOptions) (Change, error) {
 	change, err := c.createJob(ctx, w, sa, job, opts)
