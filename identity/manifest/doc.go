@@ -29,11 +29,11 @@
 //		return os.WriteFile(name, edited.Bytes(), 0o644)
 //	}
 //
-// An edit changes the identity and nothing else: comments, order, quotes,
-// indentation, line endings and everything that a YAML library would write
-// otherwise stay byte for byte. It replaces the bytes of one value, or adds one
-// line. What was made is read again and compared: if anything but the identity
-// differs, the edit is refused.
+// An edit changes the identity and nothing else. Comments, order, quotes,
+// indentation and line endings stay byte for byte, as does everything else that a
+// YAML library would write in its own way. An edit replaces the bytes of one value,
+// or adds one line. [File.Set] reads the result again, and returns an error if
+// anything but the identity differs.
 //
 // A [Client] exports a live workload as a manifest, and applies one as gcloud run
 // jobs replace does, through version 1 of the API:
@@ -54,9 +54,9 @@
 //		return nil
 //	}
 //
-// Understood are the kinds Job and WorkerPool of run.googleapis.com/v1 and Service
-// of serving.knative.dev/v1, several documents in a file, and JSON. Documents of
-// other kinds are left alone.
+// The package understands the kinds Job and WorkerPool of run.googleapis.com/v1 and
+// Service of serving.knative.dev/v1, several documents in a file, and JSON. It
+// leaves documents of other kinds alone.
 //
 // # Permissions
 //
