@@ -27,42 +27,47 @@
 //		return nil
 //	}
 //
-// Recommender computes two kinds of recommendations that matter here. Cloud Run's
-// ([RecommenderRunIdentity], in the region) propose an account of its own for a service. No
-// public source shows that jobs or worker pools get any. Those of IAM
-// ([RecommenderIAMPolicy], in "global") propose to take a role away that is not used, or to
-// replace it with smaller ones: of whatever the workload runs as, and so of jobs
-// and worker pools as well. Insights say what they follow from; one of them
+// Recommender computes two kinds of recommendations that matter here:
+//
+//   - Those of Cloud Run ([RecommenderRunIdentity], in the region) propose an account
+//     of its own for a service. No public source shows that jobs or worker pools get
+//     any.
+//   - Those of IAM ([RecommenderIAMPolicy], in "global") propose to take a role away
+//     that is not used, or to replace it with smaller ones. They are about whatever
+//     account a workload runs as, and so about jobs and worker pools as well.
+//
+// Insights say what recommendations follow from. One of them
 // ([InsightTypeServiceAccount]) names accounts that were not used at all.
 //
-// An empty listing is normal. A new project has none for weeks, and the proposals
-// for anything but basic roles need Security Command Center, of a tier that the
-// API doesn't tell. An API that is off ([ErrAPIDisabled]) and a missing
-// permission ([ErrDenied]) are told apart from it.
+// An empty listing is normal. A new project has no recommendations for weeks, and
+// those for anything but basic roles need a tier of Security Command Center that the
+// API doesn't name. An API that is off ([ErrAPIDisabled]) and a missing permission
+// ([ErrDenied]) are errors, not empty listings.
 //
 // # Lenient
 //
 // Google documents few of the fields of a recommendation's content. What isn't
-// understood for certain is [ActionReview], with the reason and the JSON as it came:
-// nothing here acts on a guess.
+// understood for certain is [ActionReview], with the reason and the JSON as it came.
+// Nothing here acts on a guess.
 //
 // # Applying
 //
-// A [Plan] is data: steps with their reasons, to show and to decide on. It
-// removes nothing that [PlanOptions] don't name. [Client.Apply] claims the
-// recommendation, carries the plan out and marks it succeeded or failed.
+// A [Plan] is data: steps with their reasons, to show and to decide on. It removes
+// only the roles that [PlanOptions] name. [Client.Apply] claims the recommendation,
+// carries the plan out and marks the recommendation succeeded or failed.
 //
 // # What Apply promises
 //
-// The order of the steps is that of a plan: accounts, roles, workloads, removals.
-// How far it got is kept in the metadata of the claim, in one of four phases:
+// Apply carries the steps out in the order of the plan: accounts, roles, workloads,
+// removals. It keeps in the metadata of the claim how far it got, in one of four
+// phases:
 //
 //   - grant: accounts are created, roles granted;
 //   - attach: workloads get their accounts or, after a failure, their old ones;
 //   - remove: roles are taken away;
 //   - undo: after a failure in grant, the roles that Apply granted are taken back.
 //
-// Whatever fails, is lost, comes late or is run twice:
+// These hold whatever fails, is lost, comes late or is run twice:
 //
 //   - A workload that was moved, or may have been, keeps the roles that the plan
 //     granted. Roles are taken back in undo only, and nothing is attached after
@@ -86,7 +91,7 @@
 //     ([ApplyOptions].Settle), Cloud Run is asked to validate each attach. What it refuses
 //     then is undone without a trace but for accounts, which stay.
 //
-// Outside of this lie
+// Apply does not promise anything about
 //
 //   - what other programs and people change meanwhile. Apply reads everything back,
 //     and stops where it isn't as it was;
