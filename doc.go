@@ -16,22 +16,34 @@
 //     that do so.
 //
 // identity, preflight and recommend never import fake. A deployment bot checks, and
-// attaches an account, so:
+// attaches an account:
 //
-//	w := identity.Job("web-prod", "europe-west1", "nightly")
-//	sa, err := identity.ParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
-//	checker, err := preflight.NewChecker(ctx)
-//	report, err := checker.Check(ctx, preflight.Target{Workload: w, Identity: sa}, nil)
-//	if err := report.Err(); err != nil { … }
-//	client, err := identity.NewClient(ctx)
-//	change, err := client.Attach(ctx, w, sa)
-//	fmt.Println(change.Old, "->", change.New)
+//	import (
+//		"context"
+//		"fmt"
 //
-// and is tested without a cloud:
+//		"github.com/runidentity/runidentity/identity"
+//		"github.com/runidentity/runidentity/preflight"
+//	)
 //
-//	b := fake.Start(t)
-//	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
-//	b.AddJob(&run.GoogleCloudRunV2Job{Name: w.Name(), Template: …})
-//	b.Grant("projects/web-prod", "roles/run.developer", "user:dev@example.com")
-//	client, err := identity.NewClient(ctx, b.ClientOptions("user:dev@example.com")...)
+//	func deploy(ctx context.Context, checker *preflight.Checker, client *identity.Client) error {
+//		w := identity.Job("web-prod", "europe-west1", "nightly")
+//		sa := identity.MustParseServiceAccount("runner@data-prod.iam.gserviceaccount.com")
+//
+//		report, err := checker.Check(ctx, preflight.Target{Workload: w, Identity: sa}, nil) // reads only
+//		if err != nil {
+//			return err
+//		}
+//		if err := report.Err(); err != nil {
+//			return err // each failure with the command that fixes it
+//		}
+//		change, err := client.Attach(ctx, w, sa, nil)
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(change.Old, "->", change.New) // in effect
+//		return nil
+//	}
+//
+// The documentation of fake has a test of such a program.
 package runidentity

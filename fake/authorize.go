@@ -80,16 +80,16 @@ func (st *state) subject(member string) *access.Subject {
 	return s
 }
 
-// Grant binds a role to a member on a resource: an organization, folder,
-// project, service account or Cloud Run workload, named in full
-// ("//iam.googleapis.com/…") or relative ("projects/web-prod"). The grant is
-// effective at once. Grant panics if one of them does not exist.
+// Grant binds a role to a member on a resource, effective at once. The resource
+// is an organization, folder, project, service account or Cloud Run workload,
+// named in full ("//iam.googleapis.com/…") or relative ("projects/web-prod").
+// Grant panics if the resource, the role or the member does not exist.
 func (b *Backend) Grant(resource, role, member string) {
 	b.grant("Grant", resource, &iam.Binding{Role: role, Members: []string{member}})
 }
 
-// GrantIf does what [Backend.Grant] does, under a condition: a CEL expression
-// such as `request.time < timestamp("2030-01-01T00:00:00Z")`.
+// GrantIf grants as [Backend.Grant] does, with a condition: a CEL expression such
+// as `request.time < timestamp("2030-01-01T00:00:00Z")`.
 func (b *Backend) GrantIf(resource, role, member, expression string) {
 	b.grant("GrantIf", resource, &iam.Binding{
 		Role: role, Members: []string{member}, Condition: &iam.Expr{Title: "seeded", Expression: expression},
@@ -122,7 +122,7 @@ func (b *Backend) grant(seeder, resource string, binding *iam.Binding) {
 }
 
 // SetPolicy replaces the allow policy of a resource, effective at once. It
-// panics on what the API would refuse. An etag is not compared.
+// doesn't compare etags. It panics on what the API would refuse.
 func (b *Backend) SetPolicy(resource string, p *iam.Policy) {
 	b.write(time.Now(), func(st *state) {
 		n := st.mustFind("SetPolicy", resource)
@@ -139,8 +139,8 @@ func (st *state) mustSetPolicy(seeder, resource string, n *node, p *iam.Policy, 
 	}
 }
 
-// Policy returns the allow policy of a resource with its conditions. It
-// panics if there is no such resource.
+// Policy returns the allow policy of a resource with its conditions. It panics if
+// the resource does not exist.
 func (b *Backend) Policy(resource string) *iam.Policy {
 	var p *iam.Policy
 	b.read(time.Now(), func(st *state) { p = clonePolicy(st.mustFind("Policy", resource).policy.json(3)) })

@@ -19,8 +19,8 @@ type TB interface {
 	Errorf(format string, args ...any)
 }
 
-// A Backend is a Google Cloud in memory. It is an [http.Handler] that tells
-// the APIs apart by the request's Host; Go programs need no server, see
+// A Backend is a Google Cloud in memory. It is an [http.Handler] that tells the
+// APIs apart by the request's Host. Go programs need no server: see
 // [Backend.ClientOptions]. All of its methods may be called at any time, from
 // several goroutines.
 type Backend struct {
@@ -33,7 +33,8 @@ type Backend struct {
 }
 
 // NewBackend returns an empty cloud: no projects, no callers. It holds no
-// goroutine, file or port; Close only ends calls that are still under way.
+// goroutine, file or port. [Backend.Close] only ends calls that are still under
+// way.
 func NewBackend() *Backend {
 	b := &Backend{lifetime: lifetime{done: make(chan struct{})}}
 	b.cloud.Write((*state).init)
@@ -42,17 +43,17 @@ func NewBackend() *Backend {
 	return b
 }
 
-// EnforceEtags makes Cloud Run refuse a write whose etag is not that of the
-// resource as it is, with 409 ABORTED. The real v2 API has been seen to accept
-// any etag, which is the default; the refusal's text is that of the v1 API.
+// EnforceEtags makes Cloud Run refuse a write whose etag is not the resource's
+// current one, with 409 ABORTED. By default any etag is accepted, as the real v2
+// API has been seen to do. The text of the refusal is that of the v1 API.
 func (b *Backend) EnforceEtags() {
 	b.write(time.Now(), func(st *state) { st.etags = true })
 }
 
-// Use puts middleware around everything that the backend serves from then on,
-// for what [Backend.Inject] can't do. Requests arrive as over a network, with
-// the caller as bearer token; a panic with [http.ErrAbortHandler] breaks the
-// connection. The middleware used last sees a request first.
+// Use puts middleware in front of everything that the backend serves from then
+// on, for what [Backend.Inject] can't do. Requests arrive as over a network, with
+// the caller as bearer token. A panic with [http.ErrAbortHandler] breaks the
+// connection. The middleware that was added last sees a request first.
 func (b *Backend) Use(middleware func(http.Handler) http.Handler) {
 	for {
 		inner := b.handler.Load()
@@ -73,18 +74,18 @@ func Start(tb TB) *Backend {
 	return b
 }
 
-// Close ends calls that are still under way and waits for them. Later calls
-// fail. Closing twice does nothing.
+// Close ends calls that are still under way and waits for them. Later calls fail.
+// Closing twice does nothing.
 func (b *Backend) Close() { b.lifetime.end() }
 
-// Calls returns what the backend was asked so far, in the order in which the
-// calls ended.
+// Calls returns the calls that the backend received so far, in the order in which
+// they ended.
 func (b *Backend) Calls() []Call { return b.log.all() }
 
-// ObserveCalls hands each call to a function when it has ended, before it is
-// answered, instead of keeping it for [Backend.Calls]: for backends that run for
-// long. The function may be called by several goroutines at once; nil keeps the
-// calls again.
+// ObserveCalls makes the backend pass each call to a function instead of keeping
+// it for [Backend.Calls]. It is for backends that run for long. The function gets
+// the call when it has ended, before it is answered. It may be called by several
+// goroutines at once. With nil, calls are kept again.
 func (b *Backend) ObserveCalls(observe func(Call)) { b.log.observeWith(observe) }
 
 // ResetCalls forgets the calls so far.

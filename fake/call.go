@@ -18,19 +18,19 @@ import (
 
 // A Call is one request that a [Backend] received.
 type Call struct {
-	// Method is the discovery ID, such as "run.projects.locations.jobs.patch",
-	// or "" for a request that no API of the fake has.
+	// Method is the discovery ID, such as "run.projects.locations.jobs.patch". It
+	// is "" for a request that no API of the fake has.
 	Method string
-	// Caller is the member that made it, such as "user:dev@example.com".
+	// Caller is the member that made the call, such as "user:dev@example.com".
 	Caller string
 	// Verb, Path and Query are those of the HTTP request; Path is escaped.
 	Verb, Path, Query string
 	// Body is the request's body as it came.
 	Body []byte
-	// Status is the HTTP status that was answered; 0 when the connection was
-	// dropped or the caller left before an answer.
+	// Status is the HTTP status of the answer. It is 0 if the connection was
+	// dropped, or if the caller left before an answer.
 	Status int
-	// Time is when the request came, Duration how long the answer took.
+	// Time is when the request came. Duration is how long the answer took.
 	Time     time.Time
 	Duration time.Duration
 }

@@ -176,9 +176,9 @@ func (st *state) canBeDenied(name string) bool {
 }
 
 // AddDenyPolicy attaches a deny policy to a project, folder or organization
-// ("projects/web-prod", "folders/2", "organizations/1"), in force at once. The
+// ("projects/web-prod", "folders/2", "organizations/1"), effective at once. The
 // policy's name is its id, or a full name that ends in the id. AddDenyPolicy
-// panics if there is no such resource, if it has a policy of that id, and on
+// panics if the resource does not exist, if it has a policy with that id, and on
 // what the API would refuse.
 func (b *Backend) AddDenyPolicy(attachedTo string, p *iamv2.GoogleIamV2Policy) {
 	b.write(time.Now(), func(st *state) {

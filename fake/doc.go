@@ -1,33 +1,53 @@
 // Package fake is a Google Cloud in memory that says no, for tests of programs
 // that use the generated clients (google.golang.org/api/…) or this module.
 //
-//	b := fake.Start(t)
-//	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
-//	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
-//	b.AddJob(&run.GoogleCloudRunV2Job{Name: "projects/web-prod/locations/europe-west1/jobs/nightly", …})
-//	b.Grant("projects/web-prod", "roles/editor", "user:dev@example.com")
-//	svc, err := run.NewService(ctx, b.ClientOptions("user:dev@example.com")...)
+//	import (
+//		"testing"
 //
-// A [Backend] answers as the real servers have been recorded to: Cloud Run v2
+//		"google.golang.org/api/cloudresourcemanager/v3"
+//		"google.golang.org/api/iam/v1"
+//		"google.golang.org/api/run/v2"
+//
+//		"github.com/runidentity/runidentity/fake"
+//	)
+//
+//	func TestEditorsMayRunJobs(t *testing.T) {
+//		const job = "projects/web-prod/locations/europe-west1/jobs/nightly"
+//		b := fake.Start(t)
+//		b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
+//		b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
+//		b.AddRunJSON(job, []byte(`{"template": {"template": {"containers": [{"image": "nightly"}]}}}`))
+//		b.Grant("projects/web-prod", "roles/editor", "user:dev@example.com")
+//
+//		svc, err := run.NewService(t.Context(), b.ClientOptions("user:dev@example.com")...)
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		if _, err := svc.Projects.Locations.Jobs.Run(job, &run.GoogleCloudRunV2RunJobRequest{}).Do(); err != nil {
+//			t.Error(err, b.Explain("user:dev@example.com", "run.jobs.run", job))
+//		}
+//	}
+//
+// A [Backend] answers as the real servers have been recorded to. It has Cloud Run v2
 // and v1 (jobs, services, worker pools, executions, revisions, operations), IAM
 // (service accounts, roles, allow and deny policies), Resource Manager v1 and
 // v3, Organization Policy v2, Service Usage, Policy Troubleshooter v3 and
-// Recommender v1. Everything is kept as the API's JSON, fields that no client
-// knows included. What a client leaves out of a job is gone, since jobs.patch
-// replaces the whole job.
+// Recommender v1. It keeps everything as the API's JSON, including fields that no
+// client knows. What a client leaves out of a job is gone, since jobs.patch replaces
+// the whole job.
 //
 // Cloud Run v1, the API of gcloud and of manifests, reads and writes the same
-// resources as v2, and neither loses what only the other can say. The region is
-// that of the host: us-central1-run.googleapis.com. A replacement that names
-// an older resourceVersion is a conflict.
+// resources as v2, and neither loses what only the other can say. The host names the
+// region: us-central1-run.googleapis.com. A replacement that names an older
+// resourceVersion is a conflict.
 //
 // The methods of a Backend come in groups:
 //
 //   - seed: AddOrganization, AddFolder, AddProject, AddServiceAccount, AddRole,
 //     AddGroup, AddFederatedIdentity, Grant, GrantIf, SetPolicy, AddDenyPolicy,
 //     SetOrgPolicy, SetService, AddJob, AddService, AddWorkerPool, AddRunJSON,
-//     AddRecommendation, AddInsight, AddRecommenderJSON. They panic on what a
-//     test has got wrong, and no permission is asked for;
+//     AddRecommendation, AddInsight, AddRecommenderJSON. They panic if the
+//     test is wrong, and need no permission;
 //   - act as someone: ClientOptions, HTTPClient, ServeHTTP;
 //   - look: Calls, ResetCalls, ObserveCalls, RunJSON, Policy, Explain;
 //   - trouble: Inject, Use, EnforceEtags, SetCrossProjectText;
@@ -36,77 +56,78 @@
 //
 // # Other processes
 //
-// A Backend is an [http.Handler], and examples/emulator serves one on a port;
-// [Remote] is for Go programs that call it there. [Backend.Dump] writes all that
-// a backend holds to a file that [Backend.Load] reads and that can be edited.
+// A Backend is an [http.Handler], and examples/emulator serves one on a port. Go
+// programs call it there with [Remote]. [Backend.Dump] writes all that a backend
+// holds as JSON, which can be edited and which [Backend.Load] reads.
 //
 // # Who calls, and what they may do
 //
-// Each client is made for a caller, see [Backend.ClientOptions]; [Admin] may do
-// everything. All others need the permission that Google documents for each
-// method, from allow policies on the organization, folder, project, account or
-// workload ([Backend.Grant], or the APIs), predefined and custom roles, groups,
-// conditions and deny policies. A refusal has the text and the body of the
-// real one. [Backend.Explain] says why.
+// Each client is made for a caller: see [Backend.ClientOptions]. [Admin] may do
+// everything. All others need the permission that Google documents for each method.
+// It comes from allow policies on the organization, folder, project, account or
+// workload ([Backend.Grant], or the APIs), with predefined and custom roles, groups
+// and conditions, unless a deny policy takes it away. A refusal has the text and the
+// body of the real one. [Backend.Explain] says why.
 //
-// Cloud Run asks more before a workload may run as an account, on each create
-// and patch: the caller needs iam.serviceAccounts.actAs on it; the service
-// agent of the workload's project has to be able to mint its tokens; and if
-// the account is of another project, that project must not enforce
-// iam.disableCrossProjectServiceAccountUsage, which is enforced unless
-// [Backend.SetOrgPolicy] or the API says otherwise.
+// On each create and patch, Cloud Run also checks whether the workload may run as its
+// account:
+//
+//   - the caller needs iam.serviceAccounts.actAs on the account;
+//   - the service agent of the workload's project needs to be able to mint tokens for
+//     the account;
+//   - if the account is of another project, that project must not enforce
+//     iam.disableCrossProjectServiceAccountUsage. It is enforced unless
+//     [Backend.SetOrgPolicy] or the API says otherwise.
 //
 // # Time
 //
-// Operations are done when they are next looked at, unless
-// [Backend.SetOperationTime] makes them last; [Backend.SetLatency] does so for
-// calls, [Backend.SetPropagation] for new accounts and grants. Nothing runs in
-// the background, and all waits are ordinary timers, so that a Backend made
-// within a testing/synctest bubble runs in its virtual time.
+// Operations are done when they are next looked at. [Backend.SetOperationTime] makes
+// operations take longer, [Backend.SetLatency] calls, and [Backend.SetPropagation]
+// new accounts and grants. Nothing runs in the background, and all waits are ordinary
+// timers: a Backend made within a testing/synctest bubble runs in its virtual time.
 //
 // # Trouble
 //
-// [Backend.Inject] makes calls of a method fail, hang, break off before or
-// after they had their effect, answer garbage, or their operation end badly:
-// counted, never at random. [Backend.Use] puts middleware in front for the
-// rest. Methods are named by the IDs of Google's discovery documents, such as
-// "run.projects.locations.jobs.patch". [Backend.Calls] tells what was asked.
+// [Backend.Inject] makes calls of a method fail, hang, break off before or after they
+// had their effect, or answer garbage, or makes their operation end badly: counted,
+// never at random. [Backend.Use] puts middleware in front for the rest. Methods have
+// the IDs of Google's discovery documents, such as
+// "run.projects.locations.jobs.patch". [Backend.Calls] returns what was called.
 //
-// A method that the APIs have and the fake does not answers 501 naming it, and
-// fails the test.
+// If the APIs have a method and the fake does not, the fake answers 501 naming it,
+// and the test fails.
 //
 // # Limits
 //
 // Each is held by a test, TestLimits.
 //
-//   - gRPC is not served. Clients whose default it is (cloud.google.com/go/run)
-//     are made with their REST constructors.
-//   - Of predefined roles, those that have to do with Cloud Run, IAM and the
-//     other services above are known, and of most of them only the permissions
-//     of these services. Others can be bound; a decision that depends on one is
-//     a refusal that fails the test and says so. [Backend.AddRole] makes a role
-//     known.
+//   - The fake doesn't serve gRPC. Clients whose default it is
+//     (cloud.google.com/go/run) need their REST constructors.
+//   - The fake knows the predefined roles that have to do with Cloud Run, IAM and
+//     the other services above, and in most of them only the permissions of these
+//     services. Other roles can be bound. If a decision depends on one, the fake
+//     refuses and fails the test, saying so. [Backend.AddRole] makes a role known.
 //   - Conditions see request.time, resource.name, resource.type and
 //     resource.service, as documented for the resource's type: service accounts
-//     and Cloud Run resources have none of the last three. A policy with any
-//     other attribute, tags included, is refused.
+//     and Cloud Run resources have none of the last three. The fake
+//     refuses a policy with any other attribute, tags included.
 //   - Of all constraints only iam.disableCrossProjectServiceAccountUsage has an
-//     effect. What Cloud Run answers when it is enforced is not known, see
+//     effect. What Cloud Run answers when it is enforced is not known: see
 //     [Backend.SetCrossProjectText].
-//   - Users and domains are taken to exist; groups and accounts have to.
-//   - Whether an API is enabled matters to Cloud Run and Recommender only: the
-//     others ask the project that pays for the call, which the fake does not
+//   - Users and domains are taken to exist. Groups and accounts have to exist.
+//   - Only Cloud Run and Recommender check whether their API is enabled. The others
+//     would check it in the project that pays for the call, which the fake does not
 //     know.
 //   - Projects, folders and organizations are seeded, not created, moved or
 //     deleted by calls. Tasks of executions, builds, instances, and v1's
 //     configurations, routes and domain mappings are not implemented, nor is
 //     Resource Manager v2, with which gcloud lists folders.
-//   - A resource's containers are not started and their images not pulled: a
-//     change succeeds unless a [Fault] says otherwise.
+//   - The fake starts no containers and pulls no images: a change succeeds unless a
+//     [Fault] says otherwise.
 //   - Recommendations are seeded, not computed.
-//   - Policy Troubleshooter shows every sender who is in a group.
-//   - Fields that the API's schema does not have are kept, where the real
-//     servers refuse the request.
+//   - Policy Troubleshooter tells every caller who is in a group.
+//   - The fake keeps fields that the API's schema does not have. The real servers
+//     refuse the request.
 //
 // # How a request travels
 //

@@ -8,12 +8,11 @@ import (
 	"github.com/runidentity/runidentity/internal/access"
 )
 
-// Explain says in words whether a member has a permission on a resource now,
-// and which binding (role, level, member, condition) or deny rule decides: for
-// the message of a test that fails. The resource is named as in
-// [Backend.Grant]. Programs ask Policy Troubleshooter, which answers from the
-// same evaluation. Explain panics if there is no such resource, or if member is
-// not one.
+// Explain returns in words whether a member has a permission on a resource now,
+// and which binding (role, level, member, condition) or deny rule decides. It is
+// for the message of a test that fails; programs ask Policy Troubleshooter, which
+// answers from the same evaluation. The resource is named as in [Backend.Grant].
+// Explain panics if the resource does not exist, and on what is no member.
 func (b *Backend) Explain(member, permission, resource string) string {
 	if member == Admin {
 		return "granted: " + Admin + " may do everything"

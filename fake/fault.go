@@ -9,38 +9,40 @@ import (
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-// A Fault is what goes wrong with calls of a method, see [Backend.Inject].
-// Faults are counted, never random.
+// A Fault is what goes wrong with calls of a method: see [Backend.Inject]. Faults
+// are counted, never random.
 type Fault struct {
-	// Skip is how many calls pass before the fault begins; Times how many it
-	// then hits, 0 meaning all.
+	// Skip is how many calls pass before the fault begins. Times is how many
+	// calls it then hits; 0 means all.
 	Skip, Times int
-	// Delay is waited before anything else happens.
+	// Delay is how long the call waits before anything else happens.
 	Delay time.Duration
 	// Hang keeps the caller waiting until it gives up.
 	Hang bool
-	// DropBefore breaks the connection and the call has no effect; DropAfter
+	// DropBefore breaks the connection, and the call has no effect. DropAfter
 	// breaks it when the call has been carried out.
 	DropBefore, DropAfter bool
-	// Garble puts text that is not JSON in front of the answer of a call that has
-	// been carried out. Truncate breaks the connection halfway through the answer.
+	// Garble and Truncate spoil the answer of a call that has been carried out.
+	// Garble makes it invalid JSON; Truncate breaks the connection halfway
+	// through it.
 	Garble, Truncate bool
-	// Status, where set, is answered instead of carrying the call out, with
-	// Header and Body. An empty Body becomes an error as Google writes it.
+	// Status, if not 0, is answered with Header and Body, and the call is not
+	// carried out. An empty Body becomes an error as Google writes it.
 	Status int
 	Header http.Header
 	Body   string
-	// Condition, where set, is the terminal condition in which the operation
+	// Condition, if not nil, is the terminal condition in which the operation
 	// that the call starts leaves the workload or execution.
 	Condition *run.GoogleCloudRunV2Condition
-	// Failure, where set, is the error with which the operation that the call
+	// Failure, if not nil, is the error with which the operation that the call
 	// starts ends. What the call changed stays changed.
 	Failure *run.GoogleRpcStatus
 }
 
 // QuotaExhausted returns the refusal of a call beyond a quota: 429
-// RESOURCE_EXHAUSTED with google.rpc.ErrorInfo and QuotaFailure, as Google's
-// APIs answer it.
+// RESOURCE_EXHAUSTED with google.rpc.ErrorInfo and QuotaFailure, as Google's APIs
+// answer it.
+//
 // https://cloud.google.com/docs/quotas/troubleshoot
 func QuotaExhausted() Fault {
 	const text = "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of the service for consumer 'project_number:0'."
@@ -58,9 +60,9 @@ func QuotaExhausted() Fault {
 	return Fault{Status: http.StatusTooManyRequests, Body: string(e.Body())}
 }
 
-// Inject makes calls of a method go wrong. Of several faults, the first that
-// has not run out hits. The method is its discovery ID, such as
-// "run.projects.locations.jobs.patch"; Inject panics if there is none.
+// Inject makes calls of a method go wrong. Of several faults for a method, the
+// first that has not run out hits. The method is its discovery ID, such as
+// "run.projects.locations.jobs.patch". Inject panics if there is no such method.
 func (b *Backend) Inject(method string, f Fault) {
 	mustKnow(method)
 	f.Header = f.Header.Clone()
@@ -73,23 +75,23 @@ func (b *Backend) Inject(method string, f Fault) {
 	b.weather.inject(method, &f)
 }
 
-// SetLatency makes every call of the methods take that long, or of all methods
-// when none is named.
+// SetLatency makes every call of the methods take that long, or every call if no
+// method is named.
 func (b *Backend) SetLatency(d time.Duration, methods ...string) {
 	b.weather.set(&b.weather.latency, d, methods)
 }
 
-// SetOperationTime makes the operations that the methods start take that
-// long, or those of all methods when none is named: 0, the default, means
-// that an operation is done when it is next looked at.
+// SetOperationTime makes the operations that the methods start take that long, or
+// all operations if no method is named. The default is 0: an operation is done
+// when it is next looked at.
 func (b *Backend) SetOperationTime(d time.Duration, methods ...string) {
 	b.weather.set(&b.weather.operations, d, methods)
 }
 
-// SetPropagation makes accounts and grants that are made from now on take
-// that long to be seen. Until then, reads of the account alternate between 200
-// and 404, beginning with 200, and Cloud Run answers as if it were not there.
-// Seeding is not delayed.
+// SetPropagation makes accounts and grants that are made from now on take that
+// long to be seen. Until then, reads of the account alternate between 200 and
+// 404, beginning with 200, and Cloud Run answers as if the account did not exist.
+// What is seeded is seen at once.
 func (b *Backend) SetPropagation(accounts, grants time.Duration) {
 	b.weather.propagate(accounts, grants)
 }

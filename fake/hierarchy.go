@@ -36,7 +36,7 @@ type container struct {
 const resourceManager = "//cloudresourcemanager.googleapis.com/"
 
 // AddOrganization adds an organization: o.Name is "organizations/NUMBER",
-// o.DisplayName its domain. It panics if the organization is there already.
+// o.DisplayName its domain. It panics if the organization exists already.
 func (b *Backend) AddOrganization(o *cloudresourcemanager.Organization) {
 	b.write(time.Now(), func(st *state) {
 		c := st.addContainer("AddOrganization", "organizations/", o.Name, nil)
@@ -45,9 +45,8 @@ func (b *Backend) AddOrganization(o *cloudresourcemanager.Organization) {
 	})
 }
 
-// AddFolder adds a folder: f.Name is "folders/NUMBER", f.Parent that of an
-// organization or folder that is there. It panics if the folder is there
-// already, or the parent is not.
+// AddFolder adds a folder: f.Name is "folders/NUMBER", f.Parent an organization
+// or folder. It panics if the folder exists already, or the parent does not.
 func (b *Backend) AddFolder(f *cloudresourcemanager.Folder) {
 	b.write(time.Now(), func(st *state) {
 		parent := st.containers[f.Parent]

@@ -18,13 +18,15 @@ import (
 const orgPolicySchema = "GoogleCloudOrgpolicyV2Policy"
 
 // SetOrgPolicy sets an organization policy: p.Name is
-// "projects/P/policies/CONSTRAINT", or likewise of a folder or an
-// organization. Other than with the API, a policy that is there is replaced,
-// an etag is not compared, and a rule of a boolean constraint that sets nothing
-// means that the constraint is not enforced, so that Enforce need not be in
-// ForceSendFields. SetOrgPolicy panics on what the API would refuse.
+// "projects/P/policies/CONSTRAINT", or likewise for a folder or an organization.
+// It differs from the API:
 //
-// Only iam.disableCrossProjectServiceAccountUsage has an effect in the fake.
+//   - it replaces a policy that exists, and doesn't compare etags;
+//   - a rule of a boolean constraint that sets nothing means that the constraint
+//     is not enforced, so that Enforce need not be in ForceSendFields.
+//
+// SetOrgPolicy panics on what the API would refuse. Only
+// iam.disableCrossProjectServiceAccountUsage has an effect in the fake.
 func (b *Backend) SetOrgPolicy(p *orgpolicy.GoogleCloudOrgpolicyV2Policy) {
 	b.write(time.Now(), func(st *state) {
 		if err := st.seedOrgPolicy(p); err != nil {

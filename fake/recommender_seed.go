@@ -16,32 +16,32 @@ import (
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
-// AddRecommendation adds a recommendation of a project, folder or organization
-// that is there. r.Name is in full, with the project's id or number:
+// AddRecommendation adds a recommendation of a project, folder or organization.
+// r.Name is the full name, with the project's id or number:
 // "projects/web-prod/locations/global/recommenders/google.iam.policy.Recommender/recommendations/ID".
-// A missing state is ACTIVE; a missing etag and time of the last refresh are
-// filled in. The fake computes no recommendations of its own.
+// A missing state becomes ACTIVE; a missing etag and a missing time of the last
+// refresh are filled in. The fake computes no recommendations of its own.
 //
-// AddRecommendation panics if the recommendation is there already, if the
-// recommender is one that the fake does not have or does not live in the
-// location, and on values that the API does not know.
+// AddRecommendation panics if the recommendation exists already, if the fake
+// doesn't have the recommender or the recommender doesn't live in the location,
+// and on values that the API does not know.
 func (b *Backend) AddRecommendation(r *recommender.GoogleCloudRecommenderV1Recommendation) {
 	b.addRecommenderValue("AddRecommendation", "recommendations", r.Name, r)
 }
 
-// AddInsight adds an insight, as [Backend.AddRecommendation] does a
+// AddInsight adds an insight, as [Backend.AddRecommendation] adds a
 // recommendation:
 // "projects/web-prod/locations/global/insightTypes/google.iam.policy.Insight/insights/ID".
-// A recommendation whose AssociatedInsights name it, or that it names in
-// AssociatedRecommendations, may be added earlier or later.
+// The recommendations that it names in AssociatedRecommendations, or whose
+// AssociatedInsights name it, may be added earlier or later.
 func (b *Backend) AddInsight(i *recommender.GoogleCloudRecommenderV1Insight) {
 	b.addRecommenderValue("AddInsight", "insights", i.Name, i)
 }
 
-// AddRecommenderJSON adds a recommendation or an insight in whatever shape it
-// comes: fields, subtypes and states that the generated types do not know stay
-// as they are. The name is the full one and wins over one in the JSON. What is
-// missing is filled in as by [Backend.AddRecommendation].
+// AddRecommenderJSON adds a recommendation or an insight from its JSON. Fields,
+// subtypes and states that the generated types do not know stay as they are. The
+// name is the full one and wins over one in the JSON. What is missing is filled
+// in as by [Backend.AddRecommendation].
 func (b *Backend) AddRecommenderJSON(name string, raw []byte) {
 	o, err := wire.Decode(raw)
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"google.golang.org/api/option"
 )
 
-// Remote returns what a generated client needs to reach, as a member, a
-// backend that another process serves on a port, as examples/emulator does.
-// The address is of the form "127.0.0.1:8089". Clients keep their endpoints:
-// the address is used as a proxy, over plain HTTP. Remote panics if member is
-// not one, see [Backend.ClientOptions].
+// Remote returns the options with which a generated client reaches, as a member,
+// a backend that another process serves on a port, as examples/emulator does. The
+// address is of the form "127.0.0.1:8089". Clients keep their endpoints: the
+// address is used as a proxy, over plain HTTP. Remote panics on what is no
+// member: see [Backend.ClientOptions].
 func Remote(address, member string) []option.ClientOption {
 	who, err := parseCaller(member)
 	if err != nil {

@@ -51,20 +51,20 @@ func beginJob(c *call, st *state, r *resource, _, next wire.Object, _ bool) func
 	return func(_ *state, o wire.Object, at time.Time) { ready(o, ends, at, true) }
 }
 
-// AddJob adds a job as a finished creation would leave it: what the server
-// fills in is filled in, unless it is given. Its Name is the full one
+// AddJob adds a job as a finished creation would leave it. What the server fills
+// in is filled in, unless it is given. The job's Name is the full one
 // ("projects/P/locations/L/jobs/J"). AddJob panics if the project or location
-// is not there, or the job is.
+// does not exist, or the job does.
 func (b *Backend) AddJob(job *run.GoogleCloudRunV2Job) {
 	b.AddRunJSON(job.Name, wire.MustEncode(job))
 }
 
-// AddService adds a service, see [Backend.AddJob].
+// AddService adds a service, as [Backend.AddJob] adds a job.
 func (b *Backend) AddService(service *run.GoogleCloudRunV2Service) {
 	b.AddRunJSON(service.Name, wire.MustEncode(service))
 }
 
-// AddWorkerPool adds a worker pool, see [Backend.AddJob].
+// AddWorkerPool adds a worker pool, as [Backend.AddJob] adds a job.
 func (b *Backend) AddWorkerPool(pool *run.GoogleCloudRunV2WorkerPool) {
 	b.AddRunJSON(pool.Name, wire.MustEncode(pool))
 }

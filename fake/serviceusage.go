@@ -38,15 +38,14 @@ type serviceSwitch struct {
 	on bool
 }
 
-// SetService enables or disables a service in a project. s.Name is
+// SetService enables or disables a service in a project: s.Name is
 // "projects/P/services/run.googleapis.com", s.State "ENABLED" or "DISABLED". A
 // service that the fake does not know becomes known, with s.Config.Title.
+// SetService panics if the project does not exist.
 //
-// Enabling run.googleapis.com creates the Cloud Run service agent and grants
-// its role. Disabling it here removes both, as if it had never been enabled;
-// disabling it through the API keeps both.
-//
-// SetService panics if the project is not there.
+// Enabling run.googleapis.com creates the Cloud Run service agent and grants its
+// role. Disabling it here removes the agent, as if the service had never been
+// enabled. Disabling it through the API keeps the agent.
 func (b *Backend) SetService(s *serviceusage.GoogleApiServiceusageV1Service) {
 	b.write(time.Now(), func(st *state) {
 		parts := strings.Split(s.Name, "/")

@@ -17,10 +17,10 @@ import (
 )
 
 // Dump writes all that the backend holds as one JSON document, which
-// [Backend.Load] reads: what was seeded and what calls have made of it. The
-// same cloud gives the same bytes, and what is loaded and dumped again does
-// not change, so that a team can keep a fixture of its real projects under
-// version control and edit it by hand.
+// [Backend.Load] reads: what was seeded and what calls have made of it. The same
+// cloud gives the same bytes, and a document that is loaded and dumped again does
+// not change. A team can so keep a fixture of its real projects under version
+// control and edit it by hand.
 //
 // The document is an object with "version": 1 and these lists, each of which
 // may be left out:
@@ -44,10 +44,10 @@ import (
 //     policy;
 //   - recommender: recommendations and insights, as the API writes them.
 //
-// Changes that are under way are ended first, grants that are not seen yet are
-// written as if they were, and what was deleted is left out, as are calls,
-// faults, latencies, operations and etags of policies. Dump doesn't redact
-// secrets: values of environment variables are written as they are.
+// Dump ends changes that are under way first, and writes grants that are not seen
+// yet as if they were. It leaves out what was deleted, calls, faults, latencies,
+// operations and etags of policies. It doesn't redact secrets: it writes the values
+// of environment variables as they are.
 func (b *Backend) Dump(w io.Writer) error {
 	var out *stateDocument
 	b.write(time.Now(), func(st *state) { out = st.document(time.Now()) })

@@ -20,14 +20,15 @@ import (
 // maxState is the largest document that Load reads.
 const maxState = 256 << 20
 
-// A StateError says what is wrong with a document that [Backend.Load] was
-// given, and where.
+// A StateError says what is wrong with a document that [Backend.Load] was given,
+// and where.
 type StateError struct {
 	Line  int    // from 1
-	Field string // such as "projects[1].number", "" of the document as a whole
+	Field string // such as "projects[1].number", "" for the document as a whole
 	Err   error
 }
 
+// Error returns a text that names the line and the field.
 func (e *StateError) Error() string {
 	if e.Field == "" {
 		return fmt.Sprintf("line %d: %v", e.Line, e.Err)
@@ -35,13 +36,15 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("line %d: %s: %v", e.Line, e.Field, e.Err)
 }
 
+// Unwrap returns Err.
 func (e *StateError) Unwrap() error { return e.Err }
 
-// Load fills an empty backend with what [Backend.Dump] wrote, or with a
-// document of that form written by hand, in which most fields may be left out:
-// what the server would fill in is filled in. Either all of it is loaded or
-// nothing. What is wrong with the document is a [*StateError]; a backend that
-// holds something already, and a document of another version, are errors too.
+// Load fills an empty backend with what [Backend.Dump] wrote, or with a document
+// of that form written by hand, in which most fields may be left out: what the
+// server would fill in is filled in. Load loads all of the document or nothing.
+// It returns a [*StateError] if something is wrong with the document. It also
+// returns an error if the backend holds something already, or if the document is
+// of another version.
 func (b *Backend) Load(r io.Reader) error {
 	data, err := io.ReadAll(io.LimitReader(r, maxState+1))
 	if err != nil {

@@ -13,17 +13,16 @@ import (
 	"google.golang.org/api/option"
 )
 
-// ClientOptions returns what a generated client needs to reach the backend as
-// a member: "user:dev@example.com", "serviceAccount:EMAIL",
-// "principal://iam.googleapis.com/…" or [Admin]. Clients keep their endpoints;
-// nothing is sent over a network. It panics on anything else.
+// ClientOptions returns the options with which a generated client reaches the
+// backend as a member: "user:dev@example.com", "serviceAccount:EMAIL",
+// "principal://iam.googleapis.com/…" or [Admin]. Clients keep their endpoints,
+// and nothing is sent over a network. ClientOptions panics on anything else.
 func (b *Backend) ClientOptions(member string) []option.ClientOption {
 	return []option.ClientOption{option.WithHTTPClient(b.HTTPClient(member))}
 }
 
-// HTTPClient returns a client whose requests reach the backend as a member,
-// see [Backend.ClientOptions]. No request leaves the process, whatever its
-// host.
+// HTTPClient returns a client whose requests reach the backend as a member: see
+// [Backend.ClientOptions]. No request leaves the process, whatever its host.
 func (b *Backend) HTTPClient(member string) *http.Client {
 	who, err := parseCaller(member)
 	if err != nil {

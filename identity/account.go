@@ -19,14 +19,15 @@ import (
 // An Account is a service account as IAM knows it.
 type Account struct {
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
-	// Created reports whether it was created now. If the answer to the creation got
-	// lost, it says so of an account that was missing before and has the display
-	// name and description that were asked for.
+	// Created reports whether [Client.EnsureServiceAccount] created the account.
+	// If the answer to the creation got lost, it is true if the account was
+	// missing before and has the display name and description that were asked
+	// for.
 	Created bool `json:"created"`
-	// Project is the id of the project that it is in.
+	// Project is the id of the project that the account is in.
 	Project string `json:"project"`
-	// UniqueID is its number, which an account that is created anew under the
-	// same address does not inherit.
+	// UniqueID is the account's number. An account that is created anew under the
+	// same address gets another one.
 	UniqueID string `json:"uniqueId"`
 }
 
@@ -34,17 +35,20 @@ type Account struct {
 // after a creation have been recorded to alternate between 200 and 404.
 const goodReads = 3
 
-// EnsureServiceAccount returns a service account, which it creates if it is
-// missing, once it is reliably visible: several reads in a row find it.
-// A grant that names it may still take a minute or more to be effective. If it
-// was created and then not seen in time, the Account says so beside the error,
-// which is an [*UnfinishedError], as is that about a creation whose outcome is not
-// known.
+// EnsureServiceAccount returns a service account, and creates it if it is
+// missing. It returns once the account is reliably visible: several reads in a
+// row find it. A grant that names a new account may still take a minute or more
+// to be effective.
 //
-// An account that is there and disabled is left so: the error beside the Account
-// wraps [ErrAccountDisabled]. Creating an account under the address of a deleted
-// one makes a new account, to which what was granted to the old one does not
-// apply: https://cloud.google.com/iam/docs/service-accounts-delete-undelete
+// If the account was created and then not seen in time, EnsureServiceAccount
+// returns the Account beside an [*UnfinishedError]. It also returns an
+// [*UnfinishedError] if the outcome of the creation is not known.
+//
+// An account that exists and is disabled stays so: the error, beside the Account,
+// wraps [ErrAccountDisabled]. Creating an account under the address of a deleted one
+// makes a new account, to which the grants to the old one do not apply.
+//
+// https://cloud.google.com/iam/docs/service-accounts-delete-undelete
 func (c *Client) EnsureServiceAccount(ctx context.Context, sa ServiceAccount, opts *EnsureServiceAccountOptions) (Account, error) {
 	if opts == nil {
 		opts = new(EnsureServiceAccountOptions)

@@ -3,8 +3,8 @@ package identity
 import "fmt"
 
 // AccountKind is what the email of a [ServiceAccount] says about who made the
-// account. It goes by the form of the address alone: nothing keeps a user from
-// naming an account service-123, and then it looks like a service agent.
+// account. It goes by the form of the address alone: an account that a user named
+// service-123 may look like a service agent.
 //
 // Kinds may be added, so a switch over them needs a default.
 //
@@ -16,8 +16,8 @@ const (
 	AccountUnknown AccountKind = iota
 
 	// AccountUserManaged is an account that a user created:
-	// NAME@PROJECT.iam.gserviceaccount.com. So is, from before there were names,
-	// an account NUMBER-HASH@developer.gserviceaccount.com.
+	// NAME@PROJECT.iam.gserviceaccount.com. Accounts from before there were
+	// names, NUMBER-HASH@developer.gserviceaccount.com, are of this kind as well.
 	AccountUserManaged
 
 	// AccountComputeDefault is the default account of Compute Engine, and
@@ -29,9 +29,11 @@ const (
 	AccountAppEngineDefault
 
 	// AccountServiceAgent is an account that Google manages, and through which
-	// its services act: service-NUMBER@HOST.iam.gserviceaccount.com (service-org-
-	// and service-folder- likewise), every account at a host gcp-sa-*, and
-	// NAME@SERVICE.gserviceaccount.com, such as 123@cloudservices.gserviceaccount.com.
+	// its services act. Its address is
+	// service-NUMBER@HOST.iam.gserviceaccount.com (service-org- and
+	// service-folder- likewise), any at a host gcp-sa-*, or
+	// NAME@SERVICE.gserviceaccount.com, such as
+	// 123@cloudservices.gserviceaccount.com.
 	AccountServiceAgent
 )
 

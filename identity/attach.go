@@ -11,76 +11,79 @@ import (
 // A Change is what [Client.Attach], [Client.Detach], [Client.CreateJob] and the like did.
 type Change struct {
 	Workload Workload `json:"workload"`
-	// Old and New are the identities before and after. Old is zero for a job
-	// that was created, if the workload named none, which means the project's
-	// default, or if what it named is no service account's address.
+	// Old and New are the identities before and after. Old is zero if the
+	// workload was created, if its template named no identity, which means the
+	// project's default one, and if the template named what isn't the address of
+	// a service account.
 	Old ServiceAccount `json:"old"`
 	New ServiceAccount `json:"new"`
-	// Written reports whether Cloud Run accepted a write. It is false if the
-	// identity was the wanted one already, with ValidateOnly, and beside an
-	// [*UnfinishedError] if that is not known.
+	// Written reports whether Cloud Run is known to have accepted a write. It is
+	// false if the workload had the wanted identity already, and with
+	// ValidateOnly. Beside an [*UnfinishedError] it is false if that is not
+	// known.
 	Written bool `json:"written"`
 	// Done reports whether the workload is known to have settled with the wanted
 	// identity.
 	Done bool `json:"done"`
-	// OldGeneration and NewGeneration are the workload's generations as read
-	// and as answered.
+	// OldGeneration and NewGeneration are the workload's generations before and
+	// after.
 	OldGeneration int64 `json:"oldGeneration"`
 	NewGeneration int64 `json:"newGeneration"`
-	// Operation is the full name of the operation that made the change, empty
-	// if nothing was written, or if the answer to the write got lost.
+	// Operation is the full name of the operation that made the change. It is
+	// empty if nothing was written, and if the answer to the write got lost.
 	Operation string `json:"operation,omitempty"`
-	// ClearedRevision is the explicit revision name that the template had: a
-	// name can't be used again, so it was cleared and Cloud Run chooses the
-	// new revision's.
+	// ClearedRevision is the explicit revision name that the template had. A name
+	// can't be used twice: it was cleared, and Cloud Run chooses the new
+	// revision's.
 	ClearedRevision string `json:"clearedRevision,omitempty"`
 	// ReceivesTraffic reports whether the new revision of a service or worker
-	// pool receives traffic; if all of it is pinned to older ones, they go on
-	// running as the old identity. It is Unknown with NoWait unless the
-	// traffic is pinned, and where the API tells nothing of traffic. Of a job,
-	// each later execution runs as New: Yes.
+	// pool receives traffic. If not, all traffic is pinned to older revisions,
+	// which go on running as the old identity. It is Unknown if the API doesn't
+	// say where the traffic goes, and with NoWait unless the traffic is pinned.
+	// For a job it is always Yes: later executions run as New.
 	ReceivesTraffic Tristate `json:"receivesTraffic"`
-	// Interleaved, where not nil, tells that someone else wrote in between. Of
-	// a job that lost what they wrote, it is also returned as an error.
+	// Interleaved is not nil if someone else wrote between the read and the
+	// write. If a job lost what they wrote, it is also returned as an error.
 	Interleaved *InterleavedError `json:"interleaved,omitempty"`
-	// Before and After are the workload as the API answered it: as read, and as
-	// last seen.
+	// Before and After are the workload as the API returned it when it was read
+	// and when it was last seen.
 	Before Document `json:"-"`
 	After  Document `json:"-"`
 }
 
-// A Document is the JSON of a workload as the API answered it. It may hold
-// secrets, in environment variables, and so it prints as its size; convert it
+// A Document is the JSON of a workload as the API returned it. It may hold
+// secrets, in environment variables, and therefore prints as its size. Convert it
 // to []byte or string for the JSON.
 type Document []byte
 
 // String returns the size, not the JSON.
 func (d Document) String() string { return fmt.Sprintf("(%d bytes of JSON)", len(d)) }
 
-// GoString is String.
+// GoString returns what String does.
 func (d Document) GoString() string { return d.String() }
 
-// Attach makes a workload run as a service account and changes nothing else.
-// It reads the workload and, if its identity is another one, writes it back
-// with that one field changed, then waits until the change is in effect.
+// Attach makes a workload run as a service account and changes nothing else. It
+// reads the workload and, if its identity is another one, writes it back with
+// that one field changed. Then it waits until the change is in effect.
 //
-// Of a service or worker pool only the identity is sent, under an update mask.
-// The API has no mask for jobs: the whole job is sent back as the JSON in
-// which it came, but for what only the server sets and for tokens that would
-// start an execution. If someone else wrote the job in between, their change
-// is lost: Attach then returns an [*InterleavedError] beside the Change. Of a
-// service or worker pool nothing is lost, and only [Change.Interleaved] tells.
-// With any error, [Change.Written] reports whether something is known to have been
-// written.
+// For a service or worker pool, Attach sends the identity alone, under an update
+// mask. The API has no mask for jobs: Attach sends the whole job back as the JSON
+// in which it came, without what only the server sets and without tokens that
+// would start an execution. If someone else wrote the job in between, their
+// change is lost, and Attach returns an [*InterleavedError] beside the Change.
+// For a service or worker pool nothing is lost, and only [Change.Interleaved]
+// reports it. With any error, [Change.Written] reports whether something is known
+// to have been written.
 //
-// If the identity is the wanted one already, nothing is written. If an earlier
-// change has not settled yet, Attach waits for it; if one failed, the identity
-// is not in effect, and Attach returns the [*OperationError] that it left.
+// If the workload has the wanted identity already, Attach writes nothing. If an
+// earlier change has not settled yet, Attach waits for it. If one failed, the
+// identity is not in effect, and Attach returns the [*OperationError] that it
+// left.
 //
-// The error wraps [ErrNotFound], [ErrActAsDenied], [ErrAgentTokenDenied],
-// [ErrConflict] or [ErrAgentIdentity], or is an [*OperationError] or
-// [*UnfinishedError], where it is one of these. An Attach that failed may be
-// repeated: what is written already is not written again.
+// These errors can be told apart: [ErrNotFound], [ErrActAsDenied],
+// [ErrAgentTokenDenied], [ErrConflict], [ErrAgentIdentity], [*OperationError] and
+// [*UnfinishedError]. An Attach that failed may be repeated: it doesn't write
+// again what is written already.
 func (c *Client) Attach(ctx context.Context, w Workload, sa ServiceAccount, opts *AttachOptions) (Change, error) {
 	change, err := c.attach(ctx, w, sa, opts)
 	if err != nil {
@@ -107,9 +110,9 @@ func (c *Client) attach(ctx context.Context, w Workload, sa ServiceAccount, opts
 	return c.change(ctx, w, opts.options(), &target{account: sa})
 }
 
-// Detach gives a workload back its project's default identity, the Compute
-// Engine default service account, by clearing the field. Everything else is as
-// with [Client.Attach].
+// Detach gives a workload its project's default identity back, the Compute Engine
+// default service account, by clearing the field. Otherwise it works as
+// [Client.Attach] does.
 func (c *Client) Detach(ctx context.Context, w Workload, opts *DetachOptions) (Change, error) {
 	change, err := c.detach(ctx, w, opts)
 	if err != nil {

@@ -20,10 +20,10 @@ type Client struct {
 	iam  *iam.Service
 }
 
-// NewClient returns a client that uses Application Default Credentials unless
-// the options say otherwise. [option.WithEndpoint] names the endpoint of Cloud
-// Run, such as "https://europe-west1-run.googleapis.com/"; IAM, which
-// [Client.EnsureServiceAccount] asks, keeps its own.
+// NewClient returns a client that uses Application Default Credentials unless the
+// options say otherwise. [option.WithEndpoint] sets the endpoint of Cloud Run,
+// such as "https://europe-west1-run.googleapis.com/". It does not change that of
+// IAM, which [Client.EnsureServiceAccount] calls.
 func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error) {
 	// A job has to be sent as the very JSON that was read, which the generated
 	// calls cannot do.

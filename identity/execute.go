@@ -19,31 +19,31 @@ type Execution struct {
 	Workload Workload `json:"workload"`
 	// Name is the execution's full name.
 	Name string `json:"name"`
-	// ServiceAccount is the identity that the execution records: the one that
-	// its job had when it was started. A later change of the job does not
-	// reach it. It is zero if the server does not tell, or tells no address of a
-	// service account.
+	// ServiceAccount is the identity that the execution records: the one that its
+	// job had when it was started. A later change of the job does not change it.
+	// It is zero if the server doesn't return the address of a service account.
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
 	// Operation is the full name of the operation that lasts as long as the
-	// execution.
+	// execution does.
 	Operation string `json:"operation,omitempty"`
-	// Done reports whether the execution has ended, by the time Execute returned.
+	// Done reports whether the execution had ended when Execute returned.
 	Done bool `json:"done"`
-	// Tasks and, once they ended, how: their numbers.
+	// Tasks is the number of tasks. Succeeded, Failed and Cancelled count them by
+	// outcome once they ended.
 	Tasks     int64 `json:"tasks"`
 	Succeeded int64 `json:"succeeded"`
 	Failed    int64 `json:"failed"`
 	Cancelled int64 `json:"cancelled"`
-	// LogURI is where the Cloud console shows its logs.
+	// LogURI is where the Cloud console shows the execution's logs.
 	LogURI string `json:"logUri,omitempty"`
 }
 
-// Execute starts an execution of a job (jobs.run), and with
-// [ExecuteOptions].WaitForCompletion waits until it has ended; an execution that
-// failed is then an [*OperationError] beside the Execution.
+// Execute starts an execution of a job (jobs.run). With
+// [ExecuteOptions].WaitForCompletion it waits until the execution has ended, and
+// returns an [*OperationError] beside the Execution if it failed.
 //
-// The request is made again only if Cloud Run certainly did not take it. If
-// its answer got lost, the error wraps [ErrMayHaveStarted].
+// Execute repeats the request only if Cloud Run certainly did not accept it. If
+// the answer got lost, the error wraps [ErrMayHaveStarted].
 func (c *Client) Execute(ctx context.Context, w Workload, opts *ExecuteOptions) (Execution, error) {
 	e, err := c.execute(ctx, w, opts)
 	if err != nil {

@@ -15,23 +15,23 @@ import (
 type Attachment struct {
 	Workload Workload `json:"workload"`
 	// ServiceAccount is what the workload's template names. It is zero if the
-	// template names none, which means the project's default identity; Cloud
-	// Run has been seen to write the default's address instead.
+	// template names none, which means the project's default identity. Cloud Run
+	// has been seen to write the default's address instead.
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
 	// Default reports whether ServiceAccount is the project's default identity,
-	// the Compute Engine default service account. It is Unknown if the address
-	// is of that form and the project's number is neither in Workload nor
-	// given by [GetOptions].ProjectNumber.
+	// the Compute Engine default service account. It is Unknown if the address is
+	// of that form, Workload doesn't name the project by its number, and
+	// [GetOptions].ProjectNumber is zero.
 	Default Tristate `json:"default"`
-	// WorkloadIdentity is the template's workloadIdentityConfig, nil if it has
+	// WorkloadIdentity is the template's workloadIdentityConfig, or nil if it has
 	// none.
 	WorkloadIdentity *run.GoogleCloudRunV2WorkloadIdentityConfig `json:"workloadIdentity,omitempty"`
-	// Generation is that of the workload as it was read.
+	// Generation is the workload's generation when it was read.
 	Generation int64 `json:"generation"`
-	// Serving are the revisions of a service or worker pool that receive
-	// traffic, and ServingOther reports whether one of them runs as another
-	// identity than ServiceAccount. Both are filled in with
-	// [GetOptions].ReadRevisions.
+	// Serving lists the revisions of a service or worker pool that receive
+	// traffic. ServingOther reports whether one of them runs as another identity
+	// than ServiceAccount. Both take [GetOptions].ReadRevisions, but for a job
+	// ServingOther is always No.
 	Serving      []ServingRevision `json:"serving,omitempty"`
 	ServingOther Tristate          `json:"servingOther"`
 }
@@ -44,8 +44,9 @@ type ServingRevision struct {
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
 }
 
-// Get reads the identity that a workload has, in one call. The error wraps
-// [ErrNotFound] if there is no such workload.
+// Get reads the identity that a workload has. It takes one call, unless
+// [GetOptions].ReadRevisions is set. The error wraps [ErrNotFound] if the
+// workload does not exist.
 func (c *Client) Get(ctx context.Context, w Workload, opts *GetOptions) (Attachment, error) {
 	a, err := c.attachment(ctx, w, opts)
 	if err != nil {

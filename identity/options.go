@@ -12,31 +12,30 @@ type GetOptions struct {
 	// address of its default identity follows. If it is zero, whether a workload
 	// that names this address has the default identity may be [Unknown].
 	ProjectNumber int64
-	// ReadRevisions reads the revisions of a service or worker pool that receive
-	// traffic as well: one more call for each.
+	// ReadRevisions also reads the revisions of a service or worker pool that
+	// receive traffic. It takes one more call for each.
 	ReadRevisions bool
 }
 
 // AttachOptions change how [Client.Attach] works. Nil means the zero value.
 type AttachOptions struct {
-	// ValidateOnly sends the request with validateOnly: Cloud Run checks it and
-	// changes nothing. Which checks that includes is not documented.
+	// ValidateOnly makes Cloud Run check the request and change nothing. Which
+	// checks it makes is not documented.
 	ValidateOnly bool
-	// NoWait returns when Cloud Run has accepted the change, not when it is in
-	// effect.
+	// NoWait makes Attach return when Cloud Run has accepted the change, not when
+	// the change is in effect.
 	NoWait bool
-	// WaitForAccount tries again for at most that long when Cloud Run answers that
-	// the caller may not act as the service account. An account or a grant that
-	// was just made takes a minute or more to be seen everywhere, and Cloud Run
-	// gives the same answer until then as for one that is not there. If it is
-	// zero, that answer is final.
+	// WaitForAccount is how long Attach tries again when Cloud Run answers that the
+	// caller may not act as the service account. A new account or grant takes a
+	// minute or more to be seen everywhere. Until then Cloud Run answers as if it
+	// didn't exist. If WaitForAccount is zero, the first such answer is final.
 	WaitForAccount time.Duration
 }
 
 // CreateOptions change how [Client.CreateJob], [Client.CreateService] and
 // [Client.CreateWorkerPool] work. Nil means the zero value.
 type CreateOptions struct {
-	// ValidateOnly, NoWait and WaitForAccount are those of [AttachOptions].
+	// ValidateOnly, NoWait and WaitForAccount work as in [AttachOptions].
 	ValidateOnly   bool
 	NoWait         bool
 	WaitForAccount time.Duration
@@ -44,19 +43,20 @@ type CreateOptions struct {
 
 // DetachOptions change how [Client.Detach] works. Nil means the zero value.
 type DetachOptions struct {
-	// ValidateOnly and NoWait are those of [AttachOptions].
+	// ValidateOnly and NoWait work as in [AttachOptions].
 	ValidateOnly bool
 	NoWait       bool
 	// ProjectNumber is the number of the workload's project, from which the
 	// address of its default identity follows. If it is zero, a workload that
-	// names this address is written for certainty.
+	// names this address is rewritten, since the address can't be recognised as
+	// that of the default.
 	ProjectNumber int64
 }
 
 // ExecuteOptions change how [Client.Execute] works. Nil means the zero value.
 type ExecuteOptions struct {
-	// WaitForCompletion returns when the execution has ended, not when it has
-	// begun.
+	// WaitForCompletion makes Execute return when the execution has ended, not when
+	// it has begun.
 	WaitForCompletion bool
 	// Overrides, if not nil, runs the job with other arguments, environment
 	// variables, task count or timeout, for this execution only. The identity
@@ -68,10 +68,11 @@ type ExecuteOptions struct {
 // means the zero value.
 type EnsureServiceAccountOptions struct {
 	// DisplayName (at most 100 bytes of UTF-8) and Description (at most 256) are
-	// set when the account is created, and not compared if it exists.
+	// given to an account that is created. They are not compared if the account
+	// exists.
 	DisplayName, Description string
-	// Wait is how long a new account may take to become visible, 2 minutes if
-	// zero.
+	// Wait is how long a new account may take to become visible. Zero means 2
+	// minutes.
 	Wait time.Duration
 }
 

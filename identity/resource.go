@@ -12,10 +12,10 @@ type Resource interface {
 	*run.GoogleCloudRunV2Job | *run.GoogleCloudRunV2Service | *run.GoogleCloudRunV2WorkerPool
 }
 
-// Of returns the identity in a resource: zero if its template names none,
-// which means the project's default. The error wraps [ErrAgentIdentity] if it
-// runs as an agent identity, or tells that the address is not a service
-// account's.
+// Of returns the identity in a resource. It is zero if the resource's template
+// names none, which means the project's default. Of returns an error if the
+// resource runs as an agent identity ([ErrAgentIdentity]), or if its template
+// names what isn't the address of a service account.
 func Of[R Resource](resource R) (ServiceAccount, error) {
 	var t taskTemplate
 	switch r := any(resource).(type) {
@@ -38,11 +38,11 @@ func Of[R Resource](resource R) (ServiceAccount, error) {
 	return accountOf(t.ServiceAccount)
 }
 
-// Set puts an identity into a resource that is about to be created or
-// replaced. An explicit revision name in the template of a service or worker
-// pool is cleared, since a name can't be used for two revisions. The error
-// wraps [ErrAgentIdentity] if the resource runs as an agent identity, or tells
-// that sa is zero; the resource is unchanged then.
+// Set puts an identity into a resource that is about to be created or replaced.
+// It clears an explicit revision name in the template of a service or worker
+// pool, since a name can't be used for two revisions. Set returns an error, and
+// leaves the resource unchanged, if sa is zero or if the resource runs as an
+// agent identity ([ErrAgentIdentity]).
 func Set[R Resource](resource R, sa ServiceAccount) error {
 	if err := sa.validate(); err != nil {
 		return err

@@ -12,11 +12,11 @@ import (
 const exampleServiceAccount = "runner@data-prod.iam.gserviceaccount.com"
 
 // ServiceAccount names a service account of IAM. It is the account's email and
-// nothing else, so two are == if and only if they name the same account, however
-// they were spelled when parsed, and it can be the key of a map.
+// nothing else. Two are == if and only if they name the same account, however
+// they were spelled when parsed. A ServiceAccount can be the key of a map.
 //
-// The zero ServiceAccount names no account. Every other value comes from a
-// parser and is valid, which does not mean that the account exists.
+// The zero ServiceAccount names no account. Every other value comes from a parser
+// and is valid, which does not mean that the account exists.
 type ServiceAccount struct {
 	email string
 }
@@ -28,13 +28,12 @@ type ServiceAccount struct {
 //	projects/data-prod/serviceAccounts/runner@data-prod.iam.gserviceaccount.com
 //	//iam.googleapis.com/projects/data-prod/serviceAccounts/runner@data-prod.iam.gserviceaccount.com
 //
-// The project of the last two may also be - or a number. It is not kept, but if
-// it contradicts the email, the name is refused; an id can't be compared with a
-// number, and passes.
+// The project in the last two may also be - or a number. It is not kept. If it is
+// an id that contradicts the email, ParseServiceAccount returns an error.
 //
-// An email is lower case and has one of the forms of [AccountKind]. What else is
-// found where a service account belongs is refused with an error that says what it
-// is: emails of users and groups, unique ids, deleted members (deleted:...).
+// An email is lower case and has one of the forms of [AccountKind].
+// ParseServiceAccount refuses other principals with an error that says what they
+// are: emails of users and groups, unique ids, deleted members (deleted:...).
 //
 // https://cloud.google.com/iam/docs/service-account-overview
 func ParseServiceAccount(s string) (ServiceAccount, error) {
@@ -57,9 +56,9 @@ func MustParseServiceAccount(s constant) ServiceAccount {
 }
 
 // RunServiceAgent returns Cloud Run's service agent for the project with this
-// number, the account by which Cloud Run gets tokens for the identities of the
-// project's workloads. Without a number, when it is not positive, it returns the
-// zero ServiceAccount.
+// number: the account by which Cloud Run gets tokens for the identities of the
+// project's workloads. If the number is not positive, it returns the zero
+// ServiceAccount.
 //
 // https://cloud.google.com/iam/docs/service-agents
 func RunServiceAgent(projectNumber int64) ServiceAccount {
@@ -72,7 +71,7 @@ func RunServiceAgent(projectNumber int64) ServiceAccount {
 
 // DefaultServiceAccount returns the account that workloads of the project with
 // this number run as when they are not given one: the Compute Engine default
-// service account. Without a number, when it is not positive, it returns the zero
+// service account. If the number is not positive, it returns the zero
 // ServiceAccount.
 //
 // https://cloud.google.com/run/docs/securing/service-identity
@@ -84,17 +83,17 @@ func DefaultServiceAccount(projectNumber int64) ServiceAccount {
 	return ServiceAccount{number + "-compute@developer" + serviceAccountDomain}
 }
 
-// Email returns the account's email, "" for the zero ServiceAccount.
+// Email returns the account's email, or "" for the zero ServiceAccount.
 func (sa ServiceAccount) Email() string { return sa.email }
 
-// String returns the account's email, "" for the zero ServiceAccount.
+// String returns what Email does.
 func (sa ServiceAccount) String() string { return sa.email }
 
 // IsZero reports whether sa is the zero ServiceAccount, which names no account.
 func (sa ServiceAccount) IsZero() bool { return sa.email == "" }
 
-// Member returns the account as IAM policies name it, serviceAccount:EMAIL, and
-// "" for the zero ServiceAccount.
+// Member returns the account as IAM policies name it, serviceAccount:EMAIL, or ""
+// for the zero ServiceAccount.
 //
 // https://cloud.google.com/iam/docs/principal-identifiers
 func (sa ServiceAccount) Member() string {
@@ -113,14 +112,14 @@ func (sa ServiceAccount) Kind() AccountKind {
 	return kind
 }
 
-// Project returns the project that the account belongs to, where its email tells:
-// the id (example.com:web-prod if it is domain-scoped), or the number in the case
-// of the Compute Engine default account.
+// Project returns the project that the account belongs to, if its email tells. It
+// is the project's id (example.com:web-prod if the project is domain-scoped), or
+// its number for the Compute Engine default account.
 //
-// The email of a service agent doesn't tell: a number in it is of the project that
-// the agent works for, while the account itself is in a project of Google's.
-// Neither does that of an account at developer.gserviceaccount.com which is not
-// the default one.
+// The email of a service agent doesn't tell: a number in it is that of the
+// project that the agent works for, and the account itself is in a project of
+// Google's. The email of an account at developer.gserviceaccount.com tells only
+// if it is the default one.
 func (sa ServiceAccount) Project() (project string, ok bool) {
 	_, host, err := parseAddress(sa.email)
 	if err != nil || host == "" {
@@ -129,15 +128,15 @@ func (sa ServiceAccount) Project() (project string, ok bool) {
 	return projectOfHost(host), true
 }
 
-// MarshalText implements [encoding.TextMarshaler]. The text is the email, empty
-// for the zero ServiceAccount.
+// MarshalText implements [encoding.TextMarshaler]. The text is the email, or
+// empty for the zero ServiceAccount.
 func (sa ServiceAccount) MarshalText() ([]byte, error) {
 	return []byte(sa.email), nil
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler]. It accepts what
-// [ParseServiceAccount] accepts, and empty text for the zero ServiceAccount. On
-// an error it leaves sa as it was.
+// [ParseServiceAccount] accepts, and empty text for the zero ServiceAccount. If
+// it returns an error, sa is unchanged.
 func (sa *ServiceAccount) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*sa = ServiceAccount{}

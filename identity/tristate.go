@@ -5,7 +5,7 @@ import "fmt"
 // A Tristate is an answer that may not be known. The zero value is Unknown.
 type Tristate int8
 
-// The answers.
+// The values of a Tristate.
 const (
 	Unknown Tristate = iota
 	No

@@ -16,13 +16,13 @@ const (
 // Workload names a Cloud Run job, service or worker pool. It can be the key of a
 // map.
 //
-// Equality is that of the text: a project has an id and a number, both of which
-// the API accepts, and Workloads that differ in which one they use are different
-// even if Cloud Run knows them as one.
+// Two Workloads are == if their texts are. A project has an id and a number, and
+// the API accepts both: Workloads that differ in which one they use are
+// different, even if Cloud Run knows them as one.
 //
 // The zero Workload names nothing. A Workload from a constructor, or put together
-// from its fields, may be invalid: what takes a Workload validates it before it
-// calls an API, with the error of [Workload.Validate].
+// from its fields, may be invalid. What takes a Workload validates it before it
+// calls an API, and returns the error of [Workload.Validate].
 type Workload struct {
 	// Kind is the kind of resource.
 	Kind Kind
@@ -38,8 +38,8 @@ type Workload struct {
 	// https://cloud.google.com/run/docs/locations
 	Location string
 
-	// ID is the last part of the name: lower-case letters, digits and hyphens, at
-	// most 63, beginning with a letter and not ending in a hyphen.
+	// ID is the last part of the name. It has at most 63 lower-case letters,
+	// digits and hyphens, begins with a letter and does not end in a hyphen.
 	ID string
 }
 
@@ -61,17 +61,17 @@ func WorkerPool(project, location, id string) Workload {
 	return Workload{Kind: KindWorkerPool, Project: project, Location: location, ID: id}
 }
 
-// ParseWorkload parses the name of a workload as version 2 of the Cloud Run API
-// spells it, or its full resource name, which is the same after
-// //run.googleapis.com/:
+// ParseWorkload parses the name of a workload in version 2 of the Cloud Run API,
+// or its full resource name, which has //run.googleapis.com/ before it:
 //
 //	projects/web-prod/locations/europe-west1/jobs/nightly
 //	projects/web-prod/locations/europe-west1/services/shop
 //	projects/web-prod/locations/europe-west1/workerPools/mailer
 //
-// The fields of [Workload] say what is valid in each place. Refused are the wildcard
-// location -, names of version 1 (namespaces/...), executions and revisions, and
-// instances, the API's fourth kind, which this library doesn't handle.
+// The fields of [Workload] say what is valid in each place. ParseWorkload refuses
+// the wildcard location -, names of version 1 (namespaces/...), executions,
+// revisions, and instances, the API's fourth kind, which this library doesn't
+// handle.
 //
 // https://cloud.google.com/run/docs/reference/rest
 func ParseWorkload(s string) (Workload, error) {
@@ -92,8 +92,9 @@ func MustParseWorkload(s constant) Workload {
 	return w
 }
 
-// Validate returns nil if w is what [ParseWorkload] can return, and else the error
-// that it has for w's name. The zero Workload is invalid.
+// Validate returns nil if w is what [ParseWorkload] can return. Otherwise it
+// returns the error that [ParseWorkload] has for w's name. The zero Workload is
+// invalid.
 func (w Workload) Validate() error {
 	if w != (Workload{}) && w.Kind.collection() == "" {
 		return invalidWorkload(w.String(),
@@ -105,9 +106,9 @@ func (w Workload) Validate() error {
 	return err
 }
 
-// Name returns the name by which version 2 of the Cloud Run API calls w, such as
-// projects/web-prod/locations/europe-west1/jobs/nightly. It returns "" if the kind
-// is unknown. If w is invalid in another way, so is the name.
+// Name returns the name that version 2 of the Cloud Run API has for w, such as
+// projects/web-prod/locations/europe-west1/jobs/nightly. It returns "" if the
+// kind is unknown. If w is invalid in another way, so is the name.
 func (w Workload) Name() string {
 	collection := w.Kind.collection()
 	if collection == "" {
@@ -116,8 +117,8 @@ func (w Workload) Name() string {
 	return "projects/" + w.Project + "/locations/" + w.Location + "/" + collection + "/" + w.ID
 }
 
-// String returns the same as [Workload.Name]. If the kind is unknown, it returns
-// a text for people, which is not a name of anything.
+// String returns what [Workload.Name] does. If the kind is unknown, it returns a
+// text for people, which is not a name of anything.
 func (w Workload) String() string {
 	if w == (Workload{}) {
 		return "no workload"
@@ -128,8 +129,8 @@ func (w Workload) String() string {
 	return w.Name()
 }
 
-// FullName returns the full resource name, //run.googleapis.com/ and the
-// [Workload.Name], by which other services call w, such as Cloud Asset Inventory. It
+// FullName returns the full resource name, by which other services such as Cloud
+// Asset Inventory know w: //run.googleapis.com/ and the [Workload.Name]. It
 // returns "" if the kind is unknown.
 //
 // https://cloud.google.com/iam/docs/full-resource-names
@@ -140,9 +141,9 @@ func (w Workload) FullName() string {
 	return ""
 }
 
-// MarshalText implements [encoding.TextMarshaler]. The text is the name, empty for
-// the zero Workload. Any other invalid Workload is refused with the error of
-// [Workload.Validate].
+// MarshalText implements [encoding.TextMarshaler]. The text is the name, or empty
+// for the zero Workload. For any other invalid Workload, MarshalText returns the
+// error of [Workload.Validate].
 func (w Workload) MarshalText() ([]byte, error) {
 	if w == (Workload{}) {
 		return []byte{}, nil
@@ -154,8 +155,8 @@ func (w Workload) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler]. It accepts what
-// [ParseWorkload] accepts, and empty text for the zero Workload. On an error it
-// leaves w as it was.
+// [ParseWorkload] accepts, and empty text for the zero Workload. If it returns an
+// error, w is unchanged.
 func (w *Workload) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*w = Workload{}

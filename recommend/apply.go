@@ -10,55 +10,58 @@ import (
 // ApplyOptions change how [Client.Apply] and [Client.TakeOver] work. Nil means the
 // zero value.
 type ApplyOptions struct {
-	// DryRun finds out what there is to do, and does nothing.
+	// DryRun makes Apply report what it would do, and do nothing.
 	DryRun bool
-	// Settle is how long to wait after a grant before anything depends on it: 2
-	// minutes if zero, as grants take a minute or more; not at all if negative.
+	// Settle is how long Apply waits after a grant before anything depends on it.
+	// Zero means 2 minutes, as grants take a minute or more. A negative value
+	// means not at all.
 	Settle time.Duration
-	// Progress, if not nil, is called with each step's result, and again when it
-	// changes.
+	// Progress is called with the result of each step, and again when the result
+	// changes. It may be nil.
 	Progress func(StepResult)
 }
 
 // An Outcome is what became of a step.
 type Outcome string
 
-// The outcomes. Of a plan that was applied, each step is done or was unneeded.
+// The outcomes. When a plan was applied, the outcome of each step is OutcomeDone or
+// OutcomeUnneeded.
 const (
-	OutcomeNotReached Outcome = "not-reached" // the plan ended before it
-	OutcomeDone       Outcome = "done"        // it was carried out, by this run or one before
-	OutcomeUnneeded   Outcome = "unneeded"    // it was so already
-	OutcomeWould      Outcome = "would"       // a dry run: Apply would carry it out
-	OutcomeOpen       Outcome = "open"        // it may have been carried out: apply the plan again
-	OutcomeRefused    Outcome = "refused"     // it was refused, and changed nothing
-	OutcomeUndone     Outcome = "undone"      // it was carried out, and taken back since the plan failed
-	OutcomeLeft       Outcome = "left"        // it was carried out, and stays although the plan failed
+	OutcomeNotReached Outcome = "not-reached" // the plan ended before the step
+	OutcomeDone       Outcome = "done"        // the step was carried out, by this run or an earlier one
+	OutcomeUnneeded   Outcome = "unneeded"    // things were already as the step makes them
+	OutcomeWould      Outcome = "would"       // with DryRun: Apply would carry the step out
+	OutcomeOpen       Outcome = "open"        // the step may have been carried out: apply the plan again
+	OutcomeRefused    Outcome = "refused"     // the step was refused, and changed nothing
+	OutcomeUndone     Outcome = "undone"      // the step was carried out, and taken back since the plan failed
+	OutcomeLeft       Outcome = "left"        // the step was carried out, and stays although the plan failed
 )
 
-// A StepResult is a step with its outcome.
+// A StepResult is a step and its outcome.
 type StepResult struct {
 	Step    Step    `json:"step"`
 	Outcome Outcome `json:"outcome"`
-	// Undo is the gcloud command that takes back what was left.
+	// Undo is the gcloud command that takes the step back, if the outcome is
+	// [OutcomeLeft].
 	Undo string `json:"undo,omitempty"`
 }
 
-// A Result is what applying a plan came to.
+// A Result is the outcome of [Client.Apply].
 type Result struct {
 	// Recommendation is the recommendation as it was last seen.
 	Recommendation Recommendation `json:"recommendation"`
-	// Steps has a result for each step of the plan. It is empty if applying the
-	// plan was refused before the first one.
+	// Steps has a result for each step of the plan. It is empty if Apply refused
+	// the plan before the first step.
 	Steps []StepResult `json:"steps"`
 }
 
-// An OwnedError says that someone else applies the recommendation.
+// An OwnedError means that someone else applies the recommendation.
 type OwnedError struct {
 	Recommendation string
 	Owner          string // "" if it isn't told
 }
 
-// Error names the owner.
+// Error returns a text that names the owner.
 func (e *OwnedError) Error() string {
 	owner := e.Owner
 	if owner == "" {
@@ -67,38 +70,39 @@ func (e *OwnedError) Error() string {
 	return fmt.Sprintf("%s is being applied by %s: only they go on with it, or whoever takes it over", e.Recommendation, owner)
 }
 
-// Apply carries a plan out: it claims the recommendation, makes its tests, goes
-// through the steps and marks it succeeded once every step was read back. Each
-// step looks first, so that nothing is done twice. What it promises whatever
-// breaks when is in the package's documentation.
+// Apply carries a plan out. It claims the recommendation, makes the recommendation's
+// own tests, carries out the steps, and marks the recommendation succeeded once it
+// has read every step back. Before each step it looks whether there is anything to
+// do, so that nothing is done twice. The package's documentation says what Apply
+// promises whatever breaks when.
 //
-// The owner is who applies it, such as "deploy-bot/nightly": letters, digits and
-// '_', '.', '/', '-'. It is kept with the recommendation's state, and only the same
-// owner goes on with what was cut short.
+// The owner names who applies the plan, such as "deploy-bot/nightly". It consists of
+// letters, digits and '_', '.', '/', '-'. It is kept with the recommendation's
+// state, and only the same owner can go on with what was cut short.
 //
-// How it ended is in the state of [Result.Recommendation]:
+// The state of [Result.Recommendation] says how it ended:
 //
-//   - SUCCEEDED: every step is so. The error is nil, unless attaching an account
+//   - SUCCEEDED: every step is done. The error is nil, unless attaching an account
 //     to a job overwrote what someone else wrote ([*identity.InterleavedError]).
 //   - FAILED: a step was refused before anything was removed. Roles that were
 //     granted are taken back if no workload can have been moved, and stay
-//     otherwise; a workload that was moved runs as its old account again, or
-//     the error says why not. [Result.Steps] tells each outcome.
-//   - CLAIMED: it was cut short, removing a role was refused, or a workload that
-//     was moved sends its traffic to older revisions, which run as before. The
-//     same owner applies the same plan again, and it goes on.
+//     otherwise. A workload that was moved runs as its old account again, or the
+//     error says why not. [Result.Steps] has the outcome of each step.
+//   - CLAIMED: Apply was cut short, or removing a role was refused, or a workload
+//     that was moved sends its traffic to older revisions, which run as before. If
+//     the same owner applies the same plan again, it goes on.
 //   - ACTIVE: nothing was done.
 //
 // The error is an [*OwnedError] if another owner or another run has claimed the
-// recommendation, wraps [ErrChanged] if it changed since the plan was made, and
-// [ErrBlocked] if the plan must not be applied.
+// recommendation. It wraps [ErrChanged] if the recommendation changed since the plan
+// was made, and [ErrBlocked] if the plan must not be applied.
 func (c *Client) Apply(ctx context.Context, p Plan, owner string, opts *ApplyOptions) (Result, error) {
 	return c.run(ctx, p, owner, opts, false)
 }
 
-// TakeOver is [Client.Apply] for a recommendation that another owner has claimed
-// and won't go on with. If that owner resumes all the same, its next write is
-// preceded by a renewal of the claim, which fails.
+// TakeOver works as [Client.Apply] does, for a recommendation that another owner
+// has claimed and won't go on with. If the previous owner resumes, its next step
+// fails.
 func (c *Client) TakeOver(ctx context.Context, p Plan, owner string, opts *ApplyOptions) (Result, error) {
 	return c.run(ctx, p, owner, opts, true)
 }

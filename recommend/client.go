@@ -31,8 +31,8 @@ type Client struct {
 }
 
 // NewClient returns a client that uses Application Default Credentials unless the
-// options say otherwise. It refuses [option.WithEndpoint], as it asks several
-// APIs.
+// options say otherwise. It returns an error if they have [option.WithEndpoint],
+// as the client calls several APIs.
 func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error) {
 	if err := settings.RefuseEndpoint(opts...); err != nil {
 		return nil, fmt.Errorf("new client: %w", err)
@@ -54,14 +54,15 @@ func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error
 	return c, nil
 }
 
-// Errors of this package; they wrap the server's.
+// Errors that a program can tell apart with errors.Is. They wrap the error that
+// the server answered with.
 var (
 	// ErrAPIDisabled means that the Recommender API is off in the project.
 	ErrAPIDisabled = errors.New("the Recommender API is disabled")
-	// ErrDenied means that the caller lacks a permission there.
+	// ErrDenied means that the caller lacks a permission in the project.
 	ErrDenied = errors.New("permission denied")
-	// ErrChanged means that a recommendation changed since it was read: its etag
-	// is another.
+	// ErrChanged means that a recommendation changed since it was read: it has
+	// another etag.
 	ErrChanged = errors.New("the recommendation changed meanwhile")
 )
 

@@ -136,9 +136,9 @@ func (v value) operations() []operation {
 	return all
 }
 
-// DecodeRecommendation reads a recommendation from its JSON, as the API answers
-// it. It fails on what is no JSON object only: what isn't understood is
-// [ActionReview].
+// DecodeRecommendation reads a recommendation from its JSON, as the API returns
+// it. It returns an error only if raw isn't a JSON object. A recommendation that
+// isn't understood has the action [ActionReview].
 func DecodeRecommendation(raw []byte) (Recommendation, error) {
 	v, err := parseValue(raw)
 	if err != nil {
@@ -223,8 +223,8 @@ func (r *Recommendation) decodeIdentity(overview value, ops []operation) (why st
 	return ""
 }
 
-// DecodeInsight reads an insight from its JSON, as the API answers it. It fails
-// on what is no JSON object only.
+// DecodeInsight reads an insight from its JSON, as the API returns it. It returns
+// an error only if raw isn't a JSON object.
 func DecodeInsight(raw []byte) (Insight, error) {
 	v, err := parseValue(raw)
 	if err != nil {

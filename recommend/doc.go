@@ -1,49 +1,73 @@
 // Package recommend joins what Google recommends about a service identity with
 // the workload that runs as it, and applies it safely.
 //
-//	recs, err := recommend.NewClient(ctx)
-//	for rec, err := range recs.For(ctx, workload, nil) {
-//		…
-//		plan, err := recommend.NewPlan(rec, nil)
-//		fmt.Print(plan)
+//	import (
+//		"context"
+//		"fmt"
+//
+//		"github.com/runidentity/runidentity/identity"
+//		"github.com/runidentity/runidentity/recommend"
+//	)
+//
+//	func show(ctx context.Context, w identity.Workload) error {
+//		recs, err := recommend.NewClient(ctx)
+//		if err != nil {
+//			return err
+//		}
+//		for rec, err := range recs.For(ctx, w, nil) {
+//			if err != nil {
+//				return err
+//			}
+//			plan, err := recommend.NewPlan(rec, nil)
+//			if err != nil {
+//				return err
+//			}
+//			fmt.Print(plan)
+//		}
+//		return nil
 //	}
 //
-// Recommender computes two kinds of recommendations that matter here. Cloud Run's
-// ([RecommenderRunIdentity], in the region) propose an account of its own for a service. No
-// public source shows that jobs or worker pools get any. Those of IAM
-// ([RecommenderIAMPolicy], in "global") propose to take a role away that is not used, or to
-// replace it with smaller ones: of whatever the workload runs as, and so of jobs
-// and worker pools as well. Insights say what they follow from; one of them
+// Recommender computes two kinds of recommendations that matter here:
+//
+//   - Those of Cloud Run ([RecommenderRunIdentity], in the region) propose an account
+//     of its own for a service. No public source shows that jobs or worker pools get
+//     any.
+//   - Those of IAM ([RecommenderIAMPolicy], in "global") propose to take a role away
+//     that is not used, or to replace it with smaller ones. They are about whatever
+//     account a workload runs as, and so about jobs and worker pools as well.
+//
+// Insights say what recommendations follow from. One of them
 // ([InsightTypeServiceAccount]) names accounts that were not used at all.
 //
-// An empty listing is normal. A new project has none for weeks, and the proposals
-// for anything but basic roles need Security Command Center, of a tier that the
-// API doesn't tell. An API that is off ([ErrAPIDisabled]) and a missing
-// permission ([ErrDenied]) are told apart from it.
+// An empty listing is normal. A new project has no recommendations for weeks, and
+// those for anything but basic roles need a tier of Security Command Center that the
+// API doesn't name. An API that is off ([ErrAPIDisabled]) and a missing permission
+// ([ErrDenied]) are errors, not empty listings.
 //
 // # Lenient
 //
 // Google documents few of the fields of a recommendation's content. What isn't
-// understood for certain is [ActionReview], with the reason and the JSON as it came:
-// nothing here acts on a guess.
+// understood for certain is [ActionReview], with the reason and the JSON as it came.
+// Nothing here acts on a guess.
 //
 // # Applying
 //
-// A [Plan] is data: steps with their reasons, to show and to decide on. It
-// removes nothing that [PlanOptions] don't name. [Client.Apply] claims the
-// recommendation, carries the plan out and marks it succeeded or failed.
+// A [Plan] is data: steps with their reasons, to show and to decide on. It removes
+// only the roles that [PlanOptions] name. [Client.Apply] claims the recommendation,
+// carries the plan out and marks the recommendation succeeded or failed.
 //
 // # What Apply promises
 //
-// The order of the steps is that of a plan: accounts, roles, workloads, removals.
-// How far it got is kept in the metadata of the claim, in one of four phases:
+// Apply carries the steps out in the order of the plan: accounts, roles, workloads,
+// removals. It keeps in the metadata of the claim how far it got, in one of four
+// phases:
 //
 //   - grant: accounts are created, roles granted;
 //   - attach: workloads get their accounts or, after a failure, their old ones;
 //   - remove: roles are taken away;
 //   - undo: after a failure in grant, the roles that Apply granted are taken back.
 //
-// Whatever fails, is lost, comes late or is run twice:
+// These hold whatever fails, is lost, comes late or is run twice:
 //
 //   - A workload that was moved, or may have been, keeps the roles that the plan
 //     granted. Roles are taken back in undo only, and nothing is attached after
@@ -67,7 +91,7 @@
 //     ([ApplyOptions].Settle), Cloud Run is asked to validate each attach. What it refuses
 //     then is undone without a trace but for accounts, which stay.
 //
-// Outside of this lie
+// Apply does not promise anything about
 //
 //   - what other programs and people change meanwhile. Apply reads everything back,
 //     and stops where it isn't as it was;
@@ -79,6 +103,79 @@
 //     account, which has its roles, or as the old one;
 //   - Recommender itself. That it refuses a state change under an etag that isn't
 //     the current one is documented by the field, and has not been seen.
+//
+// # Permissions
+//
+// What each method needs, and on which resource. A permission may also be granted
+// on a project, folder or organization above. A listing that lacks one is yielded
+// as a [*ListError] that wraps [ErrDenied], and the others go on.
+//
+//   - [Client.For]: run.jobs.get, run.services.get or run.workerpools.get on the
+//     workload; on each project that is looked at,
+//     recommender.iamPolicyRecommendations.list,
+//     recommender.iamPolicyInsights.list and
+//     recommender.iamServiceAccountInsights.list; for a service, on its project,
+//     recommender.runServiceIdentityRecommendations.list and
+//     recommender.runServiceIdentityInsights.list.
+//   - [Client.List]: recommender.iamPolicyRecommendations.list on each project;
+//     with [ListOptions].Regions,
+//     recommender.runServiceIdentityRecommendations.list; with WithInsights,
+//     recommender.iamPolicyInsights.list and
+//     recommender.runServiceIdentityInsights.list likewise.
+//   - [Client.Insights]: recommender.iamPolicyInsights.list and
+//     recommender.iamServiceAccountInsights.list on each project; with
+//     [InsightsOptions].Regions, recommender.runServiceIdentityInsights.list.
+//   - [Client.Get]: on the recommendation's project,
+//     recommender.iamPolicyRecommendations.get for one of IAM's, and
+//     recommender.runServiceIdentityRecommendations.get for one of Cloud Run's.
+//   - [Client.Claim], and likewise Succeed, Fail and Dismiss: on the
+//     recommendation's project, recommender.iamPolicyRecommendations.update for one
+//     of IAM's, and recommender.runServiceIdentityRecommendations.update for one of
+//     Cloud Run's.
+//   - [Client.Apply], and likewise TakeOver: those of Get and Claim, which are
+//     recommender.iamPolicyRecommendations.get and
+//     recommender.iamPolicyRecommendations.update for one of IAM's, and
+//     recommender.runServiceIdentityRecommendations.get and
+//     recommender.runServiceIdentityRecommendations.update for one of Cloud Run's;
+//     and those of each step of the plan.
+//   - [StepCreateAccount]: iam.serviceAccounts.get on the account and, if it is
+//     missing, iam.serviceAccounts.get and iam.serviceAccounts.create on its
+//     project.
+//   - [StepGrantRole] and [StepRemoveRole] on a project:
+//     resourcemanager.projects.getIamPolicy, resourcemanager.projects.setIamPolicy.
+//   - [StepGrantRole] and StepRemoveRole on a folder:
+//     resourcemanager.folders.getIamPolicy, resourcemanager.folders.setIamPolicy.
+//   - [StepGrantRole] and StepRemoveRole on an organization:
+//     resourcemanager.organizations.getIamPolicy,
+//     resourcemanager.organizations.setIamPolicy.
+//   - [StepGrantRole] and StepRemoveRole on a service account:
+//     iam.serviceAccounts.getIamPolicy, iam.serviceAccounts.setIamPolicy.
+//   - [StepGrantRole] and StepRemoveRole on a workload: run.jobs.getIamPolicy and
+//     run.jobs.setIamPolicy, run.services.getIamPolicy and
+//     run.services.setIamPolicy, or run.workerpools.getIamPolicy and
+//     run.workerpools.setIamPolicy.
+//   - [StepAttach]: run.jobs.get and run.jobs.update, run.services.get and
+//     run.services.update, or run.workerpools.get and run.workerpools.update on the
+//     workload; iam.serviceAccounts.actAs on the account, which for one that the
+//     plan creates has to be granted on its project, and, to go back if the plan
+//     fails, on the account that the workload ran as; if the plan removes a role as
+//     well and the workload isn't a job, run.revisions.get on its project.
+//     run.operations.get on the project helps: without it, the workload is read
+//     until it has settled.
+//
+// These predefined roles have them:
+//
+//   - roles/run.viewer on the workload's project and roles/recommender.iamViewer on
+//     each project: For, List, Insights and Get;
+//   - roles/recommender.iamAdmin on the project of a recommendation of IAM's, and
+//     roles/run.developer on that of one of Cloud Run's: Claim, Succeed, Fail,
+//     Dismiss, and Apply but for the steps;
+//   - roles/iam.serviceAccountCreator on the project: StepCreateAccount;
+//   - roles/resourcemanager.projectIamAdmin, roles/resourcemanager.folderIamAdmin,
+//     roles/resourcemanager.organizationAdmin, roles/iam.serviceAccountAdmin or
+//     roles/run.admin on the resource: StepGrantRole and StepRemoveRole;
+//   - roles/run.developer on the workload's project and
+//     roles/iam.serviceAccountUser on the accounts: StepAttach.
 //
 // https://cloud.google.com/recommender/docs/key-concepts
 package recommend

@@ -13,14 +13,14 @@ import (
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
-// A ListError is that one listing of several failed: the others go on.
+// A ListError says which listing failed. The other listings go on.
 type ListError struct {
 	Project, Location string
 	Kind              string // of the recommender or the insight type
 	Err               error  // wraps ErrAPIDisabled or ErrDenied if that is why
 }
 
-// Error says what could not be listed.
+// Error returns a text that says what could not be listed.
 func (e *ListError) Error() string {
 	return fmt.Sprintf("list %s of project %s in %s: %v", e.Kind, e.Project, e.Location, e.Err)
 }
@@ -109,12 +109,12 @@ func (c *Client) page(ctx context.Context, l listing, query url.Values) (page, e
 	})
 }
 
-// List lists recommendations. Projects and regions are read side by side, and
-// what comes is yielded in no particular order. A listing that fails is yielded
-// as a [*ListError], and the others go on. When ctx ends, the last thing that is
-// yielded is its error.
+// List lists recommendations. It reads projects and regions side by side, and
+// yields what comes in no particular order. If a listing fails, List yields a
+// [*ListError] and goes on with the others. If ctx ends, the last thing that List
+// yields is its error.
 //
-// Projects are ids or numbers; at least one.
+// It takes at least one project. Each is an id or a number.
 func (c *Client) List(ctx context.Context, projects []string, opts *ListOptions) iter.Seq2[Recommendation, error] {
 	return func(yield func(Recommendation, error) bool) {
 		q := opts.query(projects)
@@ -191,7 +191,7 @@ func (r *Recommendation) join(insights map[string]Insight) {
 	}
 }
 
-// Insights lists insights, as [Client.List] does recommendations.
+// Insights lists insights, as [Client.List] lists recommendations.
 func (c *Client) Insights(ctx context.Context, projects []string, opts *InsightsOptions) iter.Seq2[Insight, error] {
 	return func(yield func(Insight, error) bool) {
 		q := opts.query(projects)

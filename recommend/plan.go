@@ -15,8 +15,8 @@ import (
 // A StepKind is what a step does.
 type StepKind string
 
-// The kinds of steps, in the order in which a plan has them: a workload never
-// lacks what it needs.
+// The kinds of steps, in the order in which a plan has them. In this order a
+// workload never lacks what it needs.
 const (
 	StepCreateAccount StepKind = "create-account"
 	StepGrantRole     StepKind = "grant-role"
@@ -29,13 +29,14 @@ type Step struct {
 	Kind   StepKind `json:"kind"`
 	Reason string   `json:"reason"`
 
-	// Account is created, or attached to Workload, which had Before.
+	// Account is the account that the step creates, or attaches to Workload.
+	// Before is the account that Workload has before the step.
 	Account  identity.ServiceAccount `json:"account,omitzero"`
 	Workload identity.Workload       `json:"workload,omitzero"`
 	Before   identity.ServiceAccount `json:"before,omitzero"`
 
-	// Member is granted Role on Resource, or loses it. ConditionTitle tells the
-	// binding where there is a Condition.
+	// Member is who gets or loses Role on Resource. If there is a Condition,
+	// ConditionTitle says which binding is meant.
 	Member         string `json:"member,omitempty"`
 	Role           string `json:"role,omitempty"`
 	Resource       string `json:"resource,omitempty"`
@@ -115,24 +116,27 @@ type Grant struct {
 	Resource string `json:"resource"` // a full resource name
 }
 
-// PlanOptions are what a recommendation leaves to whoever applies it. Nil means the
-// zero value, which removes nothing.
+// PlanOptions hold the decisions that a recommendation leaves to whoever applies
+// it. Nil means the zero value, which removes nothing.
 type PlanOptions struct {
-	// Account is the account that [ActionNewIdentity] is to create, if it isn't there,
-	// and attach. Current is what the service runs as now, to go back to.
+	// Account is the account that [ActionNewIdentity] attaches, and creates if it
+	// doesn't exist. Current is what the service runs as now, to go back to.
 	Account, Current identity.ServiceAccount
-	// Grants are for Account: a recommendation tells the permissions that the
-	// service used, and which roles have them is not for a program to guess.
+	// Grants are the roles that Account gets. A recommendation says which
+	// permissions the service used; which roles have them is not for a program to
+	// guess.
 	Grants []Grant
-	// Remove names the roles that may be taken away: "roles/editor". Any other
-	// stays, and is in [Plan.Kept].
+	// Remove names the roles that the plan may take away, such as "roles/editor".
+	// Any other role stays, and is in [Plan.Kept].
 	Remove []string
-	// Among are other recommendations, to find those that exclude this one.
+	// Among holds other recommendations. NewPlan looks in them for those that
+	// exclude this one.
 	Among []Recommendation
 
-	// MaxAge is how old a recommendation may be, 14 days if zero; MinObserved how
-	// long the use must have been observed, 60 days if zero. What isn't is a
-	// warning. Now is the time to compare with, the clock's if zero.
+	// MaxAge is how old a recommendation may be; zero means 14 days. MinObserved
+	// is how long the use must have been observed; zero means 60 days. A
+	// recommendation outside these limits gets a warning. Now is the time to
+	// compare with; zero means the current time.
 	MaxAge, MinObserved time.Duration
 	Now                 time.Time
 }
@@ -140,13 +144,13 @@ type PlanOptions struct {
 // A Problem is a reason not to apply a plan, or to think twice.
 type Problem struct {
 	Message string `json:"message"`
-	// Blocking problems keep a plan from being applied.
+	// Blocking reports whether the problem keeps the plan from being applied.
 	Blocking bool `json:"blocking"`
 }
 
-// A Plan is what it takes to apply a recommendation: data, to show, to store and
-// to decide on. Its JSON is stable: it has a version, to which fields may be added,
-// and none changes its meaning.
+// A Plan is what it takes to apply a recommendation. It is data, to show, to
+// store and to decide on. Its JSON is stable and has a version. Fields may be
+// added to a version, and none changes its meaning.
 type Plan struct {
 	Recommendation string    `json:"recommendation"` // the name
 	Etag           string    `json:"etag"`           // the recommendation's when the plan was made
@@ -156,10 +160,11 @@ type Plan struct {
 	Problems       []Problem `json:"problems,omitempty"`
 }
 
-// ErrBlocked is wrapped by the error of a plan that must not be applied.
+// ErrBlocked means that a plan must not be applied.
 var ErrBlocked = errors.New("the plan must not be applied")
 
-// Err returns nil unless a problem is blocking.
+// Err returns nil if no problem is blocking. Otherwise it returns an error that
+// wraps [ErrBlocked] and names the problems.
 func (p Plan) Err() error {
 	var why []string
 	for _, problem := range p.Problems {
@@ -173,8 +178,9 @@ func (p Plan) Err() error {
 	return fmt.Errorf("%w: %s", ErrBlocked, strings.Join(why, "; "))
 }
 
-// NewPlan makes the plan for a recommendation. The error says what the choices
-// lack; what speaks against applying it is in [Plan.Problems].
+// NewPlan makes the plan for a recommendation. It returns an error if the options
+// lack something that the recommendation needs. What speaks against applying the
+// plan is in [Plan.Problems].
 func NewPlan(r Recommendation, opts *PlanOptions) (Plan, error) {
 	var c PlanOptions
 	if opts != nil {

@@ -21,8 +21,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	}{planVersion, plain(p)})
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. A version that is missing or not known
-// is an error.
+// UnmarshalJSON reads what MarshalJSON wrote. It returns an error if the version
+// is missing or unknown.
 func (p *Plan) UnmarshalJSON(text []byte) error {
 	if string(text) == "null" {
 		return nil

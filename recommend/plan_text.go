@@ -8,7 +8,7 @@ import (
 	"github.com/runidentity/runidentity/internal/render"
 )
 
-// String says in a few words what the step does.
+// String returns in a few words what the step does.
 func (s Step) String() string {
 	switch s.Kind {
 	case StepCreateAccount:
@@ -36,8 +36,8 @@ func short(full string) string {
 	return full
 }
 
-// Gcloud is a gcloud command that does the same, quoted for a POSIX shell. Where
-// there is none, it is a comment.
+// Gcloud returns a gcloud command that does the same, quoted for a POSIX shell.
+// If there is no such command, it returns a comment.
 func (s Step) Gcloud() string {
 	switch s.Kind {
 	case StepCreateAccount:
@@ -102,7 +102,7 @@ func (s Step) binding(verb string) string {
 	return render.Command(append(words, "--member="+s.Member, "--role="+s.Role, "--condition="+condition)...)
 }
 
-// String is the plan for a terminal.
+// String returns the plan as text for a terminal.
 func (p Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plan for %s\n  %s\n", render.Line(p.Recommendation), p.Action)
@@ -129,8 +129,8 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// Gcloud returns the commands of all steps, a line each, or nothing if the plan
-// must not be applied.
+// Gcloud returns the commands of all steps, one on each line. It returns "" if
+// the plan must not be applied.
 func (p Plan) Gcloud() string {
 	var b strings.Builder
 	if p.Err() != nil {
@@ -142,7 +142,7 @@ func (p Plan) Gcloud() string {
 	return b.String()
 }
 
-// Markdown is the plan for a pull request.
+// Markdown returns the plan as Markdown for a pull request.
 func (p Plan) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### Least privilege: %s\n\n`%s`\n\n", render.Cell(p.Action.String()), render.Code(p.Recommendation))

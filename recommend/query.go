@@ -7,44 +7,42 @@ import (
 	"strings"
 )
 
-// ListOptions say which recommendations [Client.List] lists. Nil means the zero
+// ListOptions restrict which recommendations [Client.List] lists. Nil means the zero
 // value: the active ones of IAM.
 type ListOptions struct {
-	// Regions are where to look for Cloud Run's recommendations. Without any,
-	// there are none of those. IAM's live in "global".
+	// Regions are where List looks for Cloud Run's recommendations. Empty means that
+	// it lists none of those. IAM's recommendations live in "global", not in a region.
 	Regions []string
-	// Recommenders are [RecommenderRunIdentity] and [RecommenderIAMPolicy], both
-	// if empty.
+	// Recommenders may hold [RecommenderRunIdentity] and [RecommenderIAMPolicy].
+	// Empty means both.
 	Recommenders []string
-	// States are those that count, [StateActive] alone if empty. AllStates counts
-	// all.
+	// States filters by state. Empty means [StateActive]. AllStates matches all.
 	States    []State
 	AllStates bool
-	// Subtypes, Priorities, Resources and Members are those that count, all if
-	// empty. A recommendation is about the resource of its grant and about its
-	// target resources. The API can't filter by resource and member: that is done
-	// here.
+	// Subtypes, Priorities, Resources and Members restrict the result. Empty matches
+	// all. A recommendation matches a resource if it is the one of its grant, or one
+	// of its target resources. The API can't filter by resource and member: List
+	// does.
 	Subtypes, Priorities, Resources, Members []string
-	// WithInsights joins each recommendation with its insights, which takes one
-	// more listing for each project and location.
+	// WithInsights joins each recommendation with its insights. It takes one more
+	// listing for each project and location.
 	WithInsights bool
 }
 
-// InsightsOptions say which insights [Client.Insights] lists. Nil means the zero
+// InsightsOptions restrict which insights [Client.Insights] lists. Nil means the zero
 // value: the active ones that live in "global".
 type InsightsOptions struct {
-	// Regions are where to look for insights about Cloud Run services. Without
-	// any, there are none of those.
+	// Regions are where Insights looks for insights about Cloud Run services. Empty
+	// means that it lists none of those.
 	Regions []string
-	// Types are [InsightTypeRunIdentity], [InsightTypeIAMPolicy] and
-	// [InsightTypeServiceAccount], all three if empty.
+	// Types may hold [InsightTypeRunIdentity], [InsightTypeIAMPolicy] and
+	// [InsightTypeServiceAccount]. Empty means all three.
 	Types []string
-	// States are those that count, [StateActive] alone if empty. AllStates counts
-	// all.
+	// States filters by state. Empty means [StateActive]. AllStates matches all.
 	States    []State
 	AllStates bool
-	// Subtypes, Severities, Resources and Members are those that count, all if
-	// empty. An insight is about its target resources.
+	// Subtypes, Severities, Resources and Members restrict the result. Empty matches
+	// all. An insight matches a resource if it is one of its target resources.
 	Subtypes, Severities, Resources, Members []string
 }
 

@@ -19,11 +19,14 @@ const (
 
 // The insight types that this package reads.
 const (
-	// InsightTypeRunIdentity is about the accounts of Cloud Run services; in the region.
+	// InsightTypeRunIdentity is about the accounts of Cloud Run services. It
+	// lives in the region.
 	InsightTypeRunIdentity = "google.run.service.IdentityInsight"
-	// InsightTypeIAMPolicy is about the permissions of a role that are used; in "global".
+	// InsightTypeIAMPolicy is about which permissions of a role are used. It
+	// lives in "global".
 	InsightTypeIAMPolicy = "google.iam.policy.Insight"
-	// InsightTypeServiceAccount is about accounts that are not used; in "global".
+	// InsightTypeServiceAccount is about accounts that are not used. It lives in
+	// "global".
 	InsightTypeServiceAccount = "google.iam.serviceAccount.Insight"
 )
 
@@ -31,23 +34,24 @@ const (
 type Action uint8
 
 const (
-	// ActionReview means that a person has to look: it is not understood for certain
-	// what is proposed. [Recommendation.Why] says what isn't.
+	// ActionReview means that a person has to look: what the recommendation
+	// proposes is not understood for certain. [Recommendation.Why] says what
+	// isn't.
 	ActionReview Action = iota
-	// ActionNewIdentity is to give a service an account of its own.
+	// ActionNewIdentity proposes to give a service an account of its own.
 	ActionNewIdentity
-	// ActionRemoveRole is to take a role from a member.
+	// ActionRemoveRole proposes to take a role from a member.
 	ActionRemoveRole
-	// ActionReplaceRole is to give a member other roles instead of one.
+	// ActionReplaceRole proposes to give a member other roles instead of one.
 	ActionReplaceRole
-	// ActionUnusedAccount says that an account was not used. It comes from an insight:
-	// there is no state to change.
+	// ActionUnusedAccount says that an account was not used. It comes from an
+	// insight, and has no state to change.
 	ActionUnusedAccount
 )
 
 var actionNames = [...]string{"review", "new-identity", "remove-role", "replace-role", "unused-account"}
 
-// String returns a word, such as "remove-role".
+// String returns the action as a word, such as "remove-role".
 func (a Action) String() string {
 	if int(a) < len(actionNames) {
 		return actionNames[a]
@@ -55,10 +59,10 @@ func (a Action) String() string {
 	return fmt.Sprintf("Action(%d)", uint8(a))
 }
 
-// MarshalText returns the action as String does.
+// MarshalText returns what String does.
 func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText reads what MarshalText wrote.
+// UnmarshalText reads what MarshalText writes.
 func (a *Action) UnmarshalText(text []byte) error {
 	for i, name := range actionNames {
 		if string(text) == name {
@@ -69,7 +73,7 @@ func (a *Action) UnmarshalText(text []byte) error {
 	return fmt.Errorf("action %q: not one of %q", text, actionNames)
 }
 
-// A State is that of a recommendation. Google may add others.
+// A State is the state of a recommendation. Google may add others.
 type State string
 
 // The states.
@@ -83,11 +87,11 @@ const (
 	StateDismissed State = "DISMISSED"
 )
 
-// A Recommendation is what Google proposes, as far as it is understood. Its JSON
-// is stable.
+// A Recommendation is what Google proposes, as far as this package understands
+// it. Its JSON is stable.
 type Recommendation struct {
-	// Name is the full name, with the project's number. Of ActionUnusedAccount, it is
-	// the insight's.
+	// Name is the full name, with the project's number. For [ActionUnusedAccount] it
+	// is the name of the insight.
 	Name        string `json:"name"`
 	Recommender string `json:"recommender"`
 	Subtype     string `json:"subtype,omitempty"`
@@ -99,33 +103,34 @@ type Recommendation struct {
 	// Priority is "P1", the highest, to "P4".
 	Priority    string    `json:"priority,omitempty"`
 	LastRefresh time.Time `json:"lastRefresh,omitzero"`
-	// XorGroup is the id of a group of which only one is to be applied.
+	// XorGroup is the id of a group of recommendations, only one of which is to
+	// be applied.
 	XorGroup string `json:"xorGroup,omitempty"`
 
 	Action Action `json:"action"`
-	Why    string `json:"why,omitempty"` // of ActionReview: what isn't understood
+	Why    string `json:"why,omitempty"` // for ActionReview: what isn't understood
 
-	// Member has Role on Resource, if Condition, a CEL expression. AddRoles are
-	// proposed instead.
+	// Member has Role on Resource, under Condition if there is one, a CEL expression.
+	// AddRoles are the roles that are proposed instead.
 	Member    string   `json:"member,omitempty"`
 	Resource  string   `json:"resource,omitempty"` // a full resource name
 	Role      string   `json:"role,omitempty"`
 	Condition string   `json:"condition,omitempty"`
 	AddRoles  []string `json:"addRoles,omitempty"`
 
-	// Service is the Cloud Run service that ActionNewIdentity is about; its project is
-	// the number in Name. Value is what the recommendation would set.
+	// Service is the Cloud Run service that [ActionNewIdentity] is about. Its project
+	// is the number in Name. Value is what the recommendation would set.
 	Service identity.Workload `json:"service,omitzero"`
 	Value   string            `json:"value,omitempty"`
 
-	// Observed is how long the use was observed at least. It is zero if that
-	// isn't told.
+	// Observed is for how long at least the use was observed. It is zero if the
+	// recommendation doesn't say.
 	Observed time.Duration `json:"observed,omitzero"`
-	// Revoked is how many permissions it would take away.
+	// Revoked is how many permissions the recommendation would take away.
 	Revoked int `json:"revoked,omitempty"`
 
-	// InsightNames are the insights it follows from, Insights those that were
-	// listed as well.
+	// InsightNames names the insights that the recommendation follows from. Insights
+	// holds those of them that were listed.
 	InsightNames []string  `json:"insightNames,omitempty"`
 	Insights     []Insight `json:"insights,omitempty"`
 
@@ -150,18 +155,19 @@ type Insight struct {
 	Member    string `json:"member,omitempty"`
 	Role      string `json:"role,omitempty"`
 	Condition string `json:"condition,omitempty"`
-	// Exercised permissions were used, Inferred ones are likely to be needed;
-	// Total is how many the role has.
+	// Exercised lists the permissions that were used, and Inferred those that are
+	// likely to be needed. Total is how many the role has.
 	Exercised []string `json:"exercised,omitempty"`
 	Inferred  []string `json:"inferred,omitempty"`
 	Total     int      `json:"total,omitempty"`
 
-	// Account is the account that an InsightTypeServiceAccount insight is about, LastUsed when
-	// it was last used: zero if never.
+	// Account is the account that an insight of [InsightTypeServiceAccount] is about.
+	// LastUsed is when it was last used, or zero if never.
 	Account  string    `json:"account,omitempty"`
 	LastUsed time.Time `json:"lastUsed,omitzero"`
 
-	// Service and Region are of an InsightTypeRunIdentity insight.
+	// Service and Region are those that an insight of [InsightTypeRunIdentity] is
+	// about.
 	Service string `json:"service,omitempty"`
 	Region  string `json:"region,omitempty"`
 

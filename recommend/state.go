@@ -34,27 +34,31 @@ func checkMetadata(metadata map[string]string) error {
 	return nil
 }
 
-// Claim says that someone is about to apply a recommendation, which Google then
-// no longer changes. The metadata replaces what is there. It returns the
-// recommendation as it is then. The error wraps [ErrChanged] if the
-// recommendation changed since it was read, and is an
+// Claim marks a recommendation as claimed: someone is about to apply it. Google
+// no longer changes a claimed recommendation. The metadata replaces the one that
+// the recommendation has.
+//
+// Claim returns the recommendation as it is then. The error wraps [ErrChanged] if
+// the recommendation changed since it was read. It is an
 // [*identity.UnfinishedError] if the answer got lost: the claim may hold.
 func (c *Client) Claim(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
 	return c.mark(ctx, r, "markClaimed", StateClaimed, metadata)
 }
 
-// Succeed says that a recommendation was applied, see [Client.Claim].
+// Succeed marks a recommendation as succeeded: it was applied. Otherwise it works
+// as [Client.Claim] does.
 func (c *Client) Succeed(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
 	return c.mark(ctx, r, "markSucceeded", StateSucceeded, metadata)
 }
 
-// Fail says that applying a recommendation failed, see [Client.Claim].
+// Fail marks a recommendation as failed: applying it failed. Otherwise it works
+// as [Client.Claim] does.
 func (c *Client) Fail(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
 	return c.mark(ctx, r, "markFailed", StateFailed, metadata)
 }
 
-// Dismiss says that nobody wants a recommendation, see [Client.Claim]. It takes
-// no metadata.
+// Dismiss marks a recommendation as dismissed: nobody wants it. Otherwise it
+// works as [Client.Claim] does, without metadata.
 func (c *Client) Dismiss(ctx context.Context, r Recommendation) (Recommendation, error) {
 	return c.mark(ctx, r, "markDismissed", StateDismissed, nil)
 }

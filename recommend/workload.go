@@ -15,22 +15,24 @@ import (
 
 // ForOptions change how [Client.For] works. Nil means the zero value.
 type ForOptions struct {
-	// Projects are others to look at, by id or number: those where the workload's
-	// account has roles.
+	// Projects are more projects to look at, by id or number: those where the
+	// workload's account has roles.
 	Projects []string
 }
 
 // For lists the active recommendations about a workload, each joined with its
-// insights: Cloud Run's about the workload, if it is a service; IAM's about the
-// account that it runs as; and, as [ActionUnusedAccount], the insight that this account
-// isn't used.
+// insights:
 //
-// IAM's live where the grant is: the workload's project, the account's and
-// [ForOptions].Projects are looked at. A listing that fails is
-// yielded as a [*ListError], and the others go on.
+//   - those of Cloud Run about the workload, if it is a service;
+//   - those of IAM about the account that the workload runs as;
+//   - as [ActionUnusedAccount], the insight that this account isn't used.
 //
-// No public source shows that jobs or worker pools get recommendations of Cloud
-// Run's: for those, it is what IAM says about their account.
+// IAM's recommendations live in the project of the grant. For looks at the
+// workload's project, at the account's and at [ForOptions].Projects. If a listing
+// fails, For yields a [*ListError] and goes on with the others.
+//
+// No public source shows that Cloud Run makes recommendations about jobs or
+// worker pools. For these, For lists what IAM says about their account.
 func (c *Client) For(ctx context.Context, w identity.Workload, opts *ForOptions) iter.Seq2[Recommendation, error] {
 	return func(yield func(Recommendation, error) bool) {
 		projects, err := projectsOf(w, opts)

@@ -17,52 +17,57 @@ import (
 
 // ApplyOptions change how [Client.Apply] works. Nil means the zero value.
 type ApplyOptions struct {
-	// Project and Region are for documents that don't tell theirs; what both
-	// tell has to agree.
+	// Project and Region are for documents that name none. If a document names
+	// one, it has to agree.
 	Project, Region string
-	// ValidateOnly lets the server check the document and the caller's permissions,
-	// and change nothing.
+	// ValidateOnly makes the server check the document and the caller's
+	// permissions, and change nothing.
 	ValidateOnly bool
-	// NoWait returns when the server has accepted the document.
+	// NoWait makes Apply return when the server has accepted the document, not
+	// when the workload is ready.
 	NoWait bool
 }
 
-// Applied is what became of a document.
+// Applied is the outcome of [Client.Apply].
 type Applied struct {
 	Workload identity.Workload `json:"workload"`
-	// Created says that the workload was created, or, of a dry run, would be. It is
-	// false beside an error that leaves that open.
+	// Created reports whether the workload was created, or would be with
+	// ValidateOnly. It is false beside an error if that is not known.
 	Created bool `json:"created"`
-	// Old and New are the identities before and after. Old is zero for a
-	// workload that was created.
+	// Old and New are the identities before and after. Old is zero if the
+	// workload was created.
 	Old identity.ServiceAccount `json:"old,omitzero"`
 	New identity.ServiceAccount `json:"new"`
-	// Generation is the one that the server gave to what was applied, 0 if it is
-	// not known to have accepted it. It is the old one if nothing differed.
+	// Generation is the generation of what was applied. It is the old one if
+	// nothing differed, and 0 if the server is not known to have accepted the
+	// document.
 	Generation int64 `json:"generation"`
-	// Done says that the workload is known to be ready in that generation.
+	// Done reports whether the workload is known to be ready in that generation.
 	Done bool `json:"done"`
 }
 
 // Apply creates or replaces the workload that the i-th document of a file
-// describes, as
+// describes, as this command does:
 //
 //	gcloud run jobs replace job.yaml
 //
-// does, and the commands for services and worker pools: through version 1 of the
-// API, with everything that the document says, also fields of which no client
-// knows, and with the resourceVersion that it read just before, so that a change
-// that someone else makes meanwhile is not lost. It then waits until the workload
-// is ready. gcloud's own annotations (run.googleapis.com/client-name) are not
-// added. What the document doesn't say is gone from the workload, or has the
-// server's default.
+// Services and worker pools work likewise. Apply calls version 1 of the API. It
+// sends everything that the document says, including fields that no client knows.
+// It also sends the resourceVersion that it read just before, so that a change
+// that someone else makes meanwhile is not lost. Then it waits until the workload
+// is ready. It does not add gcloud's own annotations
+// (run.googleapis.com/client-name). What the document doesn't say is removed from
+// the workload, or gets the server's default.
 //
-// Refusals before anything is sent are an [*Error]. Of Cloud Run's, those that
-// can be told apart are [identity.ErrConflict] (read again and decide),
-// [identity.ErrActAsDenied], [identity.ErrAgentTokenDenied], each with the
-// server's *googleapi.Error in the chain. A workload that does not become ready is
-// an [*identity.OperationError]; one whose outcome is not known, an
-// [*identity.UnfinishedError]. What is known by then is returned beside them.
+// If Apply refuses the document before it sends anything, the error is an
+// [*Error]. If Cloud Run refuses it, the error wraps [identity.ErrConflict] (read
+// the workload again and decide), [identity.ErrActAsDenied] or
+// [identity.ErrAgentTokenDenied] where it is one of these, and the server's
+// *googleapi.Error. If the workload does not become ready, the error is an
+// [*identity.OperationError]. If the outcome is not known, it is an
+// [*identity.UnfinishedError]. Apply returns what is known by then beside the
+// error.
+//
 // https://cloud.google.com/sdk/gcloud/reference/run/jobs/replace
 func (c *Client) Apply(ctx context.Context, f *File, i int, opts *ApplyOptions) (Applied, error) {
 	if i < 0 || i >= len(f.Documents) {

@@ -21,8 +21,8 @@ import (
 type Client struct{ run *rest.Client }
 
 // NewClient returns a client that uses Application Default Credentials unless the
-// options say otherwise. It refuses [option.WithEndpoint], as each region has an
-// endpoint of its own.
+// options say otherwise. It returns an error if they have [option.WithEndpoint],
+// as each region has an endpoint of its own.
 func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error) {
 	if err := settings.RefuseEndpoint(opts...); err != nil {
 		return nil, fmt.Errorf("new client: %w", err)

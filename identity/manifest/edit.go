@@ -15,14 +15,14 @@ import (
 // ErrNothingToEdit means that no document of a file is about a workload.
 var ErrNothingToEdit = errors.New("no document is about a Cloud Run workload")
 
-// Set returns the file with another identity in all documents about workloads,
-// or in those of the given indexes. The file itself stays as it is. Every error
-// is an [*Error]; nothing is half done.
+// Set returns the file with another identity in all documents about workloads, or
+// in those with the given indexes. The file itself is unchanged. Every error is
+// an [*Error].
 //
-// An identity that other values refer to (an anchor that is used elsewhere), or
-// that is in something that others share (an alias), or is written over several
-// lines, is not changed but told. One that comes from an alias or a merge key is
-// given here, and its source stays.
+// A document may give its identity an anchor that other values refer to, share it
+// with others through an alias, or write it over several lines. Then Set returns
+// an error. If the identity comes from an alias or a merge key, Set writes it
+// into the document itself, and its source is unchanged.
 func (f *File) Set(sa identity.ServiceAccount, documents ...int) (*File, error) {
 	if sa.IsZero() {
 		return nil, &Error{File: f.Name, Err: fmt.Errorf("no identity is given, such as %q; Unset takes it out", "runner@data-prod.iam.gserviceaccount.com")}
@@ -31,7 +31,7 @@ func (f *File) Set(sa identity.ServiceAccount, documents ...int) (*File, error) 
 }
 
 // Unset returns the file without an identity, which means the project's default
-// one, see [File.Set].
+// one. Otherwise it works as [File.Set] does.
 func (f *File) Unset(documents ...int) (*File, error) {
 	return f.edit(identity.ServiceAccount{}, documents)
 }

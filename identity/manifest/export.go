@@ -9,16 +9,15 @@ import (
 	"github.com/runidentity/runidentity/internal/retry"
 )
 
-// Export returns a live workload as
+// Export returns a live workload as YAML, as this command does:
 //
 //	gcloud run jobs describe nightly --format=export
 //
-// writes it, and the commands for services and worker pools: YAML in the form of
-// version 1 of the API, without the status and what the server says of itself.
-// It may hold the values of environment variables, secrets among them.
+// Services and worker pools work likewise. The YAML is in the form of version 1
+// of the API, without the status and without what the server says of itself. It
+// may hold the values of environment variables, secrets among them.
 //
-// Errors are those of [identity.Client.Get]: [identity.ErrNotFound], and what the
-// server says.
+// The errors are those of [identity.Client.Get].
 func (c *Client) Export(ctx context.Context, w identity.Workload) ([]byte, error) {
 	out, err := c.export(ctx, w)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/runidentity/runidentity/internal/names"
 )
 
-// MaxSize is the largest file, in bytes, that is read.
+// MaxSize is the size of the largest file, in bytes, that [Parse] reads.
 const MaxSize = 4 << 20
 
 // maxDepth is how deep collections may nest.
@@ -27,7 +27,8 @@ const maxDepth = 200
 type File struct {
 	// Name is the file's name, for messages.
 	Name string
-	// Documents are those of the file, also of other kinds, in order.
+	// Documents are the documents of the file in order, including those that are
+	// about something else than a workload.
 	Documents []Document
 
 	data  []byte
@@ -38,26 +39,28 @@ type File struct {
 
 // A Document is one document of a file.
 type Document struct {
-	// Line is where it begins, from 1.
+	// Line is where the document begins, from 1.
 	Line int `json:"line"`
-	// Kind is that of the workload, identity.KindUnknown if the document is about
-	// something else.
+	// Kind is the kind of the workload, or [identity.KindUnknown] if the document
+	// is about something else.
 	Kind identity.Kind `json:"kind"`
-	// Name, Project and Region are as the document tells: metadata.name,
-	// metadata.namespace, which is the id or number of a project, and the label
-	// cloud.googleapis.com/location. Each may be empty.
+	// Name is metadata.name. Project is metadata.namespace, a project's id or
+	// number. Region is the label cloud.googleapis.com/location. Each is empty if
+	// the document doesn't have it.
 	Name    string `json:"name,omitempty"`
 	Project string `json:"project,omitempty"`
 	Region  string `json:"region,omitempty"`
-	// Identity is the service account; zero if there is none, which means the
-	// project's default one, and IdentityLine is then 0.
+	// Identity is the service account, and IdentityLine is where it stands. If
+	// the document names none, which means the project's default one, Identity is
+	// zero and IdentityLine is 0.
 	Identity     identity.ServiceAccount `json:"identity,omitzero"`
 	IdentityLine int                     `json:"identityLine,omitempty"`
 }
 
-// Workload returns the workload that the document is about. What the document
-// doesn't tell has to be given; what both tell has to agree, but for a project
-// that one of them names by its number.
+// Workload returns the workload that the document is about. It takes the project
+// and the region that the document doesn't name. If the document names one that
+// is given as well, the two have to agree, unless one is a project's id and the
+// other a project's number.
 func (d Document) Workload(project, region string) (identity.Workload, error) {
 	if d.Kind == identity.KindUnknown {
 		return identity.Workload{}, fmt.Errorf("line %d: the document is about no Cloud Run workload", d.Line)
@@ -83,14 +86,14 @@ func (d Document) Workload(project, region string) (identity.Workload, error) {
 	return w, w.Validate()
 }
 
-// An Error is what is wrong with a file, and where.
+// An Error says what is wrong with a file, and where.
 type Error struct {
 	File         string
 	Line, Column int // from 1; 0 if it isn't about a place
 	Err          error
 }
 
-// Error is such as "job.yaml:12:7: …".
+// Error returns a text such as "job.yaml:12:7: …".
 func (e *Error) Error() string {
 	switch {
 	case e.Line == 0:
@@ -121,7 +124,7 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// Bytes returns the file as it is.
+// Bytes returns the bytes of the file.
 func (f *File) Bytes() []byte { return bytes.Clone(f.data) }
 
 // at is an error about a place.

@@ -10,9 +10,9 @@ import (
 )
 
 // Walk reads the manifests in a folder and below it: the files whose names end in
-// .yaml, .yml or .json, in lexical order. Folders whose names begin with a dot are
-// left out. A file that can't be read is yielded as an [*Error], and the others go
-// on. One file is held at a time.
+// .yaml, .yml or .json, in lexical order. It skips folders whose names begin with
+// a dot. It yields an [*Error] for a file that can't be read, and goes on. It
+// holds one file at a time.
 func Walk(fsys fs.FS, root string) iter.Seq2[*File, error] {
 	return func(yield func(*File, error) bool) {
 		err := fs.WalkDir(fsys, root, func(name string, d fs.DirEntry, err error) error {
