@@ -124,7 +124,10 @@
 //     Resource Manager v2, with which gcloud lists folders.
 //   - The fake starts no containers and pulls no images: a change succeeds unless a
 //     [Fault] says otherwise.
-//   - Recommendations are seeded, not computed.
+//   - Recommendations are seeded, not computed. Recommenders in Google's published
+//     list are empty otherwise; of most of them the permission isn't known, and
+//     whoever has recommender.locations.list may read them. Of insight types there
+//     are those of the service account, of allow policies and of Cloud Run.
 //   - Policy Troubleshooter tells every caller who is in a group.
 //   - The fake keeps fields that the API's schema does not have. The real servers
 //     refuse the request.

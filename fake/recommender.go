@@ -16,8 +16,9 @@ import (
 //
 // Limits: the fake does not compute recommendations. It has those that were
 // seeded, and nothing that happens in the fake makes, changes or ends one, but
-// for the methods that change their state. Of Google's recommenders and insight
-// types it has those of findRecommender; the others are not implemented.
+// for the methods that change their state. It has Google's published recommenders,
+// of which those whose permission isn't known can only be read, and the insight
+// types of findRecommender; other insight types are not implemented.
 // Those of billing accounts are not, nor the configurations of recommenders.
 //
 // No recording of the real API is known. Paths, fields, filters, states, etags
@@ -67,6 +68,9 @@ func findRecommender(collection, id string) (recommenderKind, bool) {
 		return recommenderKind{"insights", "recommender.iamPolicyInsights", hasPolicies}, true
 	case "insightTypes/google.iam.serviceAccount.Insight":
 		return recommenderKind{"insights", "recommender.iamServiceAccountInsights", isGlobal}, true
+	}
+	if permission, ok := publishedRecommenders[id]; ok && collection == "recommenders" {
+		return recommenderKind{"recommendations", permission, isLocation}, true
 	}
 	return recommenderKind{}, false
 }
@@ -124,12 +128,19 @@ func (c *call) recommenderList(st *state) (kind recommenderKind, name string, er
 	id, location, which := c.params[0], c.params[1], c.params[2]
 	kind, known := findRecommender(collection, which)
 	if !known {
-		return kind, "", c.unknownRecommender(which)
+		return kind, "", c.unknownRecommender(collection, which)
 	}
 	if verb != "get" && verb != "list" {
 		verb = "update"
 	}
 	permission := kind.permission + "." + verb
+	switch {
+	case kind.permission != "":
+	case verb == "update":
+		return kind, "", c.notImplemented("of " + which)
+	default:
+		permission = readsAnyRecommender
+	}
 	n := st.recommenderContainer(container, id)
 	if n == nil {
 		return kind, "", deniedByRecommender(permission, container+"/"+id)
@@ -160,13 +171,13 @@ func recommenderListName(n *node, location, collection, which string, kind recom
 // the same of one that does not live in the location is inferred.
 func invalidRecommender() *wire.Error { return wire.Invalid("Request contains an invalid argument.") }
 
-// unknownRecommender tells those of Google's recommenders that the fake does
-// not have, which fails the test, from those that nobody has.
-func (c *call) unknownRecommender(id string) error {
-	if !strings.HasPrefix(id, "google.") {
-		return invalidRecommender()
+// unknownRecommender tells insight types of Google's that the fake does not have,
+// which fails the test, from those, and from recommenders, that nobody has.
+func (c *call) unknownRecommender(collection, id string) error {
+	if collection == "insightTypes" && strings.HasPrefix(id, "google.") {
+		return c.notImplemented("of " + id)
 	}
-	return c.notImplemented("of " + id)
+	return invalidRecommender()
 }
 
 // deniedByRecommender has the form that most of Google's APIs share. That

@@ -423,29 +423,34 @@ func TestRecommenderRefusals(t *testing.T) {
 		status           int
 		want             string
 	}{
-		"unused":                     {"GET", runRecommender + "/recommendations", "", 200, "{}"},
-		"unused insights":            {"GET", accountInsights + "/insights", "", 200, "{}"},
-		"where buckets are":          {"GET", strings.Replace(policyRecommender, "global", "europe-west1", 1) + "/recommendations", "", 200, "{}"},
-		"in a multi-region":          {"GET", strings.Replace(policyRecommender, "global", "eu", 1) + "/recommendations", "", 200, "{}"},
-		"policies on the moon":       {"GET", strings.Replace(policyRecommender, "global", "moon1", 1) + "/recommendations", "", 400, "Request contains an invalid argument."},
-		"regional in global":         {"GET", strings.Replace(runRecommender, "europe-west1", "global", 1) + "/recommendations", "", 400, "Request contains an invalid argument."},
-		"global in a region":         {"GET", strings.Replace(accountInsights, "global", "europe-west1", 1) + "/insights", "", 400, "Request contains an invalid argument."},
-		"no such recommender":        {"GET", "projects/web-prod/locations/global/recommenders/none/recommendations", "", 400, "Request contains an invalid argument."},
-		"another recommender":        {"GET", "projects/web-prod/locations/global/recommenders/google.compute.disk.IdleResourceRecommender/recommendations", "", 501, "The fake does not implement recommender.projects.locations.recommenders.recommendations.list of google.compute"},
-		"no such project":            {"GET", strings.Replace(policyRecommender, "123456789012", "none", 1) + "/recommendations", "", 403, "denied on resource (or it may not exist)"},
-		"no such item":               {"GET", policyRecommender + "/recommendations/none", "", 404, "Requested entity was not found."},
-		"a mark of no item":          {"POST", policyRecommender + "/recommendations/none:markClaimed", `{"etag":"1"}`, 404, "Requested entity was not found."},
-		"bad JSON":                   {"POST", mark, `{"etag":`, 400, "Unexpected end of string"},
-		"an etag of the wrong type":  {"POST", mark, `{"etag":1}`, 400, "Invalid value at 'etag'"},
-		"metadata of the wrong type": {"POST", mark, `{"etag":"1","stateMetadata":{"k":1}}`, 400, "Invalid value at 'stateMetadata[k]'"},
-		"metadata that is a list":    {"POST", mark, `{"etag":"1","stateMetadata":[]}`, 400, "Invalid value at 'stateMetadata'"},
-		"no body":                    {"POST", mark, "", 400, "etag is required"},
-		"a bad page token":           {"GET", policyRecommender + "/recommendations?pageToken=!", "", 400, "page token"},
-		"a bad page size":            {"GET", policyRecommender + "/recommendations?pageSize=many", "", 400, "page_size"},
-		"a huge page size":           {"GET", policyRecommender + "/recommendations?pageSize=99999999999", "", 400, "page_size"},
-		"a page size to be ignored":  {"GET", policyRecommender + "/recommendations?pageSize=-1", "", 200, "REMOVE_ROLE"},
-		"of a billing account":       {"GET", "billingAccounts/1/locations/global/recommenders/google.iam.policy.Recommender/recommendations", "", 501, "recommender.billingAccounts.locations.recommenders.recommendations.list"},
-		"an insight type as such":    {"GET", strings.Replace(policyInsights, "insightTypes", "recommenders", 1) + "/recommendations", "", 501, "google.iam.policy.Insight"},
+		"unused":                                  {"GET", runRecommender + "/recommendations", "", 200, "{}"},
+		"unused insights":                         {"GET", accountInsights + "/insights", "", 200, "{}"},
+		"where buckets are":                       {"GET", strings.Replace(policyRecommender, "global", "europe-west1", 1) + "/recommendations", "", 200, "{}"},
+		"in a multi-region":                       {"GET", strings.Replace(policyRecommender, "global", "eu", 1) + "/recommendations", "", 200, "{}"},
+		"policies on the moon":                    {"GET", strings.Replace(policyRecommender, "global", "moon1", 1) + "/recommendations", "", 400, "Request contains an invalid argument."},
+		"regional in global":                      {"GET", strings.Replace(runRecommender, "europe-west1", "global", 1) + "/recommendations", "", 400, "Request contains an invalid argument."},
+		"global in a region":                      {"GET", strings.Replace(accountInsights, "global", "europe-west1", 1) + "/insights", "", 400, "Request contains an invalid argument."},
+		"no such recommender":                     {"GET", "projects/web-prod/locations/global/recommenders/none/recommendations", "", 400, "Request contains an invalid argument."},
+		"another recommender":                     {"GET", "projects/web-prod/locations/us-central1-a/recommenders/google.compute.disk.IdleResourceRecommender/recommendations", "", 200, "{}"},
+		"one of Cloud Run's":                      {"GET", strings.Replace(runRecommender, "Identity", "Security", 1) + "/recommendations", "", 200, "{}"},
+		"a recommender on the moon":               {"GET", "projects/web-prod/locations/moon1-a/recommenders/google.compute.disk.IdleResourceRecommender/recommendations", "", 400, "Request contains an invalid argument."},
+		"a recommender of nobody's":               {"GET", "projects/web-prod/locations/global/recommenders/google.billing.Nothing/recommendations", "", 400, "Request contains an invalid argument."},
+		"a mark by a permission that isn't known": {"POST", "projects/web-prod/locations/global/recommenders/google.gmp.project.ManagementRecommender/recommendations/a:markClaimed", `{"etag":"1"}`, 501, "of google.gmp.project.ManagementRecommender"},
+		"another insight type":                    {"GET", "projects/web-prod/locations/global/insightTypes/google.compute.disk.IdleResourceInsight/insights", "", 501, "of google.compute.disk.IdleResourceInsight"},
+		"no such project":                         {"GET", strings.Replace(policyRecommender, "123456789012", "none", 1) + "/recommendations", "", 403, "denied on resource (or it may not exist)"},
+		"no such item":                            {"GET", policyRecommender + "/recommendations/none", "", 404, "Requested entity was not found."},
+		"a mark of no item":                       {"POST", policyRecommender + "/recommendations/none:markClaimed", `{"etag":"1"}`, 404, "Requested entity was not found."},
+		"bad JSON":                                {"POST", mark, `{"etag":`, 400, "Unexpected end of string"},
+		"an etag of the wrong type":               {"POST", mark, `{"etag":1}`, 400, "Invalid value at 'etag'"},
+		"metadata of the wrong type":              {"POST", mark, `{"etag":"1","stateMetadata":{"k":1}}`, 400, "Invalid value at 'stateMetadata[k]'"},
+		"metadata that is a list":                 {"POST", mark, `{"etag":"1","stateMetadata":[]}`, 400, "Invalid value at 'stateMetadata'"},
+		"no body":                                 {"POST", mark, "", 400, "etag is required"},
+		"a bad page token":                        {"GET", policyRecommender + "/recommendations?pageToken=!", "", 400, "page token"},
+		"a bad page size":                         {"GET", policyRecommender + "/recommendations?pageSize=many", "", 400, "page_size"},
+		"a huge page size":                        {"GET", policyRecommender + "/recommendations?pageSize=99999999999", "", 400, "page_size"},
+		"a page size to be ignored":               {"GET", policyRecommender + "/recommendations?pageSize=-1", "", 200, "REMOVE_ROLE"},
+		"of a billing account":                    {"GET", "billingAccounts/1/locations/global/recommenders/google.iam.policy.Recommender/recommendations", "", 501, "recommender.billingAccounts.locations.recommenders.recommendations.list"},
+		"an insight type as such":                 {"GET", strings.Replace(policyInsights, "insightTypes", "recommenders", 1) + "/recommendations", "", 400, "Request contains an invalid argument."},
 	}
 	for name, tt := range tests {
 		status, body := call(t, b, tt.verb, recommenderURL+tt.path, tt.body)
@@ -456,7 +461,7 @@ func TestRecommenderRefusals(t *testing.T) {
 	started := fake.Start(told)
 	started.AddProject(&cloudresourcemanager.Project{ProjectId: "p"})
 	started.Grant("projects/p", "roles/owner", "user:dev@example.com")
-	_, _ = call(t, started, http.MethodGet, recommenderURL+"projects/p/locations/global/recommenders/google.nobody.Knows/recommendations", "")
+	_, _ = call(t, started, http.MethodGet, recommenderURL+"projects/p/locations/global/insightTypes/google.nobody.Knows/insights", "")
 	assert.Len(t, told.texts, 1, "what the fake lacks fails the test")
 	_, _ = call(t, started, http.MethodGet, recommenderURL+"projects/p/locations/global/recommenders/nobody/recommendations", "")
 	assert.Len(t, told.texts, 1, "what nobody has is the caller's business")
