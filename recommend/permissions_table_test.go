@@ -189,14 +189,21 @@ func accountMeasures() []measure {
 			return applySteps(ctx, c, attach(w))
 		}, roles})
 	}
-	cases = append(cases, measure{
-		"StepAttach", "and remove a role",
-		slices.Concat(applying(), attaching(shopName, "services"), needs(web, "run.revisions.get", "resourcemanager.projects.getIamPolicy", "resourcemanager.projects.setIamPolicy")),
-		func(ctx context.Context, c *recommend.Client) error {
-			return applySteps(ctx, c, attach(shop), recommend.Step{Kind: recommend.StepRemoveRole, Member: ownAccount.Member(), Role: "roles/iam.securityReviewer", Resource: webProject})
-		},
-		map[string][]string{web: {"roles/recommender.iamAdmin", "roles/run.developer", "roles/resourcemanager.projectIamAdmin"}, ownResource: {"roles/iam.serviceAccountUser"}},
-	})
+	// Which revisions serve matters if a role is removed afterwards. A job has none.
+	for w, permissions := range map[identity.Workload][]permission{
+		job:    attaching(jobName, "jobs"),
+		shop:   append(attaching(shopName, "services"), needs(web, "run.revisions.get")...),
+		mailer: append(attaching(mailerName, "workerpools"), needs(web, "run.revisions.get")...),
+	} {
+		cases = append(cases, measure{
+			"StepAttach", "and remove a role, " + w.Kind.String(),
+			slices.Concat(applying(), permissions, needs(web, "resourcemanager.projects.getIamPolicy", "resourcemanager.projects.setIamPolicy")),
+			func(ctx context.Context, c *recommend.Client) error {
+				return applySteps(ctx, c, attach(w), recommend.Step{Kind: recommend.StepRemoveRole, Member: ownAccount.Member(), Role: "roles/iam.securityReviewer", Resource: webProject})
+			},
+			map[string][]string{web: {"roles/recommender.iamAdmin", "roles/run.developer", "roles/resourcemanager.projectIamAdmin"}, ownResource: {"roles/iam.serviceAccountUser"}},
+		})
+	}
 	return cases
 }
 
