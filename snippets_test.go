@@ -18,7 +18,7 @@ import (
 // documents are where users copy Go code from: the ```go blocks of the first and
 // the code blocks in the package comments of the others.
 var documents = []string{
-	"README.md", "doc.go", "identity/doc.go", "identity/manifest/doc.go", "recommend/doc.go", "fake/doc.go",
+	"README.md", "doc.go", "identity/doc.go", "identity/manifest/doc.go", "preflight/doc.go", "recommend/doc.go", "fake/doc.go",
 }
 
 // A snippet is Go code in a document.
