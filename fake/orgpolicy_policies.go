@@ -261,13 +261,17 @@ func (c *call) orgList(field string, ids []string, item func(id string) wire.Obj
 	return wire.MustEncode(out), nil
 }
 
+// patchOrgPolicy replaces a policy as a whole: a spec that the body lacks is gone,
+// whether the mask names it or not. It was recorded so, and the method's reference
+// says "full overwrite"
+// (https://cloud.google.com/resource-manager/docs/reference/orgpolicy/rest/v2/projects.policies/patch).
+// That a spec which the mask doesn't name is taken from the body is inferred.
 func (c *call) patchOrgPolicy(st *state) ([]byte, error) {
 	in, err := c.object()
 	if err != nil {
 		return nil, err
 	}
-	fields, err := orgPolicyMask(c.query.Get("updateMask"))
-	if err != nil {
+	if err := checkOrgPolicyMask(c.query.Get("updateMask")); err != nil {
 		return nil, err
 	}
 	n, resource, k, err := c.orgPolicyOf(st, "orgpolicy.policies.update")
@@ -285,40 +289,33 @@ func (c *call) patchOrgPolicy(st *state) ([]byte, error) {
 		}
 	}
 	stale := !sameOrgEtag(wire.Text(in, "etag"), p.etag)
-	for _, name := range fields {
-		stale = stale || !sameOrgEtag(wire.Text(in, name, "etag"), wire.Text(*p.field(name), "etag"))
+	for _, name := range orgSpecFields {
+		// The etag of a spec that wasn't there is no conflict.
+		if spec := *p.field(name); spec != nil {
+			stale = stale || !sameOrgEtag(wire.Text(in, name, "etag"), wire.Text(spec, "etag"))
+		}
 	}
 	if stale {
 		return nil, orgPolicyConflict()
 	}
 	next := *p
-	if err := next.put(k, in, fields, st.tick(c.now)); err != nil {
+	if err := next.put(k, in, orgSpecFields, st.tick(c.now)); err != nil {
 		return nil, err
 	}
 	st.orgPolicies.put(n.resourceID(), k.id, &next)
 	return wire.MustEncode(next.json(resource, k.id)), nil
 }
 
-// orgPolicyMask reads which specs a patch is about: all of the policy unless
-// the mask says otherwise. Its paths may begin with "policy".
-func orgPolicyMask(mask string) ([]string, error) {
-	paths := wire.ParseMask(mask)
-	if paths == nil {
-		return orgSpecFields, nil
-	}
-	var fields []string
-	for _, path := range paths {
+// checkOrgPolicyMask refuses a mask of anything but specs. Its paths may begin with
+// "policy".
+func checkOrgPolicyMask(mask string) error {
+	for _, path := range wire.ParseMask(mask) {
 		name := strings.TrimPrefix(strings.Join(path, "."), "policy.")
-		switch {
-		case name == "*":
-			return orgSpecFields, nil
-		case !slices.Contains(orgSpecFields, name):
-			return nil, wire.Invalid("Invalid update mask path: %q; it must be one of policy.spec, policy.dry_run_spec and *.", strings.Join(path, "."))
-		case !slices.Contains(fields, name):
-			fields = append(fields, name)
+		if name != "*" && !slices.Contains(orgSpecFields, name) {
+			return wire.Invalid("Invalid update mask path: %q; it must be one of policy.spec, policy.dry_run_spec and *.", strings.Join(path, "."))
 		}
 	}
-	return fields, nil
+	return nil
 }
 
 // sameOrgEtag compares an etag that a client sent, if it did.
