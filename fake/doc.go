@@ -59,8 +59,9 @@
 // # Time
 //
 // Operations are done when they are next looked at, unless
-// [Backend.SetOperationTime] makes them last; [Backend.SetLatency] does so for
-// calls, [Backend.SetPropagation] for new accounts and grants. Nothing runs in
+// [Backend.SetOperationTime] makes them last. [Backend.SetLatency] makes calls take
+// their time, and [Backend.SetPropagation] delays when new accounts and grants are
+// seen. Nothing runs in
 // the background, and all waits are ordinary timers, so that a Backend made
 // within a testing/synctest bubble runs in its virtual time.
 //

@@ -31,13 +31,16 @@ type project struct {
 // one; the next ones count up from it.
 const firstProjectNumber = 200000000001
 
-// AddProject adds a project: its id is p.ProjectId, its number that of p.Name
-// ("projects/123456789012"), or one of the backend's choosing where p.Name is
-// empty; p.Parent, if any, is a folder or organization that is there. The
-// Cloud Run and IAM APIs are enabled in it, so that it has a Compute Engine
-// default service account, to which nothing is granted, and a Cloud Run
-// service agent with roles/run.serviceAgent. AddProject returns the number, and
-// panics if the project is there already or the parent is not.
+// AddProject adds a project and returns its number: its id is p.ProjectId, its number
+// that of p.Name ("projects/123456789012"), or one of the backend's choosing if p.Name
+// is empty. p.Parent is a folder or organization that is there, or empty.
+//
+// All APIs that the fake has are enabled in it. It has a Compute Engine default service
+// account, to which nothing is granted, and a Cloud Run service agent with
+// roles/run.serviceAgent.
+//
+// AddProject panics if ProjectId is empty, if the project is there already or the
+// parent is not.
 func (b *Backend) AddProject(p *cloudresourcemanager.Project) int64 {
 	var number int64
 	b.write(time.Now(), func(st *state) { number = st.addProject(p) })

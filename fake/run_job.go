@@ -53,8 +53,8 @@ func beginJob(c *call, st *state, r *resource, _, next wire.Object, _ bool) func
 
 // AddJob adds a job as a finished creation would leave it: what the server
 // fills in is filled in, unless it is given. Its Name is the full one
-// ("projects/P/locations/L/jobs/J"). AddJob panics if the project or location
-// is not there, or the job is.
+// ("projects/P/locations/L/jobs/J"), in a location of Cloud Run. AddJob panics on
+// what [Backend.AddRunJSON] panics on: it needs a container, for example.
 func (b *Backend) AddJob(job *run.GoogleCloudRunV2Job) {
 	b.AddRunJSON(job.Name, wire.MustEncode(job))
 }

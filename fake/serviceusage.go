@@ -46,7 +46,7 @@ type serviceSwitch struct {
 // its role. Disabling it here removes both, as if it had never been enabled;
 // disabling it through the API keeps both.
 //
-// SetService panics if the project is not there.
+// SetService panics if the project is not there, and on any other state.
 func (b *Backend) SetService(s *serviceusage.GoogleApiServiceusageV1Service) {
 	b.write(time.Now(), func(st *state) {
 		parts := strings.Split(s.Name, "/")

@@ -25,9 +25,10 @@ const maxState = 256 << 20
 type StateError struct {
 	Line  int    // from 1
 	Field string // such as "projects[1].number", "" of the document as a whole
-	Err   error
+	Err   error  // what is wrong
 }
 
+// Error returns the line, the field and what is wrong.
 func (e *StateError) Error() string {
 	if e.Field == "" {
 		return fmt.Sprintf("line %d: %v", e.Line, e.Err)
@@ -35,6 +36,7 @@ func (e *StateError) Error() string {
 	return fmt.Sprintf("line %d: %s: %v", e.Line, e.Field, e.Err)
 }
 
+// Unwrap returns Err.
 func (e *StateError) Unwrap() error { return e.Err }
 
 // Load fills an empty backend with what [Backend.Dump] wrote, or with a
