@@ -39,7 +39,6 @@ func ExampleNewBackend() {
 // A deploy is refused until the deployer may act as the service account.
 func ExampleBackend_Grant() {
 	b := fake.NewBackend()
-	defer b.Close()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
 	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
 	name := "projects/web-prod/locations/europe-west1/services/web"
