@@ -33,7 +33,8 @@ type Backend struct {
 }
 
 // NewBackend returns an empty cloud: no projects, no callers. It holds no
-// goroutine, file or port; Close only ends calls that are still under way.
+// goroutine, file or port; Close only ends calls that are still under way. What the
+// fake does not implement is answered 501, and no test fails, see [Start].
 func NewBackend() *Backend {
 	b := &Backend{lifetime: lifetime{done: make(chan struct{})}}
 	b.cloud.Write((*state).init)
