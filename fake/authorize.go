@@ -80,10 +80,15 @@ func (st *state) subject(member string) *access.Subject {
 	return s
 }
 
-// Grant binds a role to a member on a resource, effective at once. The resource
-// is an organization, folder, project, service account or Cloud Run workload,
-// named in full ("//iam.googleapis.com/…") or relative ("projects/web-prod").
-// Grant panics if the resource, the role or the member does not exist.
+// Grant binds a role to a member on a resource: an organization, folder,
+// project, service account or Cloud Run workload, named in full
+// ("//iam.googleapis.com/…") or relative ("projects/web-prod"). The grant is
+// effective at once.
+//
+// Grant panics if the resource is not there, and on a custom role, group or service
+// account that is not. Users and domains need not be. Whether a predefined role
+// exists is not checked, as Google has more than the fake knows: a decision that
+// depends on one that it does not know is a refusal, and fails the test of [Start].
 func (b *Backend) Grant(resource, role, member string) {
 	b.grant("Grant", resource, &iam.Binding{Role: role, Members: []string{member}})
 }
@@ -121,8 +126,10 @@ func (b *Backend) grant(seeder, resource string, binding *iam.Binding) {
 	})
 }
 
-// SetPolicy replaces the allow policy of a resource, effective at once. It
-// doesn't compare etags. It panics on what the API would refuse.
+// SetPolicy replaces the allow policy of a resource, effective at once. That of a
+// project holds the role of its service agent, which is lost unless p has it. SetPolicy
+// panics if there is no such resource, and on what the API would refuse. An etag is
+// not compared.
 func (b *Backend) SetPolicy(resource string, p *iam.Policy) {
 	b.write(time.Now(), func(st *state) {
 		n := st.mustFind("SetPolicy", resource)
@@ -139,8 +146,8 @@ func (st *state) mustSetPolicy(seeder, resource string, n *node, p *iam.Policy, 
 	}
 }
 
-// Policy returns the allow policy of a resource with its conditions. It panics if
-// the resource does not exist.
+// Policy returns a copy of the allow policy of a resource with its conditions. It
+// panics if there is no such resource.
 func (b *Backend) Policy(resource string) *iam.Policy {
 	var p *iam.Policy
 	b.read(time.Now(), func(st *state) { p = clonePolicy(st.mustFind("Policy", resource).policy.json(3)) })

@@ -19,10 +19,10 @@ type TB interface {
 	Errorf(format string, args ...any)
 }
 
-// A Backend is a Google Cloud in memory. It is an [http.Handler] that tells the
-// APIs apart by the request's Host. Go programs need no server: see
-// [Backend.ClientOptions]. All of its methods may be called at any time, from
-// several goroutines.
+// A Backend is a Google Cloud in memory. [Start] and [NewBackend] make one; a zero
+// Backend can't be used. It is an [http.Handler] that tells the APIs apart by the
+// request's Host; Go programs need no server, see [Backend.ClientOptions]. All of its
+// methods may be called at any time, from several goroutines.
 type Backend struct {
 	tb       TB // nil unless started for a test
 	handler  atomic.Pointer[http.Handler]
@@ -33,8 +33,8 @@ type Backend struct {
 }
 
 // NewBackend returns an empty cloud: no projects, no callers. It holds no
-// goroutine, file or port. [Backend.Close] only ends calls that are still under
-// way.
+// goroutine, file or port; Close only ends calls that are still under way. What the
+// fake does not implement is answered 501, and no test fails, see [Start].
 func NewBackend() *Backend {
 	b := &Backend{lifetime: lifetime{done: make(chan struct{})}}
 	b.cloud.Write((*state).init)
@@ -43,17 +43,19 @@ func NewBackend() *Backend {
 	return b
 }
 
-// EnforceEtags makes Cloud Run refuse a write whose etag is not the resource's
-// current one, with 409 ABORTED. By default any etag is accepted, as the real v2
-// API has been seen to do. The text of the refusal is that of the v1 API.
+// EnforceEtags makes Cloud Run refuse a write whose etag is not that of the
+// resource as it is, with 409 ABORTED. The real v2 API has been seen to accept
+// any etag, which is the default; the refusal's text is that of the v1 API. It can't
+// be undone.
 func (b *Backend) EnforceEtags() {
 	b.write(time.Now(), func(st *state) { st.etags = true })
 }
 
-// Use puts middleware in front of everything that the backend serves from then
-// on, for what [Backend.Inject] can't do. Requests arrive as over a network, with
-// the caller as bearer token. A panic with [http.ErrAbortHandler] breaks the
-// connection. The middleware that was added last sees a request first.
+// Use puts middleware around everything that the backend serves from then on,
+// for what [Backend.Inject] can't do. Requests arrive as over a network, with
+// the caller as bearer token; a panic with [http.ErrAbortHandler] breaks the
+// connection. The middleware used last sees a request first. What it answers itself
+// is not among [Backend.Calls].
 func (b *Backend) Use(middleware func(http.Handler) http.Handler) {
 	for {
 		inner := b.handler.Load()
@@ -64,8 +66,8 @@ func (b *Backend) Use(middleware func(http.Handler) http.Handler) {
 	}
 }
 
-// Start returns a new Backend that lives as long as the test. A call that the
-// fake does not implement fails the test.
+// Start returns a new Backend that is closed when the test ends. A call that the fake
+// does not implement fails the test, and so does a decision that it can't make.
 func Start(tb TB) *Backend {
 	tb.Helper()
 	b := NewBackend()
@@ -78,14 +80,14 @@ func Start(tb TB) *Backend {
 // Closing twice does nothing.
 func (b *Backend) Close() { b.lifetime.end() }
 
-// Calls returns the calls that the backend received so far, in the order in which
-// they ended.
+// Calls returns what the backend was asked so far, refused calls included, in the
+// order in which the calls ended.
 func (b *Backend) Calls() []Call { return b.log.all() }
 
-// ObserveCalls makes the backend pass each call to a function instead of keeping
-// it for [Backend.Calls]. It is for backends that run for long. The function gets
-// the call when it has ended, before it is answered. It may be called by several
-// goroutines at once. With nil, calls are kept again.
+// ObserveCalls hands each call to a function when it has ended, before it is
+// answered, instead of keeping it for [Backend.Calls]: for backends that run for
+// long. What was kept before stays. The function may be called by several goroutines
+// at once; nil keeps the calls again.
 func (b *Backend) ObserveCalls(observe func(Call)) { b.log.observeWith(observe) }
 
 // ResetCalls forgets the calls so far.

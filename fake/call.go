@@ -21,7 +21,8 @@ type Call struct {
 	// Method is the discovery ID, such as "run.projects.locations.jobs.patch". It
 	// is "" for a request that no API of the fake has.
 	Method string
-	// Caller is the member that made the call, such as "user:dev@example.com".
+	// Caller is the member that made it, such as "user:dev@example.com", or "" if the
+	// credentials name none.
 	Caller string
 	// Verb, Path and Query are those of the HTTP request; Path is escaped.
 	Verb, Path, Query string

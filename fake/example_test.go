@@ -38,6 +38,36 @@ func ExampleNewBackend() {
 	// run.projects.locations.jobs.get as user:dev@example.com 200
 }
 
+// A deploy is refused until the deployer may act as the service account.
+func ExampleBackend_Grant() {
+	b := fake.NewBackend()
+	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
+	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
+	name := "projects/web-prod/locations/europe-west1/services/web"
+	b.AddRunJSON(name, []byte(`{"template": {"containers": [{"image": "web"}]}}`))
+	b.Grant("projects/web-prod", "roles/run.developer", "user:dev@example.com")
+
+	svc, err := run.NewService(context.Background(), b.ClientOptions("user:dev@example.com")...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	deploy := func() error {
+		_, err := svc.Projects.Locations.Services.Patch(name, &run.GoogleCloudRunV2Service{
+			Template: &run.GoogleCloudRunV2RevisionTemplate{
+				ServiceAccount: "runner@web-prod.iam.gserviceaccount.com",
+				Containers:     []*run.GoogleCloudRunV2Container{{Image: "web"}},
+			},
+		}).Do()
+		return err
+	}
+	fmt.Println(deploy())
+	b.Grant("projects/web-prod/serviceAccounts/runner@web-prod.iam.gserviceaccount.com", "roles/iam.serviceAccountUser", "user:dev@example.com")
+	fmt.Println(deploy())
+	// Output:
+	// googleapi: Error 403: Permission 'iam.serviceaccounts.actAs' denied on service account runner@web-prod.iam.gserviceaccount.com (or it may not exist).
+	// <nil>
+}
+
 func ExampleBackend_Inject() {
 	b := fake.NewBackend()
 	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})

@@ -10,8 +10,9 @@ import (
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-// ServeHTTP answers one request. The bearer token names the caller: a member
-// ("user:dev@example.com") or a bare email.
+// ServeHTTP answers one request. The caller is named by the bearer token: [Admin], a
+// member as for [Backend.ClientOptions], or, as it is typed by hand, a bare email.
+// Without one the answer is 401.
 func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !b.lifetime.enter() {
 		panic(http.ErrAbortHandler)

@@ -8,11 +8,14 @@ import (
 	"github.com/runidentity/runidentity/internal/access"
 )
 
-// Explain returns in words whether a member has a permission on a resource now,
-// and which binding (role, level, member, condition) or deny rule decides. It is
-// for the message of a test that fails; programs ask Policy Troubleshooter, which
-// answers from the same evaluation. The resource is named as in [Backend.Grant].
-// Explain panics if the resource does not exist, and on what is no member.
+// Explain returns in words whether a member has a permission on a resource now, and
+// which binding (role, level, member, condition) or deny rule decides: for the message
+// of a test that fails. The text begins with "granted: ", "denied: " or "unknown: ".
+// The resource is named as in [Backend.Grant].
+//
+// Programs ask Policy Troubleshooter, which answers from the same evaluation. Explain
+// panics if there is no such resource, or if member is not one. Whether there is such a
+// permission isn't checked.
 func (b *Backend) Explain(member, permission, resource string) string {
 	if member == Admin {
 		return "granted: " + Admin + " may do everything"
@@ -31,7 +34,15 @@ func (st *state) explain(member, permission, resource string) string {
 	n := st.mustFind("Explain", resource)
 	evaluator := st.evaluator(permission)
 	e := evaluator.Explain(st.request(st.subject(member), permission, n, time.Now()))
-	head := fmt.Sprintf("%s: %s has %s on %s: ", e.Outcome, member, permission, strings.TrimPrefix(n.full, "//"))
+	about := member + " has "
+	switch e.Outcome {
+	case access.Denied:
+		about = member + " lacks "
+	case access.Unknown:
+		about = "whether " + about
+	default:
+	}
+	head := fmt.Sprintf("%s: %s%s on %s: ", e.Outcome, about, permission, strings.TrimPrefix(n.full, "//"))
 	switch {
 	case e.Denial != nil:
 		d := e.Denial

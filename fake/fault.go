@@ -9,18 +9,23 @@ import (
 	"github.com/runidentity/runidentity/fake/internal/wire"
 )
 
-// A Fault is what goes wrong with calls of a method: see [Backend.Inject]. Faults
-// are counted, never random.
+// A Fault is what goes wrong with calls of a method, see [Backend.Inject].
+// Faults are counted, never random.
+//
+// If several fields are set, the call is delayed first. Then it hangs, is dropped or is
+// answered with Status, the first of these that is set. What remains is for calls that
+// are carried out. A fault that hits a call comes before the caller's permissions are
+// asked for.
 type Fault struct {
-	// Skip is how many calls pass before the fault begins. Times is how many
-	// calls it then hits; 0 means all.
+	// Skip is how many calls pass before the fault begins. Times is how many it then
+	// hits; 0 means all, for good.
 	Skip, Times int
 	// Delay is how long the call waits before anything else happens.
 	Delay time.Duration
-	// Hang keeps the caller waiting until it gives up.
+	// Hang keeps the caller waiting until it gives up or the backend is closed.
 	Hang bool
-	// DropBefore breaks the connection, and the call has no effect. DropAfter
-	// breaks it when the call has been carried out.
+	// DropBefore breaks the connection and the call has no effect; DropAfter
+	// breaks it when the call has been carried out. A refused call is answered.
 	DropBefore, DropAfter bool
 	// Garble and Truncate spoil the answer of a call that has been carried out.
 	// Garble makes it invalid JSON; Truncate breaks the connection halfway
@@ -31,8 +36,9 @@ type Fault struct {
 	Status int
 	Header http.Header
 	Body   string
-	// Condition, if not nil, is the terminal condition in which the operation
-	// that the call starts leaves the workload or execution.
+	// Condition, where set, is the terminal condition in which the operation
+	// that the call starts leaves the workload or execution. The operation itself ends
+	// without an error, unless Failure is set.
 	Condition *run.GoogleCloudRunV2Condition
 	// Failure, if not nil, is the error with which the operation that the call
 	// starts ends. What the call changed stays changed.
@@ -40,8 +46,8 @@ type Fault struct {
 }
 
 // QuotaExhausted returns the refusal of a call beyond a quota: 429
-// RESOURCE_EXHAUSTED with google.rpc.ErrorInfo and QuotaFailure, as Google's APIs
-// answer it.
+// RESOURCE_EXHAUSTED with google.rpc.ErrorInfo and QuotaFailure, as Google's
+// APIs answer it. Its Times is 0: it hits all calls.
 //
 // https://cloud.google.com/docs/quotas/troubleshoot
 func QuotaExhausted() Fault {
@@ -60,9 +66,12 @@ func QuotaExhausted() Fault {
 	return Fault{Status: http.StatusTooManyRequests, Body: string(e.Body())}
 }
 
-// Inject makes calls of a method go wrong. Of several faults for a method, the
-// first that has not run out hits. The method is its discovery ID, such as
-// "run.projects.locations.jobs.patch". Inject panics if there is no such method.
+// Inject makes calls of a method go wrong. The method is its discovery ID, such as
+// "run.projects.locations.jobs.patch"; Inject panics if there is none. A fault ends when
+// it has hit [Fault.Times] calls; it can't be taken back.
+//
+// One fault at most hits a call: of those injected, the first that has not run out and
+// doesn't skip the call. A fault counts only the calls that those before it let pass.
 func (b *Backend) Inject(method string, f Fault) {
 	mustKnow(method)
 	f.Header = f.Header.Clone()
@@ -75,15 +84,16 @@ func (b *Backend) Inject(method string, f Fault) {
 	b.weather.inject(method, &f)
 }
 
-// SetLatency makes every call of the methods take that long, or every call if no
-// method is named.
+// SetLatency makes every call of the methods take that long, by their discovery IDs.
+// If none is named, it is for all methods that have no latency of their own. 0 is none.
+// SetLatency panics if there is no such method.
 func (b *Backend) SetLatency(d time.Duration, methods ...string) {
 	b.weather.set(&b.weather.latency, d, methods)
 }
 
-// SetOperationTime makes the operations that the methods start take that long, or
-// all operations if no method is named. The default is 0: an operation is done
-// when it is next looked at.
+// SetOperationTime makes the operations that the methods start take that long. The
+// methods are named as in [Backend.SetLatency]. 0, the default, means that an operation
+// is done when it is next looked at.
 func (b *Backend) SetOperationTime(d time.Duration, methods ...string) {
 	b.weather.set(&b.weather.operations, d, methods)
 }

@@ -29,10 +29,10 @@ type account struct {
 // constant too.
 const accountEtag = "MDEwMjE5MjA="
 
-// AddServiceAccount adds a service account. Its project is the one that its Email
-// names, unless ProjectId says otherwise. DisplayName, Description, Disabled and
-// UniqueId are taken as they are. AddServiceAccount panics if the account exists
-// already, or the project does not.
+// AddServiceAccount adds a service account. Its Email decides on the project,
+// which has to be there, unless ProjectId says otherwise; DisplayName,
+// Description, Disabled and UniqueId are taken as they are. Name is not read.
+// AddServiceAccount panics if the project is not there or the account is.
 func (b *Backend) AddServiceAccount(sa *iam.ServiceAccount) {
 	b.write(time.Now(), func(st *state) { st.addServiceAccount(sa) })
 }

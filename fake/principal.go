@@ -17,9 +17,10 @@ type federatedIdentity struct {
 	groups     []string
 }
 
-// AddGroup adds members to a group: users, service accounts, principals of pools,
-// other groups. The first call creates the group. Groups may nest. AddGroup
-// panics on what is no member.
+// AddGroup adds members to a group, which comes into being with the first call. The
+// email has no prefix, the members have: "user:dev@example.com", service accounts,
+// principals of pools, other groups. They need not be there. Groups may nest. AddGroup
+// panics if one of them is not a member.
 func (b *Backend) AddGroup(email string, members ...string) {
 	group, err := access.ParseMember("group:" + email)
 	if err != nil {
@@ -42,11 +43,11 @@ func (b *Backend) AddGroup(email string, members ...string) {
 	})
 }
 
-// AddFederatedIdentity sets what the provider of a pool says about an identity
-// ("principal://iam.googleapis.com/…/subject/S"): its attributes, with the names
-// that principalSet members have ("attribute.repository"), and its groups. An
-// identity that is not added has none. AddFederatedIdentity panics on what is no
-// such identity.
+// AddFederatedIdentity says what a pool's provider tells of an identity
+// ("principal://iam.googleapis.com/…/subject/S"): its attributes, by the names
+// that principalSet members have ("attribute.repository"), and its groups. A second
+// call replaces what the first said. An identity that is not added has none.
+// AddFederatedIdentity panics if the principal is not such an identity.
 func (b *Backend) AddFederatedIdentity(principal string, attributes map[string]string, groups ...string) {
 	if m, err := access.ParseMember(principal); err != nil || m.Kind() != access.KindFederated {
 		panic(fmt.Sprintf("fake: AddFederatedIdentity: %q is not of the form %q", principal,

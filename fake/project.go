@@ -31,15 +31,16 @@ type project struct {
 // one; the next ones count up from it.
 const firstProjectNumber = 200000000001
 
-// AddProject adds a project and returns its number. The project's id is
-// p.ProjectId. Its number is the one in p.Name ("projects/123456789012"), or
-// chosen by the backend if p.Name is empty. p.Parent, if any, is a folder or
-// organization.
+// AddProject adds a project and returns its number: its id is p.ProjectId, its number
+// that of p.Name ("projects/123456789012"), or one of the backend's choosing if p.Name
+// is empty. p.Parent is a folder or organization that is there, or empty.
 //
-// The Cloud Run and IAM APIs are enabled in the project. It therefore has a
-// Compute Engine default service account, to which nothing is granted, and a
-// Cloud Run service agent with roles/run.serviceAgent. AddProject panics if the
-// project exists already, or the parent does not.
+// All APIs that the fake has are enabled in it. It has a Compute Engine default service
+// account, to which nothing is granted, and a Cloud Run service agent with
+// roles/run.serviceAgent.
+//
+// AddProject panics if ProjectId is empty, if the project is there already or the
+// parent is not.
 func (b *Backend) AddProject(p *cloudresourcemanager.Project) int64 {
 	var number int64
 	b.write(time.Now(), func(st *state) { number = st.addProject(p) })

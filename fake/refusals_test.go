@@ -420,17 +420,3 @@ func TestActAsIsCheckedOnEveryWrite(t *testing.T) {
 		assert.Contains(t, answer, "iam.serviceaccounts.actAs")
 	}
 }
-
-// A passing attach as an enforced caller needs four lines.
-func ExampleBackend_Grant() {
-	b := fake.NewBackend()
-	defer b.Close()
-	b.AddProject(&cloudresourcemanager.Project{ProjectId: "web-prod"})
-	b.AddServiceAccount(&iam.ServiceAccount{Email: "runner@web-prod.iam.gserviceaccount.com"})
-	b.AddRunJSON(jobName, []byte(`{"template": {"template": {"containers": [{"image": "job"}]}}}`))
-	b.Grant("projects/web-prod", "roles/editor", "user:dev@example.com")
-
-	req := `{"template": {"template": {"serviceAccount": "runner@web-prod.iam.gserviceaccount.com", "containers": [{"image": "job"}]}}}`
-	fmt.Println(patchStatus(b, "user:dev@example.com", req), patchStatus(b, "user:eve@example.com", req))
-	// Output: 200 403
-}

@@ -105,11 +105,12 @@ func (st *state) roleFor(name, permission string) *access.Role {
 	return r.ready
 }
 
-// AddRole adds a role with all of its permissions. It is a custom role of a
-// project or an organization ("projects/P/roles/R", "organizations/1/roles/R"),
-// which may be of stage DISABLED or deleted, or a predefined one ("roles/…") that
-// the fake does not know or knows only in part. AddRole panics if the parent does
-// not exist, and on what the API would refuse in a custom role.
+// AddRole adds a role with all of its permissions: a custom one of a project
+// or an organization ("projects/P/roles/R", "organizations/1/roles/R"), also
+// of stage DISABLED or deleted, or a predefined one ("roles/…") that the fake
+// does not know or knows only in part. A role of that name that is there is replaced.
+// AddRole panics if the parent is not there, and on what the API would refuse in a
+// custom role.
 func (b *Backend) AddRole(in *iam.Role) {
 	b.write(time.Now(), func(st *state) {
 		now := time.Now()

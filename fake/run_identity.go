@@ -40,9 +40,9 @@ func (c *call) checkIdentity(st *state, p *project, email string) error {
 	return nil
 }
 
-// SetCrossProjectText sets the text with which Cloud Run refuses a service
-// account whose project enforces iam.disableCrossProjectServiceAccountUsage; %s
-// stands for the account. No public source records what Cloud Run answers. The
+// SetCrossProjectText makes the refusal of a service account whose project
+// enforces iam.disableCrossProjectServiceAccountUsage read otherwise; %s
+// stands for the account, and "" is the default. No public source records what Cloud Run answers: the
 // default, status 400 FAILED_PRECONDITION with a google.rpc.PreconditionFailure,
 // is modelled on sibling constraints of IAM and is UNVERIFIED.
 func (b *Backend) SetCrossProjectText(text string) {

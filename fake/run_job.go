@@ -51,10 +51,10 @@ func beginJob(c *call, st *state, r *resource, _, next wire.Object, _ bool) func
 	return func(_ *state, o wire.Object, at time.Time) { ready(o, ends, at, true) }
 }
 
-// AddJob adds a job as a finished creation would leave it. What the server fills
-// in is filled in, unless it is given. The job's Name is the full one
-// ("projects/P/locations/L/jobs/J"). AddJob panics if the project or location
-// does not exist, or the job does.
+// AddJob adds a job as a finished creation would leave it: what the server
+// fills in is filled in, unless it is given. Its Name is the full one
+// ("projects/P/locations/L/jobs/J"), in a location of Cloud Run. AddJob panics on
+// what [Backend.AddRunJSON] panics on: it needs a container, for example.
 func (b *Backend) AddJob(job *run.GoogleCloudRunV2Job) {
 	b.AddRunJSON(job.Name, wire.MustEncode(job))
 }

@@ -12,12 +12,15 @@ import (
 	"github.com/runidentity/runidentity/internal/discovery"
 )
 
-// AddRunJSON adds a Cloud Run resource from the JSON in which the API returns it,
-// with the fields that the generated types do not know. The resource is a job,
-// service or worker pool, an execution ("…/jobs/J/executions/E") or a revision.
-// The name is the full one and wins over one in the JSON. What the server fills
-// in is filled in, unless it is given. AddRunJSON panics on JSON that the API
-// would refuse, if the parent does not exist, and if the resource does.
+// AddRunJSON adds a Cloud Run resource from the JSON in which v2 of the API answers
+// it, fields that the generated types do not know included: a job, service or worker
+// pool, an execution ("…/jobs/J/executions/E") or a revision. The name is the full one
+// and wins over one in the JSON. What the server fills in is filled in, unless it is
+// given.
+//
+// AddRunJSON panics on JSON that the API would refuse, such as a job without a
+// container, and if the parent is not there or the resource is. The service account
+// that it names need not be there.
 func (b *Backend) AddRunJSON(name string, resource []byte) {
 	b.write(time.Now(), func(st *state) {
 		if err := st.addJSON(name, resource); err != nil {
@@ -26,8 +29,8 @@ func (b *Backend) AddRunJSON(name string, resource []byte) {
 	})
 }
 
-// RunJSON returns a Cloud Run resource as a read would return it, or nil if there
-// is none with that full name.
+// RunJSON returns a Cloud Run resource as a read by v2 of the API would answer it, or
+// nil if there is none of that full name.
 func (b *Backend) RunJSON(name string) []byte {
 	var raw []byte
 	b.read(time.Now(), func(st *state) {

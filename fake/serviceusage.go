@@ -43,9 +43,11 @@ type serviceSwitch struct {
 // service that the fake does not know becomes known, with s.Config.Title.
 // SetService panics if the project does not exist.
 //
-// Enabling run.googleapis.com creates the Cloud Run service agent and grants its
-// role. Disabling it here removes the agent, as if the service had never been
-// enabled. Disabling it through the API keeps the agent.
+// Enabling run.googleapis.com creates the Cloud Run service agent and grants
+// its role. Disabling it here removes both, as if it had never been enabled;
+// disabling it through the API keeps both.
+//
+// SetService panics if the project is not there, and on any other state.
 func (b *Backend) SetService(s *serviceusage.GoogleApiServiceusageV1Service) {
 	b.write(time.Now(), func(st *state) {
 		parts := strings.Split(s.Name, "/")

@@ -24,11 +24,11 @@ const maxState = 256 << 20
 // and where.
 type StateError struct {
 	Line  int    // from 1
-	Field string // such as "projects[1].number", "" for the document as a whole
-	Err   error
+	Field string // such as "projects[1].number", "" of the document as a whole
+	Err   error  // what is wrong
 }
 
-// Error returns a text that names the line and the field.
+// Error returns the line, the field and what is wrong.
 func (e *StateError) Error() string {
 	if e.Field == "" {
 		return fmt.Sprintf("line %d: %v", e.Line, e.Err)

@@ -13,10 +13,14 @@ import (
 	"google.golang.org/api/option"
 )
 
-// ClientOptions returns the options with which a generated client reaches the
-// backend as a member: "user:dev@example.com", "serviceAccount:EMAIL",
-// "principal://iam.googleapis.com/…" or [Admin]. Clients keep their endpoints,
-// and nothing is sent over a network. ClientOptions panics on anything else.
+// ClientOptions returns what a generated client needs to reach the backend as
+// a member: "user:dev@example.com", "serviceAccount:EMAIL",
+// "principal://iam.googleapis.com/…" or [Admin]. ClientOptions panics on anything else,
+// bare emails and groups included. Clients keep their endpoints; nothing is sent over a
+// network.
+//
+// The member need not have been added: it has what is granted to it. Calls of a service
+// account that is disabled or was deleted are answered 401.
 func (b *Backend) ClientOptions(member string) []option.ClientOption {
 	return []option.ClientOption{option.WithHTTPClient(b.HTTPClient(member))}
 }

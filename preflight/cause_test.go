@@ -40,6 +40,7 @@ func TestCausesNameResources(t *testing.T) {
 			n := 0
 			for _, caller := range []string{dev, auditor, fake.Admin} {
 				for _, f := range check(t, newChecker(t, b, caller), target, &preflight.CheckOptions{ValidateOnly: true}).Findings {
+					assert.NotContains(t, f.Message, ".;", "the server's sentence ends within another: %s", f.Code)
 					for _, c := range f.Causes {
 						n++
 						if c.Resource != "" {

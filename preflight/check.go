@@ -365,7 +365,7 @@ func because(causes []Cause) string {
 	if len(causes) == 0 {
 		return ""
 	}
-	text := ": " + causes[0].Message
+	text := ": " + strings.TrimSuffix(causes[0].Message, ".") // a server's is a sentence
 	if more := len(causes) - 1; more > 0 {
 		text += fmt.Sprintf(" (and %d more)", more)
 	}

@@ -24,12 +24,12 @@ import (
 // for concurrent use once its fields are set, and holds nothing that needs closing.
 //
 // Each service may be replaced, or set to nil if it must not be used: checks that
-// need a nil service are Unknown. A zero Checker calls nothing and knows nothing.
+// need a nil service are Unknown. A zero Checker calls nothing: every check is Unknown.
 type Checker struct {
 	// Caller is who calls the APIs, as a member of an allow policy, such as
 	// "serviceAccount:bot@web-prod.iam.gserviceaccount.com". NewChecker fills it in
 	// if the credentials tell. If empty, checks of the caller work all the same, but
-	// fixes can't name whom to grant to.
+	// fixes can't name whom to grant to: their Member is "".
 	Caller string
 
 	Run               *run.Service                  // Cloud Run v2
@@ -53,6 +53,9 @@ type Checker struct {
 // NewChecker returns a checker that uses Application Default Credentials unless the
 // options say otherwise. It refuses [option.WithEndpoint], since it asks several
 // APIs: to use another endpoint for one of them, replace that service's field.
+//
+// No API is called. Without a credentials file, NewChecker asks the machine's
+// metadata server which account it runs as, for 2 seconds at most.
 func NewChecker(ctx context.Context, opts ...option.ClientOption) (*Checker, error) {
 	if err := settings.RefuseEndpoint(opts...); err != nil {
 		return nil, fmt.Errorf("new checker: %w", err)
@@ -85,10 +88,11 @@ func connect[S any](ctx context.Context, s **S, dial func(context.Context, ...op
 // errNoChecker is the error of a nil Checker.
 var errNoChecker = errors.New("the Checker is nil: make it with preflight.NewChecker")
 
-// Check makes all checks of a target. It only reads. If opts is nil, the defaults of
-// [CheckOptions] hold.
+// Check makes all checks of a target. It only reads, but for
+// [CheckOptions.ValidateOnly]. If opts is nil, the defaults of [CheckOptions] hold.
 //
-// The error is about the target or the checker's Caller, or says that ctx ended.
+// The error is about the target or the checker's Caller, or says that ctx ended. The
+// report then has the target only. A failed check is no error, see [Report.Err].
 // What can't be read is in the report, as Unknown.
 func (c *Checker) Check(ctx context.Context, t Target, opts *CheckOptions) (Report, error) {
 	if c == nil {

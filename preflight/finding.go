@@ -12,8 +12,8 @@ const (
 	CheckIdentity Code = "identity"
 	// CheckDeployerActAs is whether the deployer may act as the identity.
 	CheckDeployerActAs Code = "deployer-act-as"
-	// CheckDeployerDeploy is whether the deployer may create or update the
-	// workload, and read it.
+	// CheckDeployerDeploy is whether the deployer may create the workload if it isn't
+	// there, or update and read it if it is. Updating and reading are a finding each.
 	CheckDeployerDeploy Code = "deployer-deploy"
 	// CheckRunAPI is whether the Cloud Run API is enabled in the workload's project.
 	CheckRunAPI Code = "run-api"
@@ -28,7 +28,8 @@ const (
 	// report has one finding for each role and each permission of [Target.Needs].
 	CheckRuntimeAccess Code = "runtime-access"
 	// CheckDryRun is whether the server takes the very change with validateOnly. A
-	// report has it only with [CheckOptions.ValidateOnly].
+	// report has it only with [CheckOptions.ValidateOnly], and only if the identity is
+	// known.
 	CheckDryRun Code = "dry-run"
 )
 
@@ -39,16 +40,18 @@ const (
 	// AdviceSharedIdentity says that other workloads of the kind, project and region
 	// run as the identity.
 	AdviceSharedIdentity Code = "shared-identity"
-	// AdviceBasicRole says that the identity has roles/owner or roles/editor.
+	// AdviceBasicRole says that the identity has roles/owner or roles/editor on its
+	// own project, on the workload's, or above.
 	AdviceBasicRole Code = "basic-role"
-	// AdviceWideGrant says that the right to act as the identity, or to mint its
-	// tokens, is granted on a project, folder or organization.
+	// AdviceWideGrant says that the deployer may act as the identity, or the service
+	// agent may mint its tokens, by a grant on a project, folder or organization. It is
+	// given only for findings of the method [ByPolicies], which know the grant.
 	AdviceWideGrant Code = "wide-grant"
 	// AdviceAgentRole says that something that is no service agent has
-	// roles/run.serviceAgent.
+	// roles/run.serviceAgent on the identity, its project or the workload's.
 	AdviceAgentRole Code = "agent-role"
-	// AdviceMightierIdentity says that the identity may change the allow policy of a
-	// project, and the deployer may not.
+	// AdviceMightierIdentity says that the identity may change the allow policy of its
+	// own project or the workload's, and the deployer may not.
 	AdviceMightierIdentity Code = "mightier-identity"
 	// AdviceCannotWait says that the deployer may not read Cloud Run's operations.
 	// This library then looks at the workload instead; other tools may fail.
@@ -62,10 +65,12 @@ type Finding struct {
 
 	// Resource is what the check is about, as a full resource name.
 	Resource string `json:"resource"`
-	// Principal is whose access to the resource is in question, as a member, and
-	// Permission is the access. Both are empty if the check is not about access.
-	// Principal alone is empty if the name isn't known.
-	Principal  string `json:"principal,omitempty"`
+	// Principal is who the check is about, as a member of an allow policy: the
+	// deployer, the identity or the service agent. It is empty if the name isn't known,
+	// or if the check is about a project.
+	Principal string `json:"principal,omitempty"`
+	// Permission is what the principal has to have on the resource. It is empty if the
+	// check is not about a single permission.
 	Permission string `json:"permission,omitempty"`
 
 	// Message says in a sentence what was found.
@@ -74,11 +79,11 @@ type Finding struct {
 	// Evidence is how it was found.
 	Evidence Evidence `json:"evidence"`
 
-	// Causes are what is missing to decide an Unknown.
+	// Causes are what is missing to decide an Unknown. A Pass and a Fail have none.
 	Causes []Cause `json:"causes,omitempty"`
 
-	// Fix is the smallest change that is known to make a Fail pass, nil if there is
-	// none.
+	// Fix is the smallest change that is known to make a Fail pass. It is nil if no
+	// such change is known, and for a Pass and an Unknown.
 	Fix *Fix `json:"fix,omitempty"`
 }
 
@@ -116,10 +121,13 @@ const (
 type Evidence struct {
 	Method Method `json:"method"`
 
-	// Grant is a binding that grants the permission, for a Pass by policies.
+	// Grant is a binding that grants the permission. It is nil if the policies weren't
+	// read, or hold none. A Fail or an Unknown has one if a deny rule overrules it, or
+	// may.
 	Grant *Grant `json:"grant,omitempty"`
 
-	// Denial is the deny rule that denies the permission, for a Fail.
+	// Denial is the deny rule that makes a Fail. It is nil if there is none, or if it
+	// can't be read.
 	Denial *Denial `json:"denial,omitempty"`
 
 	// Detail is what the server said, if it said anything.
@@ -140,9 +148,9 @@ type Grant struct {
 // A Denial is a rule of a deny policy.
 type Denial struct {
 	Resource  string `json:"resource"`  // what the policy is attached to, as a full resource name
-	Policy    string `json:"policy"`    // the policy's name
+	Policy    string `json:"policy"`    // the policy's full name
 	Rule      int    `json:"rule"`      // the rule's index in the policy, from 0
-	Principal string `json:"principal"` // whom the rule denies, as the rule has it
+	Principal string `json:"principal"` // whom the rule denies, as a member of an allow policy
 }
 
 // A Condition is the condition of a binding, in CEL.
@@ -154,7 +162,7 @@ type Condition struct {
 	Expression  string `json:"expression"`
 }
 
-// A Cause is something that would have to be known.
+// A Cause is one thing that isn't known, and for which a check is Unknown.
 type Cause struct {
 	// Message says what isn't known.
 	Message string `json:"message"`
@@ -166,6 +174,6 @@ type Cause struct {
 	Permissions []string `json:"permissions,omitempty"`
 	// Principal is the group or other set whose members aren't known.
 	Principal string `json:"principal,omitempty"`
-	// Err is what reading it ended with. It is not in the JSON.
+	// Err is what reading it ended with, nil if it wasn't read. It is not in the JSON.
 	Err error `json:"-"`
 }

@@ -58,7 +58,10 @@ var fixKinds = [...]FixKind{
 }
 
 // A Fix is a change that makes a check pass. Its Kind says which of the other
-// fields it has; they are zero otherwise. Fixes can be compared with ==.
+// fields it has. The others are zero: [Fixer.Apply] refuses the fix otherwise. Fixes
+// can be compared with ==.
+//
+// A zero Fix, and one of an unknown kind, can be printed and can't be applied.
 //
 // In JSON, a fix has its kind in the field "type" and its command in "gcloud".
 //
@@ -77,7 +80,7 @@ type Fix struct {
 	Account identity.ServiceAccount
 
 	// Resource is the full name of a service account, Cloud Run workload, project,
-	// folder or organization, for FixGrantRole.
+	// folder or organization, for FixGrantRole. A relative name can't be applied.
 	Resource string
 	// Role is what is granted, for FixGrantRole.
 	Role string
@@ -102,11 +105,12 @@ type Fix struct {
 // String returns in a few words what the fix does.
 func (f Fix) String() string { return actionOf(&f).text() }
 
-// Gcloud returns a gcloud command that does the same, quoted for a POSIX shell.
-// If gcloud has no such command, it returns a comment that says what to do.
+// Gcloud returns the gcloud commands that do the same, quoted for a POSIX shell. If
+// gcloud has none, it returns a comment that says what to do. It may have several
+// lines: a deny policy is read, edited by hand and written.
 func (f Fix) Gcloud() string { return actionOf(&f).gcloud() }
 
-// Request returns the API call that does it, to show.
+// Request returns the API call that does it, to show. For an unknown kind it is zero.
 func (f Fix) Request() Request { return actionOf(&f).request() }
 
 // SideEffect returns in a few words what else the fix brings about, and the
@@ -115,7 +119,7 @@ func (f Fix) SideEffect() string { return actionOf(&f).sideEffect() }
 
 // ChangesGuardrail reports whether the fix changes what an organization forbade
 // on purpose: an organization policy or a deny policy. A [Fixer] skips it unless
-// [ApplyOptions] allow it.
+// [ApplyOptions] allow it. For an unknown kind it returns true, as it may.
 func (f Fix) ChangesGuardrail() bool { return actionOf(&f).changesGuardrail() }
 
 // A Request is an API call, to show.
@@ -130,8 +134,9 @@ type Request struct {
 	Body string `json:"body,omitempty"`
 }
 
-// Fixes returns the fixes of reports, each once, in the order in which they are
-// applied: what makes something before what refers to it.
+// Fixes returns the fixes of reports, each once, those that change a guardrail
+// included. They are in the order in which they are applied: what makes something
+// before what refers to it.
 func Fixes(reports ...Report) []Fix {
 	var all []Fix
 	for _, r := range reports {

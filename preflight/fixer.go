@@ -69,9 +69,11 @@ type ApplyOptions struct {
 	// in which they would be applied. By default fixes are applied.
 	DryRun bool
 
-	// Wait bounds how long one fix may take: an operation that the server starts, or
-	// an account that was just created and isn't seen yet. [Fixer.Repair] also waits
-	// that long for fixes to take effect. 0 means 5 minutes, and so does what is below.
+	// Wait bounds how long Apply waits for one fix: for an operation that the server
+	// started, or for an account that was just created and isn't seen yet. 0 or less
+	// means 5 minutes.
+	//
+	// [Fixer.Repair] waits for fixes to take effect until as long after it began.
 	Wait time.Duration
 }
 
@@ -90,15 +92,19 @@ func (o ApplyOptions) skips(f Fix) bool {
 // errNoFixer is the error of a Fixer that wasn't made by NewFixer.
 var errNoFixer = errors.New("the Fixer is empty: make it with preflight.NewFixer, which connects it")
 
-// Apply applies fixes one after the other, in the order of [Fixes], and returns
-// what became of each. If opts is nil, the defaults of [ApplyOptions] hold.
+// Apply sorts fixes as [Fixes] does, applies one after the other, and returns what
+// became of each. If opts is nil, the defaults of [ApplyOptions] hold.
+//
+// A fix that is given twice has two steps: the second is [OutcomeUnneeded]. If a grant
+// needs a service agent that isn't there, a step of [FixCreateAgent] comes before it.
 //
 // Apply ends with the first fix that is not known to be made. The error then wraps
-// the server's, and the steps say what was done before. It is an
+// the server's, and the steps say what became of the others. It is an
 // [*identity.UnfinishedError] if that fix may be made all the same.
 //
 // A fix that lacks something, such as the name of the deployer, is an error before
-// anything is done.
+// anything is done, also with [ApplyOptions.DryRun]. There are no steps then. A fix
+// that is skipped is no error.
 func (f *Fixer) Apply(ctx context.Context, fixes []Fix, opts *ApplyOptions) ([]Step, error) {
 	if f == nil || f.policies == nil {
 		return nil, fmt.Errorf("apply fixes: %w", errNoFixer)

@@ -39,6 +39,17 @@ func TestAgentIsMade(t *testing.T) {
 	assert.Equal(t, preflight.OutcomeUnneeded, steps[0].Outcome)
 }
 
+// A fix that is given twice is tried twice, and there is nothing to do then.
+func TestFixGivenTwice(t *testing.T) {
+	t.Parallel()
+	grant := preflight.Fix{
+		Kind: preflight.FixGrantRole, Resource: "//cloudresourcemanager.googleapis.com/projects/web-prod", Role: "roles/run.viewer", Member: auditor,
+	}
+	steps, err := newFixer(t, newCloud(t)).Apply(t.Context(), []preflight.Fix{grant, grant}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, []preflight.Step{{Fix: grant, Outcome: preflight.OutcomeApplied}, {Fix: grant, Outcome: preflight.OutcomeUnneeded}}, steps)
+}
+
 func TestManyMembers(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)

@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// CheckAll checks many targets, several at a time, and yields the reports as they
-// come; [Report.Target] says of what. What targets have in common is read once: a
-// project, an account, a role, a policy. A target that can't be checked yields an
-// error with a report that has the target only, and the rest goes on. If opts is
-// nil, the defaults of [CheckAllOptions] hold.
+// CheckAll checks many targets, several at a time, and yields each report as soon as it
+// is there: [Report.Target] is what it is about. What targets have in common is read
+// once: a project, an account, a role, a policy. For a target that can't be checked it
+// yields an error, with a report that has the target only, and goes on with the others.
+// If opts is nil, the defaults of [CheckAllOptions] hold.
 //
 // targets is read from another goroutine, while reports are yielded. No goroutine
-// outlives the loop, whether it runs to its end, is left, or ctx ends: it waits for
-// calls to be cut short and for targets to return. If ctx ended, the last thing that
-// is yielded is its error.
+// outlives the loop, whether it runs to its end, is left, or ctx ends: the loop waits
+// until calls are cut short and targets has returned. If ctx ended, the last pair that
+// is yielded is an empty report and its error.
 func (c *Checker) CheckAll(ctx context.Context, targets iter.Seq[Target], opts *CheckAllOptions) iter.Seq2[Report, error] {
 	var o CheckAllOptions
 	if opts != nil {

@@ -9,9 +9,10 @@ import (
 // CheckOptions are the options of [Checker.Check].
 type CheckOptions struct {
 	// Troubleshoot asks Policy Troubleshooter about principals other than the
-	// caller, before policies are read. It has to be enabled in the project that
-	// pays for the calls, answers for users and service accounts only, and knows
-	// what the caller may see. By default it isn't asked.
+	// caller. Policies are read only if it can't tell. By default it isn't asked.
+	//
+	// Its API has to be enabled in the project that pays for the calls. It answers
+	// for users and service accounts only, from what the caller may see.
 	//
 	// https://cloud.google.com/policy-intelligence/docs/troubleshoot-access
 	Troubleshoot bool
@@ -22,15 +23,17 @@ type CheckOptions struct {
 	NoAdvice bool
 
 	// ValidateOnly adds the check [CheckDryRun]: it sends the change that
-	// [identity.Client.Attach] would make, with validateOnly, if the caller is the
-	// deployer. A refusal is a Fail with the server's text. An acceptance makes no
-	// other check pass, since what Cloud Run checks then is not documented. By
-	// default nothing is sent but reads.
+	// [identity.Client.Attach] would make, with validateOnly, which changes nothing.
+	// By default nothing is sent but reads.
+	//
+	// A refusal is a Fail with the server's text. An acceptance is a Pass of this
+	// check alone, since what Cloud Run checks then is not documented. If the
+	// deployer isn't the caller, or there is no workload yet, nothing is sent and the
+	// check is Unknown.
 	ValidateOnly bool
 
-	// CallsPerSecond bounds the calls to each API, in calls a second with as many at
-	// once. 0 means 30, which keeps below the quotas on reads; below 0 there is no
-	// bound.
+	// CallsPerSecond bounds the calls to each API. As many calls may be made at once.
+	// 0 means 30, which keeps below the quotas on reads. Less than 0 means no bound.
 	CallsPerSecond float64
 }
 
@@ -40,12 +43,12 @@ type CheckAllOptions struct {
 	// together.
 	Check CheckOptions
 
-	// Concurrency is how many targets are checked side by side. 0 means 16, and so
-	// does what is below.
+	// Concurrency is how many targets are checked side by side. 0 or less means 16.
 	Concurrency int
 
-	// Progress is called after each target with the number of targets that have been
-	// checked. Calls do not overlap. If nil, nothing is called.
+	// Progress is called with the number of targets so far, those with an error
+	// included, just before the report on the last one is yielded. Calls do not
+	// overlap. If nil, nothing is called.
 	Progress func(done int)
 }
 

@@ -21,7 +21,7 @@ const (
 	// OutcomeUnfinished means that the fix was tried and may be made, or may be
 	// made yet; the error says why that isn't known. Applying it again is safe.
 	OutcomeUnfinished Outcome = "unfinished"
-	// OutcomeUntried means that a fix before it was not made.
+	// OutcomeUntried means that the fix wasn't tried, since one before it was not made.
 	OutcomeUntried Outcome = "untried"
 )
 

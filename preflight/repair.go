@@ -11,7 +11,7 @@ import (
 )
 
 // ErrNotEffective is what errors of [Fixer.Repair] wrap when fixes were applied and a
-// check still fails after [ApplyOptions.Wait].
+// check still fails after [ApplyOptions.Wait]. A failure that has no fix is no error.
 var ErrNotEffective = errors.New("applied, but not in effect yet")
 
 // RepairOptions are the options of [Fixer.Repair].
@@ -26,15 +26,19 @@ type RepairOptions struct {
 }
 
 // Repair applies the fixes of a report and checks its target again, with pauses,
-// until no failure has a fix that takes time to work. What a fix makes visible is
-// fixed in turn: the account was missing, and then its grants. If opts is nil, the
-// defaults of [RepairOptions] hold.
+// until all fixes that were applied are in effect. What a fix makes visible is fixed
+// in turn: the account was missing, and then its grants. If opts is nil, the defaults
+// of [RepairOptions] hold.
 //
-// It returns the last report and what was done, also with an error. What remains a
-// failure in the report has no fix, or one that was skipped.
+// It returns the last report and what was done, also with an error. If there is
+// nothing to apply, the last report is the one that was given.
+//
+// Without an error, the report may still fail, so look at [Report.Err]: what fails has
+// no fix, or one that was skipped. If c is nil or the report has no findings, that is
+// an error.
 //
 // If the deployer isn't the caller, a check sees a grant in the policy at once and
-// Cloud Run may take a minute longer: attach with identity.AttachOptions.WaitForAccount.
+// Cloud Run may take a minute longer: attach with [identity.AttachOptions.WaitForAccount].
 func (f *Fixer) Repair(ctx context.Context, c *Checker, report Report, opts *RepairOptions) (Report, []Step, error) {
 	var o RepairOptions
 	if opts != nil {

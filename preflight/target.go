@@ -42,10 +42,13 @@ type Need struct {
 	// https://cloud.google.com/iam/docs/full-resource-names
 	Resource string `json:"resource"`
 
-	// Permissions are single permissions, for example "storage.objects.get".
+	// Permissions are single permissions, for example "storage.objects.get". If one is
+	// missing, the fix grants Role. If Role is empty, it grants the predefined role
+	// with the fewest permissions among those that have this one.
 	Permissions []string `json:"permissions,omitempty"`
 
 	// Role, such as "roles/storage.objectViewer", means all permissions that the role
 	// has, however they are granted. If one is missing, the fix grants this role.
+	// Without Role and Permissions, a Need is an error.
 	Role string `json:"role,omitempty"`
 }

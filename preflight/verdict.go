@@ -18,7 +18,7 @@ const (
 
 var verdictNames = [...]string{"unknown", "pass", "fail"}
 
-// String returns "unknown", "pass" or "fail".
+// String returns "unknown", "pass" or "fail", and for other values "Verdict(N)".
 func (v Verdict) String() string {
 	if int(v) < len(verdictNames) {
 		return verdictNames[v]
@@ -26,7 +26,7 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("Verdict(%d)", uint8(v))
 }
 
-// MarshalText returns what String does. A verdict that isn't known is an error.
+// MarshalText returns "unknown", "pass" or "fail". Any other value is an error.
 func (v Verdict) MarshalText() ([]byte, error) {
 	if int(v) >= len(verdictNames) {
 		return nil, fmt.Errorf("verdict %d: not one of unknown (0), pass (1) and fail (2)", uint8(v))
@@ -34,7 +34,7 @@ func (v Verdict) MarshalText() ([]byte, error) {
 	return []byte(v.String()), nil
 }
 
-// UnmarshalText reads what MarshalText wrote.
+// UnmarshalText reads what MarshalText wrote. Any other text is an error.
 func (v *Verdict) UnmarshalText(text []byte) error {
 	for i, name := range verdictNames {
 		if string(text) == name {
