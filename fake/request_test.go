@@ -201,7 +201,7 @@ func TestAFailingTestMayAskTheBackend(t *testing.T) {
 	for url, method := range map[string]string{
 		"https://run.googleapis.com/v2/projects/p/locations/l/instances": http.MethodGet,
 		api + location + "/jobs?jobId=new":                               http.MethodPost, // which changes the cloud
-		"https://recommender.googleapis.com/v1/projects/web-prod/locations/global/recommenders/google.other.Recommender/recommendations": http.MethodGet,
+		"https://recommender.googleapis.com/v1/projects/web-prod/locations/global/insightTypes/google.other.Insight/insights": http.MethodGet,
 	} {
 		before := len(r.texts)
 		_, _ = call(t, b, method, url, "{}")
