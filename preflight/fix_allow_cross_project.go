@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"google.golang.org/api/orgpolicy/v2"
 
@@ -49,37 +50,42 @@ func (f *allowCrossProject) sideEffect() string {
 func (f *allowCrossProject) changesGuardrail() bool { return true }
 
 func (f *allowCrossProject) apply(ctx context.Context, by *applier) (bool, error) {
-	type policy = orgpolicy.GoogleCloudOrgpolicyV2Policy
 	parent := "projects/" + f.Project
 	name := parent + "/policies/" + crossProjectConstraint
-	off := []*orgpolicy.GoogleCloudOrgpolicyV2PolicySpecPolicyRule{{ForceSendFields: []string{"Enforce"}}}
-	var last *policy // as look read it, nil if there is none
+	off := []any{map[string]any{"enforce": false}}
+	var last policyDocument // as look read it, nil if there is none
 	return settle(ctx, change{
 		look: func(ctx context.Context) (so bool, err error) {
-			last, err = read(ctx, func() (*policy, error) {
-				return by.org.Projects.Policies.Get(name).Context(ctx).Do()
-			}, func(p *policy) string { return differs(p.Name, name) })
+			last, err = readPolicy(ctx, by.org, "v2/"+name, name)
 			if rest.HasCode(err, http.StatusNotFound) {
 				last, err = nil, nil
 			}
-			if err != nil || last == nil || last.Spec == nil {
+			if err != nil || last == nil {
 				return false, err
 			}
-			rules := last.Spec.Rules
+			var now orgpolicy.GoogleCloudOrgpolicyV2Policy
+			if err := last.into(&now); err != nil || now.Spec == nil {
+				return false, err
+			}
+			rules := now.Spec.Rules
 			return len(rules) == 1 && !rules[0].Enforce && rules[0].Condition == nil, nil
 		},
 		write: func(ctx context.Context) (bool, error) {
 			if last == nil {
-				_, err := by.org.Projects.Policies.Create(parent, &policy{
-					Name: name, Spec: &orgpolicy.GoogleCloudOrgpolicyV2PolicySpec{Rules: off},
-				}).Context(ctx).Do()
+				created := policyDocument{"name": name, "spec": map[string]any{"rules": off}}
+				_, err := created.send(ctx, by.org, http.MethodPost, "v2/"+parent+"/policies", nil)
 				return err == nil, err
 			}
-			if last.Spec == nil {
-				last.Spec = &orgpolicy.GoogleCloudOrgpolicyV2PolicySpec{Etag: last.Etag}
+			spec, _ := last["spec"].(map[string]any)
+			if spec == nil { // only a dry run
+				spec = make(map[string]any)
 			}
-			last.Spec.Rules, last.Spec.Reset, last.Spec.InheritFromParent = off, false, false
-			_, err := by.org.Projects.Policies.Patch(name, last).UpdateMask("policy.spec").Context(ctx).Do()
+			spec["rules"] = off
+			delete(spec, "reset")
+			delete(spec, "inheritFromParent")
+			last["spec"] = spec
+			// The server replaces all of the policy, whatever the mask says.
+			_, err := last.send(ctx, by.org, http.MethodPatch, "v2/"+name, url.Values{"updateMask": {"policy.spec"}})
 			return err == nil, err
 		},
 	})

@@ -2,7 +2,9 @@ package preflight
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/runidentity/runidentity/internal/access"
 	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/render"
+	"github.com/runidentity/runidentity/internal/retry"
 )
 
 // exemptFromDeny is what [FixExemptFromDeny] does.
@@ -74,19 +77,21 @@ func (f *exemptFromDeny) changesGuardrail() bool { return true }
 func (f *exemptFromDeny) apply(ctx context.Context, by *applier) (bool, error) {
 	principal := denyPrincipal(f.Member)
 	operations := "/denypolicies/" + names.Last(f.Policy) + "/operations/"
-	var last *iamv2.GoogleIamV2Policy // as look read it
+	var last policyDocument // as look read it
 	return settle(ctx, change{
 		look: func(ctx context.Context) (so bool, err error) {
-			last, err = read(ctx, func() (*iamv2.GoogleIamV2Policy, error) {
-				return by.deny.Policies.Get(f.Policy).Context(ctx).Do()
-			}, func(p *iamv2.GoogleIamV2Policy) string { return differs(p.Name, f.Policy) })
+			last, err = readPolicy(ctx, by.deny, "v2/"+f.Policy, f.Policy)
 			if err != nil {
 				return false, err
 			}
-			if f.Rule < 0 || f.Rule >= len(last.Rules) || last.Rules[f.Rule].DenyRule == nil {
+			var now iamv2.GoogleIamV2Policy
+			if err := last.into(&now); err != nil {
+				return false, err
+			}
+			if f.Rule < 0 || f.Rule >= len(now.Rules) || now.Rules[f.Rule] == nil || now.Rules[f.Rule].DenyRule == nil {
 				return false, fmt.Errorf("the policy has no rule %d any more: check again", f.Rule)
 			}
-			rule := last.Rules[f.Rule].DenyRule
+			rule := now.Rules[f.Rule].DenyRule
 			about := access.DenyRule{DeniedPermissions: rule.DeniedPermissions, ExceptionPermissions: rule.ExceptionPermissions}
 			if f.Permission != "" && !about.Denies(f.Permission) {
 				return false, fmt.Errorf("rule %d of the policy doesn't deny %s any more: check again", f.Rule, f.Permission)
@@ -94,16 +99,26 @@ func (f *exemptFromDeny) apply(ctx context.Context, by *applier) (bool, error) {
 			return slices.Contains(rule.ExceptionPrincipals, principal), nil
 		},
 		write: func(ctx context.Context) (bool, error) {
-			rule := last.Rules[f.Rule].DenyRule
-			rule.ExceptionPrincipals = append(rule.ExceptionPrincipals, principal)
+			rule, err := last.denyRule(f.Rule)
+			if err != nil {
+				return false, err
+			}
+			exceptions, _ := rule["exceptionPrincipals"].([]any)
+			rule["exceptionPrincipals"] = append(exceptions, principal)
 			return by.await(ctx, func(started string) (operation, error) {
-				call := by.deny.Policies.Operations.Get(started).Context(ctx).Do
+				var raw []byte
+				var err error
 				if started == "" {
-					call = by.deny.Policies.Update(f.Policy, last).Context(ctx).Do
+					raw, err = last.send(ctx, by.deny, http.MethodPut, "v2/"+f.Policy, nil)
+				} else {
+					raw, err = by.deny.Do(ctx, http.MethodGet, "v2/"+started, nil, nil)
 				}
-				op, err := call()
-				if err != nil || op == nil {
+				if err != nil {
 					return operation{}, err
+				}
+				var op iamv2.GoogleLongrunningOperation
+				if err := json.Unmarshal(raw, &op); err != nil {
+					return operation{}, fmt.Errorf("%w: %w", retry.ErrGarbled, err)
 				}
 				out := operation{name: op.Name, done: op.Done, ours: strings.Contains(op.Name, operations)}
 				if op.Error != nil {

@@ -10,9 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/api/iam/v1"
-	iamv2 "google.golang.org/api/iam/v2"
 	"google.golang.org/api/option"
-	"google.golang.org/api/orgpolicy/v2"
 	"google.golang.org/api/serviceusage/v1"
 	usagebeta "google.golang.org/api/serviceusage/v1beta1"
 
@@ -30,8 +28,8 @@ type Fixer struct {
 	policies *allowpolicy.Client
 	accounts *identity.Client
 	iam      *iam.Service
-	deny     *iamv2.Service
-	org      *orgpolicy.Service
+	deny     *rest.Client // IAM v2
+	org      *rest.Client // Organization Policy
 	usage    *serviceusage.Service
 	agents   *usagebeta.APIService
 }
@@ -47,8 +45,8 @@ func NewFixer(ctx context.Context, opts ...option.ClientOption) (*Fixer, error) 
 		connect(ctx, &f.policies, allowpolicy.New, opts),
 		connect(ctx, &f.accounts, identity.NewClient, opts),
 		connect(ctx, &f.iam, rest.Service("iam", iam.NewService), opts),
-		connect(ctx, &f.deny, rest.Service("iam", iamv2.NewService), opts),
-		connect(ctx, &f.org, rest.Service("orgpolicy", orgpolicy.NewService), opts),
+		connect(ctx, &f.deny, api("iam"), opts),
+		connect(ctx, &f.org, api("orgpolicy"), opts),
 		connect(ctx, &f.usage, rest.Service("serviceusage", serviceusage.NewService), opts),
 		connect(ctx, &f.agents, rest.Service("serviceusage", usagebeta.NewService), opts),
 	)
@@ -56,6 +54,13 @@ func NewFixer(ctx context.Context, opts ...option.ClientOption) (*Fixer, error) 
 		return nil, fmt.Errorf("new fixer: %w", err)
 	}
 	return f, nil
+}
+
+// api connects to an API whose JSON goes back as it came.
+func api(name string) func(context.Context, ...option.ClientOption) (*rest.Client, error) {
+	return func(ctx context.Context, opts ...option.ClientOption) (*rest.Client, error) {
+		return rest.New(ctx, name, opts...)
+	}
 }
 
 // ApplyOptions are the options of [Fixer.Apply].
