@@ -43,9 +43,9 @@ var (
 	// [Client.Get] doesn't return it: see [Attachment.WorkloadIdentity].
 	ErrAgentIdentity = errors.New("the workload runs as an agent identity, not as a service account")
 
-	// ErrAccountDisabled means that the service account is disabled. Only
-	// [Client.EnsureServiceAccount] returns it: Cloud Run's own answer is
-	// [ErrActAsDenied].
+	// ErrAccountDisabled means that the service account is disabled.
+	// [Client.EnsureServiceAccount] returns it. Cloud Run answers with
+	// [ErrActAsDenied] instead.
 	ErrAccountDisabled = errors.New("the service account is disabled")
 
 	// ErrMayHaveStarted means that the answer to the request to execute a job got
