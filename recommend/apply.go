@@ -34,8 +34,8 @@ const (
 	OutcomeDone       Outcome = "done"        // the step was carried out, by this run or an earlier one
 	OutcomeUnneeded   Outcome = "unneeded"    // things were already as the step makes them
 	OutcomeWould      Outcome = "would"       // with DryRun: Apply would carry the step out
-	OutcomeOpen       Outcome = "open"        // the step may have been carried out, or is a removal that was refused: apply the plan again
-	OutcomeRefused    Outcome = "refused"     // the step, which is no removal, was refused, and changed nothing
+	OutcomeOpen       Outcome = "open"        // the step may have been carried out, or a removal was refused: apply the plan again
+	OutcomeRefused    Outcome = "refused"     // the step was refused, and changed nothing; not for removals
 	OutcomeUndone     Outcome = "undone"      // the step was carried out, and taken back since the plan failed
 	OutcomeLeft       Outcome = "left"        // the step was carried out, and stays although the plan failed
 )

@@ -60,8 +60,8 @@ func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error
 var (
 	// ErrAPIDisabled means that the Recommender API is off in the project.
 	ErrAPIDisabled = errors.New("the Recommender API is disabled")
-	// ErrDenied means that the caller lacks a permission in the project. Google gives
-	// the same answer if there is no such project.
+	// ErrDenied means that the caller lacks a permission in the project, or perhaps
+	// that there is no such project: most Google APIs answer both alike.
 	ErrDenied = errors.New("permission denied")
 	// ErrChanged means that a recommendation changed since it was read: it has
 	// another etag.

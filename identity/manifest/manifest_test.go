@@ -196,7 +196,7 @@ func TestRead(t *testing.T) {
 	assert.Equal(t, next, edited.Documents[1].Identity)
 	_, err = one.Set(next, 2)
 	require.ErrorIs(t, err, manifest.ErrNothingToEdit)
-	assert.EqualError(t, err, "several.yaml: document 2: there is no Cloud Run workload to edit")
+	require.EqualError(t, err, "several.yaml: document 2: there is no Cloud Run workload to edit")
 	_, err = one.Set(identity.ServiceAccount{})
 	require.ErrorContains(t, err, "no identity is given")
 }
