@@ -78,7 +78,8 @@ func (a *Action) UnmarshalText(text []byte) error {
 type State string
 
 // The states of recommendations. An insight is "ACTIVE", "ACCEPTED" or "DISMISSED".
-// It is accepted once a recommendation that follows from it is claimed.
+// It is accepted once a recommendation that follows from it is claimed, succeeded or
+// failed.
 //
 // https://cloud.google.com/recommender/docs/key-concepts#states
 const (
