@@ -35,10 +35,14 @@ type Account struct {
 // after a creation have been recorded to alternate between 200 and 404.
 const goodReads = 3
 
-// EnsureServiceAccount returns a service account, and creates it if it is
-// missing. It returns once the account is reliably visible: several reads in a
-// row find it. A grant that names a new account may still take a minute or more
+// EnsureServiceAccount returns a user-managed service account, and creates it if
+// it is missing. It returns once the account is reliably visible: several reads in
+// a row find it. A grant that names a new account may still take a minute or more
 // to be effective.
+//
+// EnsureServiceAccount takes only an account that can be created, even if it
+// exists: of kind [AccountUserManaged], with 6 to 30 characters before the @. For
+// any other it returns an error and calls nothing.
 //
 // If the account was created and then not seen in time, EnsureServiceAccount
 // returns the Account beside an [*UnfinishedError]. It also returns an

@@ -11,11 +11,14 @@ import (
 // A Change is what [Client.Attach], [Client.Detach], [Client.CreateJob] and the like did.
 type Change struct {
 	Workload Workload `json:"workload"`
-	// Old and New are the identities before and after. Old is zero if the
-	// workload was created, if its template named no identity, which means the
-	// project's default one, and if the template named what isn't the address of
-	// a service account.
+	// Old is the identity before. It is zero if the workload was created, if its
+	// template named no identity, which means the project's default one, and if
+	// the template named what isn't the address of a service account.
 	Old ServiceAccount `json:"old"`
+	// New is the identity after, as Cloud Run answered: after [Client.Detach] it
+	// may be the default's address. With ValidateOnly it is the one that the
+	// workload would get. Beside an error it is the last one that is known, or
+	// zero if none is.
 	New ServiceAccount `json:"new"`
 	// Written reports whether Cloud Run is known to have accepted a write. It is
 	// false if the workload had the wanted identity already, and with
@@ -26,11 +29,13 @@ type Change struct {
 	// identity.
 	Done bool `json:"done"`
 	// OldGeneration and NewGeneration are the workload's generations before and
-	// after.
+	// after. OldGeneration is 0 if the workload was created. With ValidateOnly,
+	// NewGeneration is the one that Cloud Run answered.
 	OldGeneration int64 `json:"oldGeneration"`
 	NewGeneration int64 `json:"newGeneration"`
 	// Operation is the full name of the operation that made the change. It is
-	// empty if nothing was written, and if the answer to the write got lost.
+	// empty if no write was sent, if Cloud Run refused it, and if the answer to it
+	// got lost. With ValidateOnly it may name an operation that can't be read.
 	Operation string `json:"operation,omitempty"`
 	// ClearedRevision is the explicit revision name that the template had. A name
 	// can't be used twice: it was cleared, and Cloud Run chooses the new
@@ -46,7 +51,8 @@ type Change struct {
 	// write. If a job lost what they wrote, it is also returned as an error.
 	Interleaved *InterleavedError `json:"interleaved,omitempty"`
 	// Before and After are the workload as the API returned it when it was read
-	// and when it was last seen.
+	// and when it was last seen. Before is nil if the workload was created. With
+	// ValidateOnly, After is what the workload would be.
 	Before Document `json:"-"`
 	After  Document `json:"-"`
 }
@@ -64,7 +70,8 @@ func (d Document) GoString() string { return d.String() }
 
 // Attach makes a workload run as a service account and changes nothing else. It
 // reads the workload and, if its identity is another one, writes it back with
-// that one field changed. Then it waits until the change is in effect.
+// that one field changed. Then it waits until the change is in effect. If sa is
+// zero, Attach returns an error: see [Client.Detach].
 //
 // For a service or worker pool, Attach sends the identity alone, under an update
 // mask. The API has no mask for jobs: Attach sends the whole job back as the JSON
@@ -73,7 +80,7 @@ func (d Document) GoString() string { return d.String() }
 // change is lost, and Attach returns an [*InterleavedError] beside the Change.
 // For a service or worker pool nothing is lost, and only [Change.Interleaved]
 // reports it. With any error, [Change.Written] reports whether something is known
-// to have been written.
+// to have been written. If the workload could not be read, the Change is zero.
 //
 // If the workload has the wanted identity already, Attach writes nothing. If an
 // earlier change has not settled yet, Attach waits for it. If one failed, the
@@ -111,8 +118,10 @@ func (c *Client) attach(ctx context.Context, w Workload, sa ServiceAccount, opts
 }
 
 // Detach gives a workload its project's default identity back, the Compute Engine
-// default service account, by clearing the field. Otherwise it works as
-// [Client.Attach] does.
+// default service account, by clearing the field. If the template names no
+// account, Detach writes nothing. If it names the default's address, see
+// [DetachOptions].ProjectNumber. Otherwise Detach works as [Client.Attach] does:
+// the caller needs iam.serviceAccounts.actAs on the default account.
 func (c *Client) Detach(ctx context.Context, w Workload, opts *DetachOptions) (Change, error) {
 	change, err := c.detach(ctx, w, opts)
 	if err != nil {
@@ -297,5 +306,3 @@ func receivesTraffic(w Workload, d *document, settled bool) Tristate {
 	}
 	return Unknown
 }
-
-// lastSegment is the id at the end of a resource name.

@@ -21,7 +21,8 @@ import (
 // on, and waits until it is ready. The errors are those of [Client.Attach], and
 // [ErrAlreadyExists].
 //
-// w names the job. What job says of its own name, and what only the server sets, is
+// w names the job. If w is no job, or if job has no template, CreateJob returns an
+// error and calls nothing. What job says of its own name, and what only the server sets, is
 // left out, and its identity gives way to sa. If sa is zero, the job names none, and
 // runs as the project's default identity; that job names one is an error then. job
 // itself is not changed.

@@ -32,19 +32,25 @@ var (
 	// project, it needs roles/run.serviceAgent on the project.
 	ErrAgentTokenDenied = refusal.ErrAgentTokenDenied
 
-	// ErrConflict means that someone else changed the workload meanwhile. Trying
-	// again would undo their change.
+	// ErrConflict means that someone else got in the way: they gave the workload
+	// another identity meanwhile, or Cloud Run refused the write as out of date
+	// (409 or 412). Read the workload before you decide: trying again may undo
+	// their change.
 	ErrConflict = refusal.ErrConflict
 
 	// ErrAgentIdentity means that the workload runs as an agent identity
 	// (workloadIdentityConfig.identityType), not as a service account.
+	// [Client.Get] doesn't return it: see [Attachment.WorkloadIdentity].
 	ErrAgentIdentity = errors.New("the workload runs as an agent identity, not as a service account")
 
 	// ErrAccountDisabled means that the service account is disabled.
+	// [Client.EnsureServiceAccount] returns it. Cloud Run answers with
+	// [ErrActAsDenied] instead.
 	ErrAccountDisabled = errors.New("the service account is disabled")
 
 	// ErrMayHaveStarted means that the answer to the request to execute a job got
-	// lost. The execution may have started; the request was not repeated.
+	// lost. The execution may have started; the request was not repeated. No
+	// [*UnfinishedError] comes with it.
 	ErrMayHaveStarted = errors.New("the execution may have started: look for it before you try again")
 )
 
@@ -53,7 +59,7 @@ var (
 // others above. It is for programs that make the API calls themselves, with a
 // generated client for REST or for gRPC. The error stays in the chain, with its
 // *googleapi.Error or gRPC status. WrapError returns an error that it doesn't
-// recognise as it is.
+// recognise as it is, and nil for nil.
 func WrapError(err error) error { return refusal.Wrap(err) }
 
 // An OperationError means that Cloud Run accepted a change or an execution, which
@@ -84,6 +90,9 @@ func (e *OperationError) Is(target error) bool {
 // An UnfinishedError means that the outcome of a request is not known: ctx ended
 // first, or the answer got lost and looking for the effect failed too or, after a
 // creation, found nothing. The request may have taken effect, or may still take effect.
+//
+// If the answer to the start of an execution got lost, the error is
+// [ErrMayHaveStarted] instead.
 type UnfinishedError struct {
 	// Operation is the full name of the operation to look at, or empty if the
 	// server had not named one.
@@ -113,8 +122,9 @@ func (e *UnfinishedError) Unwrap() error { return e.Err }
 // rest of what the other one wrote stays.
 type InterleavedError struct {
 	Workload Workload `json:"workload"`
-	// Read and Answered are the generations before and after. [Change.Before] and
-	// [Change.After] hold the workload as it was read and as it is now.
+	// Read is the generation of the workload that was read, and Answered the one
+	// in the answer to the write. [Change.Before] and [Change.After] hold the
+	// workload as it was read and as it was last seen.
 	Read     int64 `json:"read"`
 	Answered int64 `json:"answered"`
 }

@@ -40,10 +40,13 @@ type Execution struct {
 
 // Execute starts an execution of a job (jobs.run). With
 // [ExecuteOptions].WaitForCompletion it waits until the execution has ended, and
-// returns an [*OperationError] beside the Execution if it failed.
+// returns an [*OperationError] beside the Execution if it failed. If ctx ends
+// while Execute waits, it returns an [*UnfinishedError] beside the Execution. The
+// execution goes on.
 //
 // Execute repeats the request only if Cloud Run certainly did not accept it. If
-// the answer got lost, the error wraps [ErrMayHaveStarted].
+// the answer got lost, the error wraps [ErrMayHaveStarted]. If w is no job,
+// Execute returns an error and calls nothing.
 func (c *Client) Execute(ctx context.Context, w Workload, opts *ExecuteOptions) (Execution, error) {
 	e, err := c.execute(ctx, w, opts)
 	if err != nil {

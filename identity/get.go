@@ -16,7 +16,8 @@ type Attachment struct {
 	Workload Workload `json:"workload"`
 	// ServiceAccount is what the workload's template names. It is zero if the
 	// template names none, which means the project's default identity. Cloud Run
-	// has been seen to write the default's address instead.
+	// has been seen to write the default's address instead. If the workload runs
+	// as an agent identity, only WorkloadIdentity says so.
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
 	// Default reports whether ServiceAccount is the project's default identity,
 	// the Compute Engine default service account. It is Unknown if the address is
@@ -24,14 +25,15 @@ type Attachment struct {
 	// [GetOptions].ProjectNumber is zero.
 	Default Tristate `json:"default"`
 	// WorkloadIdentity is the template's workloadIdentityConfig, or nil if it has
-	// none.
+	// none. If its IdentityType is IDENTITY_TYPE_AGENT_IDENTITY, the workload runs
+	// as an agent identity, and not as ServiceAccount.
 	WorkloadIdentity *run.GoogleCloudRunV2WorkloadIdentityConfig `json:"workloadIdentity,omitempty"`
 	// Generation is the workload's generation when it was read.
 	Generation int64 `json:"generation"`
 	// Serving lists the revisions of a service or worker pool that receive
 	// traffic. ServingOther reports whether one of them runs as another identity
-	// than ServiceAccount. Both take [GetOptions].ReadRevisions, but for a job
-	// ServingOther is always No.
+	// than ServiceAccount. Without [GetOptions].ReadRevisions, Serving is nil and
+	// ServingOther is Unknown. For a job, Serving is nil and ServingOther is No.
 	Serving      []ServingRevision `json:"serving,omitempty"`
 	ServingOther Tristate          `json:"servingOther"`
 }
@@ -39,14 +41,18 @@ type Attachment struct {
 // A ServingRevision is a revision that receives traffic, or runs instances of
 // a worker pool.
 type ServingRevision struct {
-	Name           string         `json:"name"` // full name
-	Percent        int            `json:"percent"`
+	Name string `json:"name"` // full name
+	// Percent is the revision's share of the traffic, or of the instances.
+	Percent int `json:"percent"`
+	// ServiceAccount is zero if the revision names none, which means the project's
+	// default identity.
 	ServiceAccount ServiceAccount `json:"serviceAccount"`
 }
 
 // Get reads the identity that a workload has. It takes one call, unless
 // [GetOptions].ReadRevisions is set. The error wraps [ErrNotFound] if the
-// workload does not exist.
+// workload does not exist. Get also returns an error if the template, or a
+// revision that it reads, names what isn't the address of a service account.
 func (c *Client) Get(ctx context.Context, w Workload, opts *GetOptions) (Attachment, error) {
 	a, err := c.attachment(ctx, w, opts)
 	if err != nil {

@@ -20,7 +20,8 @@ type GetOptions struct {
 // AttachOptions change how [Client.Attach] works. Nil means the zero value.
 type AttachOptions struct {
 	// ValidateOnly makes Cloud Run check the request and change nothing. Which
-	// checks it makes is not documented.
+	// checks it makes is not documented. [Change.Written] is then false, and
+	// [Change.After] is what the workload would be.
 	ValidateOnly bool
 	// NoWait makes Attach return when Cloud Run has accepted the change, not when
 	// the change is in effect.
@@ -28,7 +29,8 @@ type AttachOptions struct {
 	// WaitForAccount is how long Attach tries again when Cloud Run answers that the
 	// caller may not act as the service account. A new account or grant takes a
 	// minute or more to be seen everywhere. Until then Cloud Run answers as if it
-	// didn't exist. If WaitForAccount is zero, the first such answer is final.
+	// didn't exist. If WaitForAccount is zero, the first such answer is final. An
+	// [ErrAgentTokenDenied] is final in any case.
 	WaitForAccount time.Duration
 }
 
@@ -67,12 +69,12 @@ type ExecuteOptions struct {
 // EnsureServiceAccountOptions change how [Client.EnsureServiceAccount] works. Nil
 // means the zero value.
 type EnsureServiceAccountOptions struct {
-	// DisplayName (at most 100 bytes of UTF-8) and Description (at most 256) are
-	// given to an account that is created. They are not compared if the account
-	// exists.
+	// DisplayName and Description are given to an account that is created. They
+	// are not compared if the account exists. IAM allows 100 bytes of UTF-8 in
+	// DisplayName and 256 in Description, which is not checked here.
 	DisplayName, Description string
-	// Wait is how long a new account may take to become visible. Zero means 2
-	// minutes.
+	// Wait is how long a new account may take to become visible. Zero or less
+	// means 2 minutes.
 	Wait time.Duration
 }
 

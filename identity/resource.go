@@ -13,7 +13,7 @@ type Resource interface {
 }
 
 // Of returns the identity in a resource. It is zero if the resource's template
-// names none, which means the project's default. Of returns an error if the
+// names none, which means the project's default, and if resource is nil. Of returns an error if the
 // resource runs as an agent identity ([ErrAgentIdentity]), or if its template
 // names what isn't the address of a service account.
 func Of[R Resource](resource R) (ServiceAccount, error) {
@@ -39,10 +39,11 @@ func Of[R Resource](resource R) (ServiceAccount, error) {
 }
 
 // Set puts an identity into a resource that is about to be created or replaced.
-// It clears an explicit revision name in the template of a service or worker
-// pool, since a name can't be used for two revisions. Set returns an error, and
-// leaves the resource unchanged, if sa is zero or if the resource runs as an
-// agent identity ([ErrAgentIdentity]).
+// It makes the template if that is missing. It clears an explicit revision name in
+// the template of a service or worker pool, since a name can't be used for two
+// revisions. Set returns an error, and leaves the resource unchanged, if sa is
+// zero, if resource is nil, or if the resource runs as an agent identity
+// ([ErrAgentIdentity]).
 func Set[R Resource](resource R, sa ServiceAccount) error {
 	if err := sa.validate(); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 const exampleServiceAccount = "runner@data-prod.iam.gserviceaccount.com"
 
 // ServiceAccount names a service account of IAM. It is the account's email and
-// nothing else. Two are == if and only if they name the same account, however
-// they were spelled when parsed. A ServiceAccount can be the key of a map.
+// nothing else. Two are == if and only if they name the same account, in whichever
+// form their names were parsed. A ServiceAccount can be the key of a map.
 //
 // The zero ServiceAccount names no account. Every other value comes from a parser
 // and is valid, which does not mean that the account exists.

@@ -10,14 +10,17 @@ import (
 // ApplyOptions change how [Client.Apply] and [Client.TakeOver] work. Nil means the
 // zero value.
 type ApplyOptions struct {
-	// DryRun makes Apply report what it would do, and do nothing.
+	// DryRun makes Apply report what it would do, and do nothing. It still takes an
+	// owner, and refuses what Apply refuses before the first step.
 	DryRun bool
 	// Settle is how long Apply waits after a grant before anything depends on it.
 	// Zero means 2 minutes, as grants take a minute or more. A negative value
 	// means not at all.
 	Settle time.Duration
-	// Progress is called with the result of each step, and again when the result
-	// changes. It may be nil.
+	// Progress is called when a step has a result, and again when the result
+	// changes, in the goroutine that called Apply. It is not called for
+	// [OutcomeNotReached] and [OutcomeOpen]: those are in [Result.Steps] only. It
+	// may be nil.
 	Progress func(StepResult)
 }
 
@@ -31,8 +34,8 @@ const (
 	OutcomeDone       Outcome = "done"        // the step was carried out, by this run or an earlier one
 	OutcomeUnneeded   Outcome = "unneeded"    // things were already as the step makes them
 	OutcomeWould      Outcome = "would"       // with DryRun: Apply would carry the step out
-	OutcomeOpen       Outcome = "open"        // the step may have been carried out: apply the plan again
-	OutcomeRefused    Outcome = "refused"     // the step was refused, and changed nothing
+	OutcomeOpen       Outcome = "open"        // the step may have been carried out, or a removal was refused: apply the plan again
+	OutcomeRefused    Outcome = "refused"     // the step was refused, and changed nothing; not for removals
 	OutcomeUndone     Outcome = "undone"      // the step was carried out, and taken back since the plan failed
 	OutcomeLeft       Outcome = "left"        // the step was carried out, and stays although the plan failed
 )
@@ -48,17 +51,19 @@ type StepResult struct {
 
 // A Result is the outcome of [Client.Apply].
 type Result struct {
-	// Recommendation is the recommendation as it was last seen.
+	// Recommendation is the recommendation as it was last seen. It is zero if Apply
+	// refused the plan, or the owner, before it read the recommendation.
 	Recommendation Recommendation `json:"recommendation"`
 	// Steps has a result for each step of the plan. It is empty if Apply refused
 	// the plan before the first step.
 	Steps []StepResult `json:"steps"`
 }
 
-// An OwnedError means that someone else applies the recommendation.
+// An OwnedError means that another owner, or another run of the same one, has
+// claimed the recommendation. Only they can go on with it, and [Client.TakeOver].
 type OwnedError struct {
-	Recommendation string
-	Owner          string // "" if it isn't told
+	Recommendation string // the name
+	Owner          string // "" if the claim names none
 }
 
 // Error returns a text that names the owner.
@@ -95,7 +100,13 @@ func (e *OwnedError) Error() string {
 //
 // The error is an [*OwnedError] if another owner or another run has claimed the
 // recommendation. It wraps [ErrChanged] if the recommendation changed since the plan
-// was made, and [ErrBlocked] if the plan must not be applied.
+// was made. It wraps [ErrBlocked] if the plan must not be applied: a problem of it is
+// blocking, things are not as the recommendation was computed for, or the
+// recommendation was applied, failed or dismissed meanwhile. If the same owner has
+// applied the same plan already, Apply returns the results once more, and no error.
+//
+// To go on after Apply was cut short takes the plan: store its JSON, or make it anew
+// from [Client.Get] with the same options.
 func (c *Client) Apply(ctx context.Context, p Plan, owner string, opts *ApplyOptions) (Result, error) {
 	return c.run(ctx, p, owner, opts, false)
 }

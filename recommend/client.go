@@ -54,12 +54,14 @@ func NewClient(ctx context.Context, opts ...option.ClientOption) (*Client, error
 	return c, nil
 }
 
-// Errors that a program can tell apart with errors.Is. They wrap the error that
-// the server answered with.
+// Errors that a program can tell apart with errors.Is. They are about calls of
+// Recommender: listings, [Client.Get], [Client.Claim] and the like. If the server
+// answered with an error, errors.As finds it as a *googleapi.Error.
 var (
 	// ErrAPIDisabled means that the Recommender API is off in the project.
 	ErrAPIDisabled = errors.New("the Recommender API is disabled")
-	// ErrDenied means that the caller lacks a permission in the project.
+	// ErrDenied means that the caller lacks a permission in the project, or perhaps
+	// that there is no such project: most Google APIs answer both alike.
 	ErrDenied = errors.New("permission denied")
 	// ErrChanged means that a recommendation changed since it was read: it has
 	// another etag.
@@ -87,7 +89,8 @@ func (c *Client) do(ctx context.Context, verb, name string, query url.Values, bo
 	return c.rest.Do(ctx, verb, "v1/"+name, query, body)
 }
 
-// Get reads a recommendation by its full name.
+// Get reads a recommendation by its full name. If there is none, the error is the
+// server's *googleapi.Error, with code 404.
 func (c *Client) Get(ctx context.Context, name string) (Recommendation, error) {
 	if err := checkName(name); err != nil {
 		return Recommendation{}, fmt.Errorf("get %q: %w", name, err)

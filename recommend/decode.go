@@ -233,7 +233,7 @@ func DecodeInsight(raw []byte) (Insight, error) {
 	content := v.at("content")
 	i := Insight{
 		Name: v.at("name").text(), Subtype: v.at("insightSubtype").text(), Description: v.at("description").text(),
-		State: v.at("stateInfo", "state").text(), Severity: v.at("severity").text(), LastRefresh: v.at("lastRefreshTime").time(),
+		State: State(v.at("stateInfo", "state").text()), Severity: v.at("severity").text(), LastRefresh: v.at("lastRefreshTime").time(),
 		Observed: v.at("observationPeriod").duration(), Member: content.at("member").text(), Role: content.at("role").text(),
 		Condition: content.at("condition", "expression").text(), Total: content.at("currentTotalPermissionsCount").number(),
 		Account: content.at("email").text(), LastUsed: content.at("lastAuthenticatedTime").time(),

@@ -110,12 +110,12 @@ func TestDecodeRecommendation(t *testing.T) {
 
 func TestDecodeInsight(t *testing.T) {
 	t.Parallel()
-	i, err := recommend.DecodeInsight(named(webUse+"x", `{"insightSubtype": "PERMISSIONS_USAGE", "observationPeriod": "7776000s", "content": {"role": "roles/editor", "member": "user:dev@example.com",
+	i, err := recommend.DecodeInsight(named(webUse+"x", `{"insightSubtype": "PERMISSIONS_USAGE", "stateInfo": {"state": "ACCEPTED"}, "observationPeriod": "7776000s", "content": {"role": "roles/editor", "member": "user:dev@example.com",
 		"condition": {"expression": "true"}, "exercisedPermissions": [{"permission": "a.b.c"}], "inferredPermissions": ["d.e.f", {}, 7], "currentTotalPermissionsCount": "5069"}}`))
 	require.NoError(t, err)
 	i.Raw = nil
 	assert.Equal(t, recommend.Insight{
-		Name: webUse + "x", Type: recommend.InsightTypeIAMPolicy, Subtype: "PERMISSIONS_USAGE", Observed: 90 * 24 * time.Hour, Member: dev, Role: "roles/editor",
+		Name: webUse + "x", Type: recommend.InsightTypeIAMPolicy, Subtype: "PERMISSIONS_USAGE", State: recommend.State("ACCEPTED"), Observed: 90 * 24 * time.Hour, Member: dev, Role: "roles/editor",
 		Condition: "true", Exercised: []string{"a.b.c"}, Inferred: []string{"d.e.f", "7"}, Total: 5069,
 	}, i)
 	_, err = recommend.DecodeInsight([]byte("["))

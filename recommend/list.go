@@ -16,8 +16,10 @@ import (
 // A ListError says which listing failed. The other listings go on.
 type ListError struct {
 	Project, Location string
-	Kind              string // of the recommender or the insight type
-	Err               error  // wraps ErrAPIDisabled or ErrDenied if that is why
+	// Kind is a recommender or an insight type, such as [RecommenderIAMPolicy].
+	Kind string
+	// Err wraps [ErrAPIDisabled] or [ErrDenied] if that is why.
+	Err error
 }
 
 // Error returns a text that says what could not be listed.
@@ -114,7 +116,9 @@ func (c *Client) page(ctx context.Context, l listing, query url.Values) (page, e
 // [*ListError] and goes on with the others. If ctx ends, the last thing that List
 // yields is its error.
 //
-// It takes at least one project. Each is an id or a number.
+// List takes at least one project. Each is an id or a number. If something is wrong
+// with the arguments, List yields one error, which is no [*ListError], and calls
+// nothing.
 func (c *Client) List(ctx context.Context, projects []string, opts *ListOptions) iter.Seq2[Recommendation, error] {
 	return func(yield func(Recommendation, error) bool) {
 		q := opts.query(projects)

@@ -30,7 +30,8 @@ type Step struct {
 	Reason string   `json:"reason"`
 
 	// Account is the account that the step creates, or attaches to Workload.
-	// Before is the account that Workload has before the step.
+	// Before is the account that Workload has before the step. [StepAttach] takes
+	// both, also if Before is the project's default one.
 	Account  identity.ServiceAccount `json:"account,omitzero"`
 	Workload identity.Workload       `json:"workload,omitzero"`
 	Before   identity.ServiceAccount `json:"before,omitzero"`
@@ -117,28 +118,32 @@ type Grant struct {
 }
 
 // PlanOptions hold the decisions that a recommendation leaves to whoever applies
-// it. Nil means the zero value, which removes nothing.
+// it. Nil means the zero value, which removes nothing: a plan that would have to is
+// blocked, and shows what it takes.
 type PlanOptions struct {
 	// Account is the account that [ActionNewIdentity] attaches, and creates if it
-	// doesn't exist. Current is what the service runs as now, to go back to.
+	// doesn't exist. Current is what the service runs as now, to go back to, also
+	// if it is the project's default one. [ActionNewIdentity] takes both; the other
+	// actions take neither.
 	Account, Current identity.ServiceAccount
 	// Grants are the roles that Account gets. A recommendation says which
 	// permissions the service used; which roles have them is not for a program to
 	// guess.
 	Grants []Grant
 	// Remove names the roles that the plan may take away, such as "roles/editor".
-	// Any other role stays, and is in [Plan.Kept].
+	// A plan takes no other role away. If the recommendation proposes to, the step
+	// is in [Plan.Kept], and the plan has a blocking problem.
 	Remove []string
 	// Among holds other recommendations. NewPlan looks in them for those that
 	// exclude this one.
 	Among []Recommendation
 
-	// MaxAge is how old a recommendation may be; zero means 14 days. MinObserved
-	// is how long the use must have been observed; zero means 60 days. A
-	// recommendation outside these limits gets a warning. Now is the time to
-	// compare with; zero means the current time.
+	// MaxAge is how old a recommendation may be. Zero or less means 14 days.
+	// MinObserved is how long the use must have been observed. Zero or less means
+	// 60 days. Outside these limits the plan has a problem that isn't blocking.
 	MaxAge, MinObserved time.Duration
-	Now                 time.Time
+	// Now is the time to compare with. Zero means the current time.
+	Now time.Time
 }
 
 // A Problem is a reason not to apply a plan, or to think twice.
@@ -152,15 +157,20 @@ type Problem struct {
 // store and to decide on. Its JSON is stable and has a version. Fields may be
 // added to a version, and none changes its meaning.
 type Plan struct {
-	Recommendation string    `json:"recommendation"` // the name
-	Etag           string    `json:"etag"`           // the recommendation's when the plan was made
-	Action         Action    `json:"action"`
-	Steps          []Step    `json:"steps"`
-	Kept           []Step    `json:"kept,omitempty"` // what is not removed, as it wasn't named
-	Problems       []Problem `json:"problems,omitempty"`
+	Recommendation string `json:"recommendation"` // the name
+	Etag           string `json:"etag"`           // the recommendation's when the plan was made
+	Action         Action `json:"action"`
+	// Steps are what Apply carries out, in this order.
+	Steps []Step `json:"steps"`
+	// Kept are the removals that [PlanOptions].Remove doesn't name. They block the
+	// plan.
+	Kept []Step `json:"kept,omitempty"`
+	// Problems are blocking or warnings. [Plan.Err] tells whether one is blocking.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
-// ErrBlocked means that a plan must not be applied.
+// ErrBlocked means that a plan must not be applied. [Plan.Err] returns it for a
+// problem that is blocking, and [Client.Apply] also for what it finds.
 var ErrBlocked = errors.New("the plan must not be applied")
 
 // Err returns nil if no problem is blocking. Otherwise it returns an error that
@@ -179,8 +189,9 @@ func (p Plan) Err() error {
 }
 
 // NewPlan makes the plan for a recommendation. It returns an error if the options
-// lack something that the recommendation needs. What speaks against applying the
-// plan is in [Plan.Problems].
+// lack something that the recommendation needs, or have something invalid. What
+// speaks against applying the plan is in [Plan.Problems], and is no error: a plan for
+// [ActionReview] or [ActionUnusedAccount] has no steps and a blocking problem.
 func NewPlan(r Recommendation, opts *PlanOptions) (Plan, error) {
 	var c PlanOptions
 	if opts != nil {

@@ -11,18 +11,22 @@ import (
 // value: the active ones of IAM.
 type ListOptions struct {
 	// Regions are where List looks for Cloud Run's recommendations. Empty means that
-	// it lists none of those. IAM's recommendations live in "global", not in a region.
+	// it lists none of those, and is an error if Recommenders names
+	// [RecommenderRunIdentity]. IAM's recommendations live in "global", not in a
+	// region.
 	Regions []string
 	// Recommenders may hold [RecommenderRunIdentity] and [RecommenderIAMPolicy].
 	// Empty means both.
 	Recommenders []string
-	// States filters by state. Empty means [StateActive]. AllStates matches all.
+	// States filters by state. Empty means [StateActive]. AllStates matches all,
+	// whatever States has.
 	States    []State
 	AllStates bool
 	// Subtypes, Priorities, Resources and Members restrict the result. Empty matches
-	// all. A recommendation matches a resource if it is the one of its grant, or one
-	// of its target resources. The API can't filter by resource and member: List
-	// does.
+	// all. Resources are full resource names, and Members are as in IAM policies,
+	// "serviceAccount:EMAIL". A recommendation matches a resource if it is the one of
+	// its grant, or one of its target resources. The API can't filter by resource and
+	// member: List does.
 	Subtypes, Priorities, Resources, Members []string
 	// WithInsights joins each recommendation with its insights. It takes one more
 	// listing for each project and location.
@@ -33,16 +37,20 @@ type ListOptions struct {
 // value: the active ones that live in "global".
 type InsightsOptions struct {
 	// Regions are where Insights looks for insights about Cloud Run services. Empty
-	// means that it lists none of those.
+	// means that it lists none of those, and is an error if Types names
+	// [InsightTypeRunIdentity].
 	Regions []string
 	// Types may hold [InsightTypeRunIdentity], [InsightTypeIAMPolicy] and
 	// [InsightTypeServiceAccount]. Empty means all three.
 	Types []string
-	// States filters by state. Empty means [StateActive]. AllStates matches all.
+	// States filters by state. Empty means [StateActive]. AllStates matches all,
+	// whatever States has.
 	States    []State
 	AllStates bool
 	// Subtypes, Severities, Resources and Members restrict the result. Empty matches
-	// all. An insight matches a resource if it is one of its target resources.
+	// all. Resources and Members are as in [ListOptions]. An insight matches a
+	// resource if it is one of its target resources, and a member if that is its
+	// Member or its Account.
 	Subtypes, Severities, Resources, Members []string
 }
 
@@ -172,6 +180,6 @@ func (q query) takesInsight(i Insight) bool {
 	if i.Account != "" {
 		member = "serviceAccount:" + i.Account
 	}
-	return (q.allStates || counts(q.states(), i.State)) && counts(q.subtypes, i.Subtype) && counts(q.ranks, i.Severity) && counts(q.members, member) &&
+	return (q.allStates || counts(q.states(), string(i.State))) && counts(q.subtypes, i.Subtype) && counts(q.ranks, i.Severity) && counts(q.members, member) &&
 		(len(q.resources) == 0 || slices.ContainsFunc(i.targets, func(t string) bool { return slices.Contains(q.resources, t) }))
 }

@@ -45,7 +45,8 @@ const (
 	// ActionReplaceRole proposes to give a member other roles instead of one.
 	ActionReplaceRole
 	// ActionUnusedAccount says that an account was not used. It comes from an
-	// insight, and has no state to change.
+	// insight, and has no state to change: [Client.Claim] and the like return an
+	// error. Only [Client.For] returns it.
 	ActionUnusedAccount
 )
 
@@ -73,10 +74,12 @@ func (a *Action) UnmarshalText(text []byte) error {
 	return fmt.Errorf("action %q: not one of %q", text, actionNames)
 }
 
-// A State is the state of a recommendation. Google may add others.
+// A State is the state of a recommendation or of an insight. Google may add others.
 type State string
 
-// The states.
+// The states of recommendations. An insight is "ACTIVE", "ACCEPTED" or "DISMISSED".
+// It is accepted once a recommendation that follows from it is claimed, succeeded or
+// failed.
 //
 // https://cloud.google.com/recommender/docs/key-concepts#states
 const (
@@ -111,7 +114,8 @@ type Recommendation struct {
 	Why    string `json:"why,omitempty"` // for ActionReview: what isn't understood
 
 	// Member has Role on Resource, under Condition if there is one, a CEL expression.
-	// AddRoles are the roles that are proposed instead.
+	// AddRoles are the roles that are proposed instead or, for [ActionNewIdentity],
+	// for the new account. A plan for that grants [PlanOptions].Grants instead.
 	Member    string   `json:"member,omitempty"`
 	Resource  string   `json:"resource,omitempty"` // a full resource name
 	Role      string   `json:"role,omitempty"`
@@ -119,7 +123,9 @@ type Recommendation struct {
 	AddRoles  []string `json:"addRoles,omitempty"`
 
 	// Service is the Cloud Run service that [ActionNewIdentity] is about. Its project
-	// is the number in Name. Value is what the recommendation would set.
+	// is the number in Name or, from [Client.For], as it was given there. Value is the
+	// account that the recommendation names, in whatever form, or "". A plan attaches
+	// [PlanOptions].Account instead.
 	Service identity.Workload `json:"service,omitzero"`
 	Value   string            `json:"value,omitempty"`
 
@@ -130,7 +136,8 @@ type Recommendation struct {
 	Revoked int `json:"revoked,omitempty"`
 
 	// InsightNames names the insights that the recommendation follows from. Insights
-	// holds those of them that were listed.
+	// holds those of them that were listed. [Client.For] lists them, [Client.List]
+	// does with [ListOptions].WithInsights, and [Client.Get] does not.
 	InsightNames []string  `json:"insightNames,omitempty"`
 	Insights     []Insight `json:"insights,omitempty"`
 
@@ -147,11 +154,13 @@ type Insight struct {
 	Type        string        `json:"type"`
 	Subtype     string        `json:"subtype,omitempty"`
 	Description string        `json:"description,omitempty"`
-	State       string        `json:"state,omitempty"`
-	Severity    string        `json:"severity,omitempty"`
+	State       State         `json:"state,omitempty"`
+	Severity    string        `json:"severity,omitempty"` // "LOW" to "CRITICAL"
 	LastRefresh time.Time     `json:"lastRefresh,omitzero"`
-	Observed    time.Duration `json:"observed,omitzero"`
+	Observed    time.Duration `json:"observed,omitzero"` // zero if it isn't told
 
+	// Member has Role, under Condition if there is one, in an insight of
+	// [InsightTypeIAMPolicy].
 	Member    string `json:"member,omitempty"`
 	Role      string `json:"role,omitempty"`
 	Condition string `json:"condition,omitempty"`
@@ -161,13 +170,14 @@ type Insight struct {
 	Inferred  []string `json:"inferred,omitempty"`
 	Total     int      `json:"total,omitempty"`
 
-	// Account is the account that an insight of [InsightTypeServiceAccount] is about.
-	// LastUsed is when it was last used, or zero if never.
+	// Account is the email of the account that an insight of
+	// [InsightTypeServiceAccount] is about. LastUsed is when it was last used, or
+	// zero if never.
 	Account  string    `json:"account,omitempty"`
 	LastUsed time.Time `json:"lastUsed,omitzero"`
 
-	// Service and Region are those that an insight of [InsightTypeRunIdentity] is
-	// about.
+	// Service is the id of the service that an insight of [InsightTypeRunIdentity]
+	// is about, and Region is its region.
 	Service string `json:"service,omitempty"`
 	Region  string `json:"region,omitempty"`
 

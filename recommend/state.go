@@ -36,7 +36,11 @@ func checkMetadata(metadata map[string]string) error {
 
 // Claim marks a recommendation as claimed: someone is about to apply it. Google
 // no longer changes a claimed recommendation. The metadata replaces the one that
-// the recommendation has.
+// the recommendation has; nil leaves it with none. Its values have letters, digits
+// and '_', '.', '/', '-' only, so no email.
+//
+// Google also takes a claim of what someone else has claimed. What keeps two of them
+// apart is the etag: read the recommendation first.
 //
 // Claim returns the recommendation as it is then. The error wraps [ErrChanged] if
 // the recommendation changed since it was read. It is an
@@ -45,20 +49,21 @@ func (c *Client) Claim(ctx context.Context, r Recommendation, metadata map[strin
 	return c.mark(ctx, r, "markClaimed", StateClaimed, metadata)
 }
 
-// Succeed marks a recommendation as succeeded: it was applied. Otherwise it works
-// as [Client.Claim] does.
+// Succeed marks a recommendation as succeeded: it was applied. It need not be
+// claimed. Otherwise Succeed works as [Client.Claim] does.
 func (c *Client) Succeed(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
 	return c.mark(ctx, r, "markSucceeded", StateSucceeded, metadata)
 }
 
-// Fail marks a recommendation as failed: applying it failed. Otherwise it works
-// as [Client.Claim] does.
+// Fail marks a recommendation as failed: applying it failed. It need not be claimed.
+// Otherwise Fail works as [Client.Claim] does.
 func (c *Client) Fail(ctx context.Context, r Recommendation, metadata map[string]string) (Recommendation, error) {
 	return c.mark(ctx, r, "markFailed", StateFailed, metadata)
 }
 
-// Dismiss marks a recommendation as dismissed: nobody wants it. Otherwise it
-// works as [Client.Claim] does, without metadata.
+// Dismiss marks a recommendation as dismissed: nobody wants it. Google takes that
+// for an active one only. Otherwise Dismiss works as [Client.Claim] does, without
+// metadata.
 func (c *Client) Dismiss(ctx context.Context, r Recommendation) (Recommendation, error) {
 	return c.mark(ctx, r, "markDismissed", StateDismissed, nil)
 }

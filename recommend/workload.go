@@ -29,7 +29,12 @@ type ForOptions struct {
 //
 // IAM's recommendations live in the project of the grant. For looks at the
 // workload's project, at the account's and at [ForOptions].Projects. If a listing
-// fails, For yields a [*ListError] and goes on with the others.
+// fails, For yields a [*ListError] and goes on with the others. If the workload
+// can't be read, For yields that error, which wraps [identity.ErrNotFound] if there
+// is no such workload. If the workload names no account, For yields an error that
+// says so. Cloud Run's recommendations about a service are listed in each case.
+//
+// What is claimed isn't active, and isn't listed: read it with [Client.Get].
 //
 // No public source shows that Cloud Run makes recommendations about jobs or
 // worker pools. For these, For lists what IAM says about their account.
@@ -208,7 +213,7 @@ const accountUnused = "SERVICE_ACCOUNT_USAGE"
 // unused is what an insight says of an account that isn't used.
 func unused(i Insight) Recommendation {
 	r := Recommendation{
-		Name: i.Name, Recommender: i.Type, Subtype: i.Subtype, Description: i.Description, State: State(i.State), LastRefresh: i.LastRefresh,
+		Name: i.Name, Recommender: i.Type, Subtype: i.Subtype, Description: i.Description, State: i.State, LastRefresh: i.LastRefresh,
 		Action: ActionUnusedAccount, Member: "serviceAccount:" + i.Account, Observed: i.Observed, Insights: []Insight{i}, Raw: i.Raw,
 	}
 	if i.Subtype != accountUnused {

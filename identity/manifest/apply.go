@@ -17,8 +17,8 @@ import (
 
 // ApplyOptions change how [Client.Apply] works. Nil means the zero value.
 type ApplyOptions struct {
-	// Project and Region are for documents that name none. If a document names
-	// one, it has to agree.
+	// Project and Region are for documents that name none: see
+	// [Document.Workload]. If a document names one, it has to agree.
 	Project, Region string
 	// ValidateOnly makes the server check the document and the caller's
 	// permissions, and change nothing.
@@ -34,20 +34,24 @@ type Applied struct {
 	// Created reports whether the workload was created, or would be with
 	// ValidateOnly. It is false beside an error if that is not known.
 	Created bool `json:"created"`
-	// Old and New are the identities before and after. Old is zero if the
-	// workload was created.
+	// Old is the identity before. It is zero if the workload was created, or named
+	// no address of a service account.
 	Old identity.ServiceAccount `json:"old,omitzero"`
+	// New is the identity after, as the server answered. If the document names
+	// none, it may be the address of the project's default one. It is zero if the
+	// server is not known to have accepted the document.
 	New identity.ServiceAccount `json:"new"`
 	// Generation is the generation of what was applied. It is the old one if
 	// nothing differed, and 0 if the server is not known to have accepted the
-	// document.
+	// document. With ValidateOnly it is the one that the server answered.
 	Generation int64 `json:"generation"`
 	// Done reports whether the workload is known to be ready in that generation.
+	// It is false with ValidateOnly and NoWait.
 	Done bool `json:"done"`
 }
 
-// Apply creates or replaces the workload that the i-th document of a file
-// describes, as this command does:
+// Apply creates or replaces the workload that [File.Documents] has at index i, as
+// this command does:
 //
 //	gcloud run jobs replace job.yaml
 //
@@ -98,9 +102,9 @@ type application struct {
 
 // prepare makes the message of the document.
 func (a *application) prepare(f *File, i int) error {
-	w, err := f.Documents[i].Workload(a.options.Project, a.options.Region)
+	w, err := f.Documents[i].workload(a.options.Project, a.options.Region)
 	if err != nil {
-		return &Error{File: f.Name, Err: err}
+		return &Error{File: f.Name, Line: f.Documents[i].Line, Err: err}
 	}
 	if a.body, err = f.object(f.tops[i]); err != nil {
 		return err

@@ -228,7 +228,7 @@ func TestApplyRefusals(t *testing.T) {
 		says   string
 	}{
 		"no actAs":             {source: strings.Replace(jobYAML, runner, other, 1), order: inProject, is: identity.ErrActAsDenied, says: "apply projects/web-prod/locations/europe-west1/jobs/nightly: "},
-		"no project":           {source: jobYAML, says: "job.yaml: line 2: the document doesn't tell the project of nightly, and none is given"},
+		"no project":           {source: jobYAML, says: "job.yaml:2: the document doesn't tell the project of nightly, and none is given"},
 		"another region":       {source: jobYAML, order: manifest.ApplyOptions{Project: "web-prod", Region: "us-central1"}, says: `nightly is of region "europe-west1", not "us-central1"`},
 		"no such document":     {source: jobYAML, order: inProject, i: 1, says: "job.yaml: it has 1 documents, and none of index 1"},
 		"no workload":          {source: "a: b\n", order: inProject, says: "the document is about no Cloud Run workload"},

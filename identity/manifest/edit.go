@@ -12,12 +12,16 @@ import (
 	"github.com/runidentity/runidentity/identity"
 )
 
-// ErrNothingToEdit means that no document of a file is about a workload.
-var ErrNothingToEdit = errors.New("no document is about a Cloud Run workload")
+// ErrNothingToEdit means that no document of a file is about a workload, or that
+// a document that was asked for by its index isn't, or doesn't exist.
+var ErrNothingToEdit = errors.New("there is no Cloud Run workload to edit")
 
 // Set returns the file with another identity in all documents about workloads, or
-// in those with the given indexes. The file itself is unchanged. Every error is
-// an [*Error].
+// in those with the given indexes of [File.Documents]. The file itself is
+// unchanged. If the identity is there already, the new file has the same bytes.
+//
+// Every error is an [*Error]. It wraps [ErrNothingToEdit] if there is no such
+// document. Set also returns an error if sa is zero: see [File.Unset].
 //
 // A document may give its identity an anchor that other values refer to, share it
 // with others through an alias, or write it over several lines. Then Set returns
@@ -31,7 +35,8 @@ func (f *File) Set(sa identity.ServiceAccount, documents ...int) (*File, error) 
 }
 
 // Unset returns the file without an identity, which means the project's default
-// one. Otherwise it works as [File.Set] does.
+// one. If there is none, the new file has the same bytes. Otherwise Unset works as
+// [File.Set] does.
 func (f *File) Unset(documents ...int) (*File, error) {
 	return f.edit(identity.ServiceAccount{}, documents)
 }

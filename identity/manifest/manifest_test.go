@@ -2,6 +2,7 @@ package manifest_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -183,6 +184,9 @@ func TestRead(t *testing.T) {
 	require.NoError(t, err)
 	_, err = f.Documents[0].Workload("", "r")
 	require.ErrorContains(t, err, "doesn't tell the project of nightly")
+	flaw, ok := errors.AsType[*manifest.Error](err)
+	require.True(t, ok)
+	assert.Equal(t, f.Documents[0].Line, flaw.Line)
 
 	one, err := manifest.Parse("several.yaml", all["several.yaml"])
 	require.NoError(t, err)
@@ -192,6 +196,7 @@ func TestRead(t *testing.T) {
 	assert.Equal(t, next, edited.Documents[1].Identity)
 	_, err = one.Set(next, 2)
 	require.ErrorIs(t, err, manifest.ErrNothingToEdit)
+	require.EqualError(t, err, "several.yaml: document 2: there is no Cloud Run workload to edit")
 	_, err = one.Set(identity.ServiceAccount{})
 	require.ErrorContains(t, err, "no identity is given")
 }
@@ -257,8 +262,8 @@ func TestRefusedEdits(t *testing.T) {
 		"escapes":            {head + spec + line + `"old\x2drunner@data-prod.iam.gserviceaccount.com"` + "\n", "over several lines or with escapes"},
 		"no template":        {head + "spec: {}\n", "spec.template.spec.template.spec is missing"},
 		"no spec at all":     {head, "is missing: it would have the identity"},
-		"nothing":            {"a: b\n", "no document is about a Cloud Run workload"},
-		"empty":              {"", "no document is about"},
+		"nothing":            {"a: b\n", "there is no Cloud Run workload to edit"},
+		"empty":              {"", "there is no Cloud Run workload"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,7 +17,7 @@ import (
 	"github.com/runidentity/runidentity/internal/names"
 )
 
-// MaxSize is the size of the largest file, in bytes, that [Parse] reads.
+// MaxSize is the size of the largest file, in bytes, that [Parse] and [Walk] read.
 const MaxSize = 4 << 20
 
 // maxDepth is how deep collections may nest.
@@ -25,7 +25,8 @@ const maxDepth = 200
 
 // A File is a manifest file.
 type File struct {
-	// Name is the file's name, for messages.
+	// Name is the file's name, for messages. From [Walk] it is the path in the
+	// file system.
 	Name string
 	// Documents are the documents of the file in order, including those that are
 	// about something else than a workload.
@@ -50,9 +51,9 @@ type Document struct {
 	Name    string `json:"name,omitempty"`
 	Project string `json:"project,omitempty"`
 	Region  string `json:"region,omitempty"`
-	// Identity is the service account, and IdentityLine is where it stands. If
-	// the document names none, which means the project's default one, Identity is
-	// zero and IdentityLine is 0.
+	// Identity is the service account, and IdentityLine is the line where it
+	// stands. If the document names none, which means the project's default one,
+	// Identity is zero and IdentityLine is 0.
 	Identity     identity.ServiceAccount `json:"identity,omitzero"`
 	IdentityLine int                     `json:"identityLine,omitempty"`
 }
@@ -60,10 +61,21 @@ type Document struct {
 // Workload returns the workload that the document is about. It takes the project
 // and the region that the document doesn't name. If the document names one that
 // is given as well, the two have to agree, unless one is a project's id and the
-// other a project's number.
+// other a project's number. Then Workload takes the one that is given.
+//
+// Every error is an [*Error] without a file: the document is about no workload,
+// the project or the region is missing or contradicts it, or the name is invalid.
 func (d Document) Workload(project, region string) (identity.Workload, error) {
+	w, err := d.workload(project, region)
+	if err != nil {
+		return w, &Error{Line: d.Line, Err: err}
+	}
+	return w, nil
+}
+
+func (d Document) workload(project, region string) (identity.Workload, error) {
 	if d.Kind == identity.KindUnknown {
-		return identity.Workload{}, fmt.Errorf("line %d: the document is about no Cloud Run workload", d.Line)
+		return identity.Workload{}, errors.New("the document is about no Cloud Run workload")
 	}
 	for _, told := range []struct {
 		what         string
@@ -71,9 +83,9 @@ func (d Document) Workload(project, region string) (identity.Workload, error) {
 	}{{"project", project, d.Project}, {"region", region, d.Region}} {
 		switch {
 		case told.given == "" && told.field == "":
-			return identity.Workload{}, fmt.Errorf("line %d: the document doesn't tell the %s of %s, and none is given", d.Line, told.what, d.Name)
+			return identity.Workload{}, fmt.Errorf("the document doesn't tell the %s of %s, and none is given", told.what, d.Name)
 		case told.given != "" && told.field != "" && told.given != told.field && (told.what == "region" || names.IsNumber(told.given) == names.IsNumber(told.field)):
-			return identity.Workload{}, fmt.Errorf("line %d: %s is of %s %q, not %q", d.Line, d.Name, told.what, told.field, told.given)
+			return identity.Workload{}, fmt.Errorf("%s is of %s %q, not %q", d.Name, told.what, told.field, told.given)
 		}
 	}
 	if project == "" {
@@ -88,14 +100,16 @@ func (d Document) Workload(project, region string) (identity.Workload, error) {
 
 // An Error says what is wrong with a file, and where.
 type Error struct {
-	File         string
-	Line, Column int // from 1; 0 if it isn't about a place
+	File         string // "" from [Document.Workload]
+	Line, Column int    // from 1; 0 if it isn't about a place
 	Err          error
 }
 
 // Error returns a text such as "job.yaml:12:7: …".
 func (e *Error) Error() string {
 	switch {
+	case e.File == "":
+		return fmt.Sprintf("line %d: %v", e.Line, e.Err)
 	case e.Line == 0:
 		return e.File + ": " + e.Err.Error()
 	case e.Column == 0:
@@ -107,7 +121,9 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Parse reads a manifest. The name is for messages. Every error is an [*Error].
+// Parse reads a manifest. The name is for messages. A file without documents is no
+// error. That a workload names what isn't the address of a service account, such
+// as a variable that is filled in later, is one. Every error is an [*Error].
 func Parse(name string, data []byte) (*File, error) {
 	f := &File{Name: name, data: bytes.Clone(data)}
 	if err := f.parse(); err != nil {
@@ -124,7 +140,7 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// Bytes returns the bytes of the file.
+// Bytes returns a copy of the bytes of the file.
 func (f *File) Bytes() []byte { return bytes.Clone(f.data) }
 
 // at is an error about a place.

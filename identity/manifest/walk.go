@@ -11,8 +11,9 @@ import (
 
 // Walk reads the manifests in a folder and below it: the files whose names end in
 // .yaml, .yml or .json, in lexical order. It skips folders whose names begin with
-// a dot. It yields an [*Error] for a file that can't be read, and goes on. It
-// holds one file at a time.
+// a dot. It also yields files without a workload. For a file that can't be read,
+// or that [Parse] refuses, it yields nil and an [*Error], and goes on. It holds
+// one file at a time.
 func Walk(fsys fs.FS, root string) iter.Seq2[*File, error] {
 	return func(yield func(*File, error) bool) {
 		err := fs.WalkDir(fsys, root, func(name string, d fs.DirEntry, err error) error {
