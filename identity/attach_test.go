@@ -335,8 +335,9 @@ func TestAgentIdentityIsRefused(t *testing.T) {
 
 	require.ErrorIs(t, err, identity.ErrAgentIdentity)
 	assert.Equal(t, []string{"get"}, methods(b))
-	a, err := c.Get(t.Context(), w, nil)
+	a, err := c.Get(t.Context(), w, &identity.GetOptions{ProjectNumber: 123456789012})
 	require.NoError(t, err)
+	assert.Equal(t, identity.No, a.Default, "an agent identity is not the default account")
 	require.NotNil(t, a.WorkloadIdentity)
 	assert.Equal(t, "IDENTITY_TYPE_AGENT_IDENTITY", a.WorkloadIdentity.IdentityType)
 }

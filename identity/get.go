@@ -22,7 +22,7 @@ type Attachment struct {
 	// Default reports whether ServiceAccount is the project's default identity,
 	// the Compute Engine default service account. It is Unknown if the address is
 	// of that form, Workload doesn't name the project by its number, and
-	// [GetOptions].ProjectNumber is zero.
+	// [GetOptions].ProjectNumber is zero. It is No for an agent identity.
 	Default Tristate `json:"default"`
 	// WorkloadIdentity is the template's workloadIdentityConfig, or nil if it has
 	// none. If its IdentityType is IDENTITY_TYPE_AGENT_IDENTITY, the workload runs
@@ -79,6 +79,9 @@ func (c *Client) attachment(ctx context.Context, w Workload, opts *GetOptions) (
 	a := Attachment{
 		Workload: w, ServiceAccount: sa, Default: isDefault(w, sa, opts.ProjectNumber),
 		WorkloadIdentity: d.template(w.Kind).Identity, Generation: int64(d.Generation),
+	}
+	if d.agentIdentity(w.Kind) {
+		a.Default = No
 	}
 	if w.Kind == KindJob {
 		// An execution keeps the identity that its job had; none receives

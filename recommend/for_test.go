@@ -10,6 +10,7 @@ import (
 	"google.golang.org/api/iam/v1"
 
 	"github.com/runidentity/runidentity/fake"
+	"github.com/runidentity/runidentity/identity"
 	"github.com/runidentity/runidentity/recommend"
 )
 
@@ -76,4 +77,20 @@ func TestSameAccount(t *testing.T) {
 		err = p.Err()
 	}
 	require.Error(t, err)
+}
+
+// An agent identity is no account, whatever address the template names besides.
+func TestForAnAgentIdentity(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	w := identity.Job("web-prod", "europe-west1", "agent")
+	b.AddRunJSON(w.Name(), []byte(`{"template": {"template": {"serviceAccount": "`+runner+`", "containers": [{"image": "i"}],
+		"workloadIdentityConfig": {"identityType": "IDENTITY_TYPE_AGENT_IDENTITY"}}}}`))
+	var errs []error
+	for r, err := range newClient(t, b).For(t.Context(), w, nil) {
+		errs = append(errs, err)
+		assert.Empty(t, r.Name)
+	}
+	require.Len(t, errs, 1)
+	assert.ErrorIs(t, errs[0], identity.ErrAgentIdentity)
 }

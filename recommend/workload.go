@@ -109,7 +109,11 @@ func (c *Client) findOut(ctx context.Context, w identity.Workload) *who {
 	var found who
 	found.reading.Go(func() {
 		a, err := c.identity.Get(ctx, w, nil)
-		if err == nil && a.ServiceAccount.IsZero() {
+		switch {
+		case err != nil:
+		case a.WorkloadIdentity != nil && a.WorkloadIdentity.IdentityType == "IDENTITY_TYPE_AGENT_IDENTITY":
+			a.ServiceAccount, err = identity.ServiceAccount{}, identity.ErrAgentIdentity
+		case a.ServiceAccount.IsZero():
 			err = errors.New("it names no account, and so runs as the project's default one, whose address takes the project's number: " +
 				"list the recommendations of the project")
 		}
