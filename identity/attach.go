@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/runidentity/runidentity/internal/names"
 )
@@ -55,6 +56,22 @@ type Change struct {
 	// ValidateOnly, After is what the workload would be.
 	Before Document `json:"-"`
 	After  Document `json:"-"`
+}
+
+// LogValue returns the change for a structured log. It leaves out the workload's
+// JSON, which may hold secrets.
+func (ch Change) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.String("workload", ch.Workload.Name()), slog.String("old", ch.Old.Email()), slog.String("new", ch.New.Email()),
+		slog.Bool("written", ch.Written), slog.Bool("done", ch.Done), slog.Int64("generation", ch.NewGeneration),
+	}
+	if ch.Operation != "" {
+		attrs = append(attrs, slog.String("operation", ch.Operation))
+	}
+	if ch.Interleaved != nil {
+		attrs = append(attrs, slog.String("interleaved", ch.Interleaved.Error()))
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // A Document is the JSON of a workload as the API returned it. It may hold

@@ -144,7 +144,7 @@ func (d *document) template(k Kind) taskTemplate {
 // account is the workload's service account: zero where the answer names
 // none, which means the project's default.
 func (d *document) account(k Kind) (ServiceAccount, error) {
-	return accountOf(d.template(k).ServiceAccount)
+	return accountIn(d.template(k).ServiceAccount)
 }
 
 // named is the workload's identity in errors, also if it is no service account's.
@@ -152,15 +152,20 @@ func (d *document) named(k Kind) string {
 	return cmp.Or(rest.Harmless(d.template(k).ServiceAccount), defaultIdentity)
 }
 
+// accountIn is accountOf for an address that Cloud Run answers.
+func accountIn(email string) (ServiceAccount, error) {
+	sa, err := accountOf(email)
+	if err != nil {
+		return sa, fmt.Errorf("the identity that Cloud Run answers: %w", err)
+	}
+	return sa, nil
+}
+
 func accountOf(email string) (ServiceAccount, error) {
 	if email == "" {
 		return ServiceAccount{}, nil
 	}
-	sa, err := ParseServiceAccount(email)
-	if err != nil {
-		return ServiceAccount{}, fmt.Errorf("the identity that Cloud Run answers: %w", err)
-	}
-	return sa, nil
+	return ParseServiceAccount(email)
 }
 
 // agentIdentity reports whether the workload runs as an agent identity.

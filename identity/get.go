@@ -192,7 +192,7 @@ func (c *Client) serving(ctx context.Context, w Workload, d *document) ([]Servin
 			if err := unmarshal(raw, &r); err != nil {
 				return fmt.Errorf("read %s: %w", list[i].Name, err)
 			}
-			list[i].ServiceAccount, err = accountOf(r.ServiceAccount)
+			list[i].ServiceAccount, err = accountIn(r.ServiceAccount)
 			return err
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -344,6 +345,24 @@ func TestConflictsKeepTheServersError(t *testing.T) {
 		require.ErrorIs(t, err, identity.ErrConflict)
 		assert.Equal(t, 409, asError[*googleapi.Error](t, err).Code)
 	})
+}
+
+// A change that is logged tells what happened, and nothing of the workload's JSON.
+func TestChangeInALog(t *testing.T) {
+	t.Parallel()
+	b := newCloud(t)
+	change, err := newClient(t, b).Attach(t.Context(), nightly, runner, nil)
+	require.NoError(t, err)
+	var text bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "operation" {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	log.Info("attached", "change", change)
+	assert.Equal(t, `level=INFO msg=attached change.workload=`+nightly.Name()+` change.old=`+other.Email()+` change.new=`+runnerEmail+
+		" change.written=true change.done=true change.generation=2\n", text.String())
 }
 
 func TestChangePrintsNoSecrets(t *testing.T) {

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"errors"
+	"fmt"
 
 	"google.golang.org/api/run/v2"
 )
@@ -35,7 +36,11 @@ func Of[R Resource](resource R) (ServiceAccount, error) {
 	if isAgent(t.Identity) {
 		return ServiceAccount{}, ErrAgentIdentity
 	}
-	return accountOf(t.ServiceAccount)
+	sa, err := accountOf(t.ServiceAccount)
+	if err != nil {
+		return sa, fmt.Errorf("the identity in the resource: %w", err)
+	}
+	return sa, nil
 }
 
 // Set puts an identity into a resource that is about to be created or replaced.

@@ -66,6 +66,6 @@ func TestOfAndSetRefuse(t *testing.T) {
 	require.ErrorIs(t, err, identity.ErrAgentIdentity)
 	service = &run.GoogleCloudRunV2Service{Template: &run.GoogleCloudRunV2RevisionTemplate{ServiceAccount: "someone@example.com"}}
 	_, err = identity.Of(service)
-	require.ErrorContains(t, err, `the identity that Cloud Run answers: invalid service account "someone@example.com"`)
+	require.ErrorContains(t, err, `the identity in the resource: invalid service account "someone@example.com"`)
 	require.NoError(t, identity.Set(service, runner), "what is not understood can be replaced")
 }
