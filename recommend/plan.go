@@ -60,6 +60,10 @@ func (s Step) validate() error {
 		if !strings.Contains(s.Role, "roles/") || !strings.Contains(s.Member, ":") && !strings.HasPrefix(s.Member, "all") {
 			return fmt.Errorf("role %q, member %q: it takes both, such as %q and %q", s.Role, s.Member, "roles/run.invoker", "user:dev@example.com")
 		}
+		// IAM demands a title. One without a condition would be a binding that holds always.
+		if s.Condition == "" && s.ConditionTitle != "" || s.Kind == StepGrantRole && s.Condition != "" && s.ConditionTitle == "" {
+			return fmt.Errorf("condition %q, title %q: a title takes a condition, and a condition that is granted a title", s.Condition, s.ConditionTitle)
+		}
 		if !allowpolicy.Supports(s.Resource) {
 			return unsupported(s.Resource)
 		}
