@@ -44,13 +44,17 @@ func unknownKind(kind FixKind) error {
 }
 
 // MarshalJSON writes the fields that the kind has, the kind as "type" and the
-// command as "gcloud". A zero Fix is null; an unknown kind is an error.
+// command as "gcloud". A zero Fix is null; an unknown kind is an error, and so is a
+// field that the kind doesn't have.
 func (f Fix) MarshalJSON() ([]byte, error) {
 	if f == (Fix{}) {
 		return []byte("null"), nil
 	}
 	if !slices.Contains(fixKinds[:], f.Kind) {
 		return nil, unknownKind(f.Kind)
+	}
+	if err := foreignFields(f); err != nil {
+		return nil, err
 	}
 	out := map[string]any{"type": f.Kind, "gcloud": f.Gcloud()}
 	for _, own := range actionOf(&f).fields() {
@@ -61,8 +65,9 @@ func (f Fix) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. The command is not read: it
-// follows from the rest.
+// UnmarshalJSON reads what MarshalJSON wrote. A missing field is an error, unless
+// MarshalJSON leaves it out if it is zero. The command is not read: it follows from
+// the rest.
 func (f *Fix) UnmarshalJSON(text []byte) error {
 	var in map[string]json.RawMessage
 	if err := json.Unmarshal(text, &in); err != nil || in == nil {
@@ -80,8 +85,12 @@ func (f *Fix) UnmarshalJSON(text []byte) error {
 	}
 	for _, own := range actionOf(&read).fields() {
 		value, ok := in[own.name]
-		if !ok {
-			continue
+		if !ok || string(value) == "null" {
+			if own.optional {
+				continue
+			}
+			// A rule that isn't told is not the first one.
+			return fmt.Errorf("%s of a fix of type %q: missing", own.name, string(read.Kind))
 		}
 		if err := json.Unmarshal(value, own.at); err != nil {
 			return fmt.Errorf("%s of a fix of type %q: %w", own.name, string(read.Kind), err)
