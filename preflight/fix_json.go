@@ -1,8 +1,10 @@
 package preflight
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -65,8 +67,9 @@ func (f Fix) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. A missing field is an error, unless
-// MarshalJSON leaves it out if it is zero. The command is not read: it follows from
+// UnmarshalJSON reads what MarshalJSON wrote. A field that isn't
+// known is an error, and so is a missing one, unless MarshalJSON leaves it out if it
+// is zero: what remains would be another fix. The command is not read: it follows from
 // the rest.
 func (f *Fix) UnmarshalJSON(text []byte) error {
 	var in map[string]json.RawMessage
@@ -83,8 +86,11 @@ func (f *Fix) UnmarshalJSON(text []byte) error {
 	if !slices.Contains(fixKinds[:], read.Kind) {
 		return unknownKind(read.Kind)
 	}
+	delete(in, "type")
+	delete(in, "gcloud")
 	for _, own := range actionOf(&read).fields() {
 		value, ok := in[own.name]
+		delete(in, own.name)
 		if !ok || string(value) == "null" {
 			if own.optional {
 				continue
@@ -92,10 +98,21 @@ func (f *Fix) UnmarshalJSON(text []byte) error {
 			// A rule that isn't told is not the first one.
 			return fmt.Errorf("%s of a fix of type %q: missing", own.name, string(read.Kind))
 		}
-		if err := json.Unmarshal(value, own.at); err != nil {
+		if err := decodeStrictly(value, own.at); err != nil {
 			return fmt.Errorf("%s of a fix of type %q: %w", own.name, string(read.Kind), err)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		return fmt.Errorf("%q of a fix of type %q: not one of type, gcloud, %s", name, string(read.Kind), strings.Join(fieldNames(read), ", "))
+	}
 	*f = read
 	return nil
+}
+
+// decodeStrictly refuses fields that aren't known: without them, a condition would be
+// another one.
+func decodeStrictly(text []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	return dec.Decode(v)
 }

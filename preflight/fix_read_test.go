@@ -45,7 +45,6 @@ func TestFixJSONLacksAField(t *testing.T) {
 func TestConditionWithoutAnExpression(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		`{"type":"grant-role","resource":"` + remoteFull + `","role":"roles/iam.serviceAccountUser","member":"` + dev + `","condition":{"title":"until June","expr":"request.time < timestamp('2026-06-01T00:00:00Z')"}}`,
 		`{"type":"grant-role","resource":"` + remoteFull + `","role":"roles/iam.serviceAccountUser","member":"` + dev + `","condition":{"title":"until June"}}`,
 		`{"type":"grant-role","resource":"` + remoteFull + `","role":"roles/iam.serviceAccountUser","member":"` + dev + `","condition":{"description":"until June"}}`,
 	} {
@@ -67,4 +66,21 @@ func TestFixJSONOfAForeignField(t *testing.T) {
 	stray := preflight.Fix{Kind: preflight.FixEnableAPI, Project: "web-prod", Service: "run.googleapis.com", Role: "roles/owner"}
 	text, err := json.Marshal(stray)
 	require.ErrorContains(t, err, "has no field but project, service", string(text))
+}
+
+// What a fix in JSON says and isn't read is not left out of it: a condition under
+// another name would be no condition.
+func TestFixJSONOfUnknownFields(t *testing.T) {
+	t.Parallel()
+	const grant = `"type":"grant-role","resource":"` + remoteFull + `","role":"roles/iam.serviceAccountUser","member":"` + dev + `"`
+	for _, text := range []string{
+		`{` + grant + `,"Condition":{"title":"t","expression":"false"}}`,
+		`{` + grant + `,"conditions":[{"title":"t","expression":"false"}]}`,
+		`{` + grant + `,"project":"web-prod"}`,
+		`{` + grant + `,"condition":{"title":"t","expression":"true","expires":"2026-06-01T00:00:00Z"}}`,
+	} {
+		var fix preflight.Fix
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &fix), `of a fix of type "grant-role"`, text)
+		assert.Zero(t, fix)
+	}
 }
