@@ -94,11 +94,22 @@ func (s Step) contradicts(number int, earlier Step) error {
 // mayBeOne reports whether two names may be those of one resource: of a project's
 // id and its number, or an account's address and its unique id, a plan can't tell.
 func mayBeOne(one, other string) bool {
+	one, other = spelled(one), spelled(other)
 	if a, b := strings.LastIndex(one, "/serviceAccounts/"), strings.LastIndex(other, "/serviceAccounts/"); a >= 0 && b >= 0 &&
 		strings.Contains(one, "@") != strings.Contains(other, "@") {
 		return mayBeOne(one[:a], other[:b])
 	}
 	return names.Same(one, other) || names.Same(other, one)
+}
+
+// spelled returns one of the spellings of a resource: full names may lack their
+// slashes, and addresses of accounts don't depend on the case.
+func spelled(resource string) string {
+	resource = strings.TrimPrefix(resource, "//")
+	if at := strings.LastIndex(resource, "/serviceAccounts/"); at >= 0 {
+		resource = resource[:at] + strings.Replace(strings.ToLower(resource[at:]), "/serviceaccounts/", "/serviceAccounts/", 1)
+	}
+	return resource
 }
 
 // sameProject says which other name would have been clear.
