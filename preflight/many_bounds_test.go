@@ -1,6 +1,7 @@
 package preflight_test
 
 import (
+	"math"
 	"runtime"
 	"testing"
 
@@ -21,6 +22,17 @@ func TestCheckAllOfNoSequence(t *testing.T) {
 	}
 	assert.Equal(t, 1, n)
 	assert.Empty(t, b.Calls())
+}
+
+// Concurrency has no bound of its own.
+func TestConcurrencyWithoutBound(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for _, err := range newChecker(t, newCloud(t), dev).CheckAll(t.Context(), targets(3), &preflight.CheckAllOptions{Concurrency: math.MaxInt}) {
+		require.NoError(t, err)
+		n++
+	}
+	assert.Equal(t, 3, n)
 }
 
 // However many targets may be checked side by side, there are no more goroutines

@@ -36,7 +36,8 @@ type Step struct {
 	Before   identity.ServiceAccount `json:"before,omitzero"`
 
 	// Member is who gets or loses Role on Resource. If there is a Condition,
-	// ConditionTitle says which binding is meant.
+	// ConditionTitle says which binding is meant: a grant needs it, and without it a
+	// removal means all bindings of that condition.
 	Member         string `json:"member,omitempty"`
 	Role           string `json:"role,omitempty"`
 	Resource       string `json:"resource,omitempty"`
