@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"google.golang.org/api/cloudresourcemanager/v3"
 	"google.golang.org/api/iam/v1"
 
@@ -28,7 +29,7 @@ func TestSettingsWhileCallsRun(t *testing.T) {
 	name := "projects/web-prod/locations/europe-west1/jobs/nightly"
 	b.AddRunJSON(name, []byte(`{"template":{"template":{"containers":[{"image":"x"}]}}}`))
 	c, err := identity.NewClient(t.Context(), b.ClientOptions(fake.Admin)...)
-	assert.NoError(t, err)
+	require.NoError(t, err)
 	var all sync.WaitGroup
 	done := make(chan struct{})
 	all.Go(func() {

@@ -80,7 +80,7 @@ func (c *Client) attachment(ctx context.Context, w Workload, opts *GetOptions) (
 		a.ServingOther = No
 	}
 	if opts.ReadRevisions && w.Kind != KindJob {
-		told := true
+		var told bool
 		if a.Serving, told, err = c.serving(ctx, w, d); err != nil {
 			return Attachment{}, err
 		}

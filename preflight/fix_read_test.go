@@ -2,6 +2,7 @@ package preflight_test
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -24,10 +25,7 @@ func TestFixJSONLacksAField(t *testing.T) {
 				continue
 			}
 			for _, is := range []any{"missing", nil} {
-				less := make(map[string]any)
-				for k, v := range fields {
-					less[k] = v
-				}
+				less := maps.Clone(fields)
 				if less[name] = is; is != nil {
 					delete(less, name)
 				}

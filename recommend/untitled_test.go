@@ -37,7 +37,8 @@ func TestUntitledGrantIsTakenBackAlone(t *testing.T) {
 	b.Use(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, ":setIamPolicy") {
-				if n++; n == 2 {
+				n++
+				if n == 2 {
 					w.WriteHeader(http.StatusForbidden)
 					_, _ = w.Write([]byte(`{"error": {"code": 403, "message": "No.", "status": "PERMISSION_DENIED"}}`))
 					return
