@@ -310,7 +310,8 @@ func receivesTraffic(w Workload, d *document, settled bool) Tristate {
 			continue
 		}
 		known = true
-		pinned = pinned && !t.toLatest()
+		own := d.Template.Revision != "" && names.Last(t.Revision) == d.Template.Revision // the one that is made
+		pinned = pinned && !t.toLatest() && !own
 		if !settled {
 			continue
 		}

@@ -57,7 +57,7 @@ func create[R Resource](ctx context.Context, c *Client, w Workload, sa ServiceAc
 }
 
 func (c *Client) create(ctx context.Context, w Workload, sa ServiceAccount, body []byte, o options) (Change, error) {
-	answer, err := c.insert(ctx, w, body, o)
+	answer, err := c.insert(ctx, w, sa, body, o)
 	if err != nil {
 		return Change{Workload: w}, err
 	}
@@ -144,7 +144,7 @@ func idParameter(k Kind) string {
 }
 
 // insert sends the POST until it is answered, or the workload is known to be there.
-func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options) (*operation, error) {
+func (c *Client) insert(ctx context.Context, w Workload, sa ServiceAccount, body []byte, o options) (*operation, error) {
 	query := url.Values{idParameter(w.Kind): {w.ID}}
 	if o.validateOnly {
 		query.Set("validateOnly", "true")
@@ -183,7 +183,7 @@ func (c *Client) insert(ctx context.Context, w Workload, body []byte, o options)
 			continue
 		case readErr != nil:
 			return nil, &UnfinishedError{Err: errors.Join(readErr, err)}
-		case !holds(there.raw, body):
+		case !holds(there.raw, body), !mayBeAsked(w, sa, there):
 			return nil, &UnfinishedError{Err: fmt.Errorf("%w, perhaps as the one that was asked for, from which it differs: %w", ErrAlreadyExists, err)}
 		}
 		return &operation{resource: there, looked: true}, nil
@@ -197,6 +197,14 @@ func (c *Client) post(ctx context.Context, w Workload, parent string, query url.
 		return nil, err
 	}
 	return parseOperation(raw, w)
+}
+
+// mayBeAsked reports whether what was found may have been created for an account.
+// If that is zero the message names none, and says nothing of the one that is found.
+func mayBeAsked(w Workload, sa ServiceAccount, found *document) bool {
+	got, err := found.account(w.Kind)
+	to := target{account: sa}
+	return err == nil && to.reached(w, got) != No && !found.agentIdentity(w.Kind)
 }
 
 // holds reports whether a resource says all that a message asked for.

@@ -216,6 +216,9 @@ func editWorkload(k Kind, raw []byte, sa ServiceAccount, without []string) ([]by
 	for _, name := range without {
 		delete(workload, name)
 	}
+	if err := workload.dropBuildName(); err != nil {
+		return nil, err
+	}
 	template := func(o object) error {
 		if err := o.setAccount(sa); err != nil {
 			return err
@@ -263,6 +266,18 @@ func (o object) setAccount(sa ServiceAccount) error {
 	quoted, err := json.Marshal(sa.Email())
 	o["serviceAccount"] = quoted
 	return err
+}
+
+// dropBuildName removes the name of a service's last build, which only the server
+// sets.
+func (o object) dropBuildName() error {
+	if o["buildConfig"] == nil || string(o["buildConfig"]) == "null" {
+		return nil
+	}
+	return o.edit("buildConfig", func(build object) error {
+		delete(build, "name")
+		return nil
+	})
 }
 
 // dropBuildInfo removes the one output-only field within a template.

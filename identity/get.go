@@ -89,10 +89,14 @@ func (c *Client) attachment(ctx context.Context, w Workload, opts *GetOptions) (
 		a.ServingOther = No
 	}
 	if opts.ReadRevisions && w.Kind != KindJob {
-		if a.Serving, err = c.serving(ctx, w, d); err != nil {
+		var told bool
+		if a.Serving, told, err = c.serving(ctx, w, d); err != nil {
 			return Attachment{}, err
 		}
 		a.ServingOther = servesOther(a, opts.ProjectNumber)
+		if !told && a.ServingOther == No {
+			a.ServingOther = Unknown
+		}
 	}
 	return a, nil
 }
@@ -159,17 +163,22 @@ func same(w Workload, a, b ServiceAccount, number int64) Tristate {
 	return No
 }
 
-// serving reads the revisions that receive traffic, side by side.
-func (c *Client) serving(ctx context.Context, w Workload, d *document) ([]ServingRevision, error) {
+// serving reads the revisions that receive traffic, side by side. told reports
+// whether Cloud Run says of each share which revision it goes to.
+func (c *Client) serving(ctx context.Context, w Workload, d *document) (list []ServingRevision, told bool, err error) {
 	prefix := w.Name() + "/revisions/"
-	var list []ServingRevision
+	told = true
 	index := make(map[string]int)
 	for _, t := range d.shares() {
 		id := names.Last(t.Revision)
 		if t.toLatest() {
 			id = names.Last(d.LatestReadyRevision)
 		}
-		if t.Percent == 0 || id == "" {
+		if t.Percent == 0 {
+			continue
+		}
+		if id == "" {
+			told = false
 			continue
 		}
 		name := prefix + id
@@ -197,9 +206,9 @@ func (c *Client) serving(ctx context.Context, w Workload, d *document) ([]Servin
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return list, nil
+	return list, told, nil
 }
 
 // shares are where the traffic or the instances go now.

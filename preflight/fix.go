@@ -33,8 +33,8 @@ const (
 	// FixEnableAccount enables the service account Account of Project.
 	FixEnableAccount FixKind = "enable-account"
 
-	// FixGrantRole grants Role to Member on Resource, under Condition if that has
-	// an expression.
+	// FixGrantRole grants Role to Member on Resource, under Condition unless that is
+	// zero.
 	FixGrantRole FixKind = "grant-role"
 
 	// FixAllowCrossProject sets iam.disableCrossProjectServiceAccountUsage to not
@@ -88,8 +88,8 @@ type Fix struct {
 	// FixExemptFromDeny. "" stands for a deployer whose name isn't known; it shows
 	// as MEMBER, and such a fix can't be applied.
 	Member string
-	// Condition is the condition of the grant, for FixGrantRole. Without an
-	// Expression there is none.
+	// Condition is the condition of the grant, for FixGrantRole. The zero Condition
+	// is none. One without an Expression is an error.
 	Condition Condition
 
 	// Policy is the full name of a deny policy, and Rule the index of one of its
@@ -201,6 +201,11 @@ func checkFix(f Fix) error {
 	if err := actionOf(&f).check(); err != nil {
 		return err
 	}
+	return foreignFields(f)
+}
+
+// foreignFields returns as an error that a fix has a field that is not for its kind.
+func foreignFields(f Fix) error {
 	if own := ownFields(f); own != f {
 		return fmt.Errorf("%s: a fix of kind %q has no field but %s; set the others to zero", f, f.Kind, strings.Join(fieldNames(f), ", "))
 	}

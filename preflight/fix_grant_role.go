@@ -36,6 +36,8 @@ func (f *grantRole) check() error {
 		return fmt.Errorf("%s: the resource %q must be named in full, as %q", f.text(), f.Resource, at.full)
 	case err != nil && f.Member != "":
 		return fmt.Errorf("%s: %w", f.text(), err)
+	case f.Condition.Expression == "" && f.Condition != (Condition{}):
+		return fmt.Errorf("%s: the condition %q has no expression, and the grant would hold always", f.text(), f.Condition.Title)
 	case !strings.Contains(f.Role, "roles/"):
 		return lacks(f, "the role", "roles/run.developer")
 	case f.Member == "":

@@ -1,8 +1,10 @@
 package preflight
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -44,13 +46,17 @@ func unknownKind(kind FixKind) error {
 }
 
 // MarshalJSON writes the fields that the kind has, the kind as "type" and the
-// command as "gcloud". A zero Fix is null; an unknown kind is an error.
+// command as "gcloud". A zero Fix is null; an unknown kind is an error, and so is a
+// field that the kind doesn't have.
 func (f Fix) MarshalJSON() ([]byte, error) {
 	if f == (Fix{}) {
 		return []byte("null"), nil
 	}
 	if !slices.Contains(fixKinds[:], f.Kind) {
 		return nil, unknownKind(f.Kind)
+	}
+	if err := foreignFields(f); err != nil {
+		return nil, err
 	}
 	out := map[string]any{"type": f.Kind, "gcloud": f.Gcloud()}
 	for _, own := range actionOf(&f).fields() {
@@ -61,8 +67,10 @@ func (f Fix) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. The command is not read: it
-// follows from the rest.
+// UnmarshalJSON reads what MarshalJSON wrote. A field that isn't
+// known is an error, and so is a missing one, unless MarshalJSON leaves it out if it
+// is zero: what remains would be another fix. The command is not read: it follows from
+// the rest.
 func (f *Fix) UnmarshalJSON(text []byte) error {
 	var in map[string]json.RawMessage
 	if err := json.Unmarshal(text, &in); err != nil || in == nil {
@@ -78,15 +86,33 @@ func (f *Fix) UnmarshalJSON(text []byte) error {
 	if !slices.Contains(fixKinds[:], read.Kind) {
 		return unknownKind(read.Kind)
 	}
+	delete(in, "type")
+	delete(in, "gcloud")
 	for _, own := range actionOf(&read).fields() {
 		value, ok := in[own.name]
-		if !ok {
-			continue
+		delete(in, own.name)
+		if !ok || string(value) == "null" {
+			if own.optional {
+				continue
+			}
+			// A rule that isn't told is not the first one.
+			return fmt.Errorf("%s of a fix of type %q: missing", own.name, string(read.Kind))
 		}
-		if err := json.Unmarshal(value, own.at); err != nil {
+		if err := decodeStrictly(value, own.at); err != nil {
 			return fmt.Errorf("%s of a fix of type %q: %w", own.name, string(read.Kind), err)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		return fmt.Errorf("%q of a fix of type %q: not one of type, gcloud, %s", name, string(read.Kind), strings.Join(fieldNames(read), ", "))
+	}
 	*f = read
 	return nil
+}
+
+// decodeStrictly refuses fields that aren't known: without them, a condition would be
+// another one.
+func decodeStrictly(text []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	return dec.Decode(v)
 }

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 )
@@ -24,6 +25,10 @@ func (c *Checker) CheckAll(ctx context.Context, targets iter.Seq[Target], opts *
 	return func(yield func(Report, error) bool) {
 		if c == nil {
 			yield(Report{}, errNoChecker)
+			return
+		}
+		if targets == nil {
+			yield(Report{}, errNoTargets)
 			return
 		}
 		inner, cancel := context.WithCancel(ctx)
@@ -58,6 +63,9 @@ func (c *Checker) CheckAll(ctx context.Context, targets iter.Seq[Target], opts *
 	}
 }
 
+// errNoTargets is the error of a nil sequence, over which nothing can range.
+var errNoTargets = errors.New("the sequence of targets is nil")
+
 // A batch is targets that are being checked.
 type batch struct {
 	results  chan checked
@@ -72,28 +80,23 @@ type checked struct {
 // checkSideBySide checks targets until they, or ctx, end.
 func (r *reader) checkSideBySide(ctx context.Context, targets iter.Seq[Target], concurrency int) batch {
 	b := batch{results: make(chan checked), finished: make(chan struct{})}
-	work := make(chan Target)
+	underWay := make(chan struct{}, concurrency)
 	var workers sync.WaitGroup
-	for range concurrency {
-		workers.Go(func() {
-			for t := range work {
+	workers.Go(func() {
+		for t := range targets {
+			select {
+			case underWay <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			workers.Go(func() {
+				defer func() { <-underWay }()
 				report, err := r.check(ctx, t)
 				select {
 				case b.results <- checked{report, err}:
 				case <-ctx.Done():
-					return
 				}
-			}
-		})
-	}
-	workers.Go(func() {
-		defer close(work)
-		for t := range targets {
-			select {
-			case work <- t:
-			case <-ctx.Done():
-				return
-			}
+			})
 		}
 	})
 	go func() {

@@ -18,14 +18,15 @@ func TestEveryFieldOfAStepIsInThePlansFingerprint(t *testing.T) {
 	b := newCloud(t)
 	c := newClient(t, b)
 	p := replacePlan(t, c)
+	last := len(p.Steps) - 1
+	p.Steps[last].Condition, p.Steps[last].ConditionTitle = "true", "always"
 	cutAt(t, b, c, p, 1)
 	claimed := get(t, c, webPolicy+"replace")
 	others := map[string]any{
 		"Kind": recommend.StepGrantRole, "Account": shopAccount, "Workload": shop, "Before": identity.MustParseServiceAccount(compute),
 		"Member": "user:x@example.com", "Role": "roles/viewer", "Resource": "//cloudresourcemanager.googleapis.com/projects/210987654321",
-		"Condition": "true", "ConditionTitle": "always",
+		"Condition": "false", "ConditionTitle": "never",
 	}
-	last := len(p.Steps) - 1
 	with := func(name string, v any) recommend.Plan {
 		changed := p
 		changed.Steps = append([]recommend.Step(nil), p.Steps...)
@@ -47,5 +48,5 @@ func TestEveryFieldOfAStepIsInThePlansFingerprint(t *testing.T) {
 	}
 	_, err := c.Apply(t.Context(), with("Reason", "as it was said another time"), owner, order)
 	require.NoError(t, err)
-	final(t, b, c, webPolicy+"replace")
+	assert.Equal(t, recommend.StateSucceeded, get(t, c, webPolicy+"replace").State)
 }

@@ -37,7 +37,8 @@ type Step struct {
 	Before   identity.ServiceAccount `json:"before,omitzero"`
 
 	// Member is who gets or loses Role on Resource. If there is a Condition,
-	// ConditionTitle says which binding is meant.
+	// ConditionTitle says which binding is meant: a grant needs it, and without it a
+	// removal means all bindings of that condition.
 	Member         string `json:"member,omitempty"`
 	Role           string `json:"role,omitempty"`
 	Resource       string `json:"resource,omitempty"`
@@ -60,6 +61,10 @@ func (s Step) validate() error {
 	case StepGrantRole, StepRemoveRole:
 		if !strings.Contains(s.Role, "roles/") || !strings.Contains(s.Member, ":") && !strings.HasPrefix(s.Member, "all") {
 			return fmt.Errorf("role %q, member %q: it takes both, such as %q and %q", s.Role, s.Member, "roles/run.invoker", "user:dev@example.com")
+		}
+		// IAM demands a title. One without a condition would be a binding that holds always.
+		if s.Condition == "" && s.ConditionTitle != "" || s.Kind == StepGrantRole && s.Condition != "" && s.ConditionTitle == "" {
+			return fmt.Errorf("condition %q, title %q: a title takes a condition, and a condition that is granted a title", s.Condition, s.ConditionTitle)
 		}
 		if !allowpolicy.Supports(s.Resource) {
 			return unsupported(s.Resource)
@@ -91,11 +96,22 @@ func (s Step) contradicts(number int, earlier Step) error {
 // mayBeOne reports whether two names may be those of one resource: of a project's
 // id and its number, or an account's address and its unique id, a plan can't tell.
 func mayBeOne(one, other string) bool {
+	one, other = spelled(one), spelled(other)
 	if a, b := strings.LastIndex(one, "/serviceAccounts/"), strings.LastIndex(other, "/serviceAccounts/"); a >= 0 && b >= 0 &&
 		strings.Contains(one, "@") != strings.Contains(other, "@") {
 		return mayBeOne(one[:a], other[:b])
 	}
 	return names.Same(one, other) || names.Same(other, one)
+}
+
+// spelled returns one of the spellings of a resource: full names may lack their
+// slashes, and addresses of accounts don't depend on the case.
+func spelled(resource string) string {
+	resource = strings.TrimPrefix(resource, "//")
+	if at := strings.LastIndex(resource, "/serviceAccounts/"); at >= 0 {
+		resource = resource[:at] + strings.Replace(strings.ToLower(resource[at:]), "/serviceaccounts/", "/serviceAccounts/", 1)
+	}
+	return resource
 }
 
 // sameProject says which other name would have been clear.

@@ -1,7 +1,9 @@
 package recommend
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 
 	"github.com/runidentity/runidentity/internal/stored"
 )
@@ -22,7 +24,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. It returns an error if the version
-// is missing or unknown.
+// is missing or unknown, and if a step has a field that isn't known: without it, the
+// step would be another one.
 func (p *Plan) UnmarshalJSON(text []byte) error {
 	if string(text) == "null" {
 		return nil
@@ -35,6 +38,26 @@ func (p *Plan) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &read); err != nil {
 		return err
 	}
+	if err := checkSteps(text); err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
 	*p = Plan(read)
+	return nil
+}
+
+// checkSteps refuses fields of steps that aren't known. What a later release adds to
+// a plan may be left out; what it adds to a step may be what narrows it.
+func checkSteps(plan []byte) error {
+	var all struct{ Steps []json.RawMessage }
+	if err := json.Unmarshal(plan, &all); err != nil {
+		return err
+	}
+	for i, text := range all.Steps {
+		dec := json.NewDecoder(bytes.NewReader(text))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(new(Step)); err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package recommend
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,7 +24,8 @@ type ForOptions struct {
 // For lists the active recommendations about a workload, each joined with its
 // insights:
 //
-//   - those of Cloud Run about the workload, if it is a service;
+//   - those of Cloud Run about the workload, if it is a service, and those that
+//     name it and aren't understood;
 //   - those of IAM about the account that the workload runs as;
 //   - as [ActionUnusedAccount], the insight that this account isn't used.
 //
@@ -148,15 +150,23 @@ func (c *Client) aboutService(w identity.Workload) job {
 	return func(ctx context.Context, send func(Recommendation, error) bool) {
 		l := listing{w.Project, w.Location, "recommenders", RecommenderRunIdentity, "recommendations"}
 		c.list(ctx, query{withInsights: true}, l, func(r Recommendation, err error) bool {
-			if err == nil && r.Service.ID != w.ID {
+			switch {
+			case err != nil:
+				return send(r, err)
+			case r.Service.ID == w.ID:
+				r.Service = w
+			case r.Service != (identity.Workload{}) || !mayName(r.Raw, w.ID):
 				return true
 			}
-			if err == nil {
-				r.Service = w
-			}
-			return send(r, err)
+			return send(r, nil)
 		})
 	}
+}
+
+// mayName reports whether JSON that isn't understood may be about a service: a text in
+// it is the service's id, or the end of its name.
+func mayName(raw json.RawMessage, id string) bool {
+	return bytes.Contains(raw, []byte(`"`+id+`"`)) || bytes.Contains(raw, []byte("/services/"+id+`"`))
 }
 
 // aboutAccount lists what is said about an account in a project: the

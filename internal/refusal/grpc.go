@@ -57,7 +57,7 @@ func chain(err error) []error {
 
 // call calls a method that takes nothing and returns one value.
 func call(v reflect.Value, name string) (reflect.Value, bool) {
-	if !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+	if !v.IsValid() || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil() {
 		return reflect.Value{}, false
 	}
 	m := v.MethodByName(name)

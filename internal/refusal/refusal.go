@@ -34,10 +34,14 @@ type answer struct {
 // yet.
 func Wrap(err error) error {
 	var a answer
-	if g, ok := errors.AsType[*googleapi.Error](err); ok {
-		a = answer{g.Code, status(g), g.Message}
-	} else {
+	g, ok := errors.AsType[*googleapi.Error](err)
+	switch {
+	case !ok:
 		a = fromGRPC(err)
+	case g == nil: // a nil pointer that was returned as an error, which can't even be unwrapped
+		return err
+	default:
+		a = answer{g.Code, status(g), g.Message}
 	}
 	if found := Recognize(a.code, a.status, a.message); found != nil && !errors.Is(err, found) {
 		return fmt.Errorf("%w: %w", found, err)
