@@ -50,7 +50,10 @@ func save(name string, plan recommend.Plan) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(name)) // half of a plan is none
+	}
+	return nil
 }
 
 // load reads what save wrote.
