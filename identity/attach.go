@@ -39,7 +39,7 @@ type Change struct {
 	Operation string `json:"operation,omitempty"`
 	// ClearedRevision is the explicit revision name that the template had. A name
 	// can't be used twice: it was cleared, and Cloud Run chooses the new
-	// revision's.
+	// revision's. It is empty if Written is false, so also with ValidateOnly.
 	ClearedRevision string `json:"clearedRevision,omitempty"`
 	// ReceivesTraffic reports whether the new revision of a service or worker
 	// pool receives traffic. If not, all traffic is pinned to older revisions,

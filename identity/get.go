@@ -22,7 +22,8 @@ type Attachment struct {
 	// Default reports whether ServiceAccount is the project's default identity,
 	// the Compute Engine default service account. It is Unknown if the address is
 	// of that form, Workload doesn't name the project by its number, and
-	// [GetOptions].ProjectNumber is zero.
+	// [GetOptions].ProjectNumber is zero. It goes by ServiceAccount alone, also if
+	// the workload runs as an agent identity.
 	Default Tristate `json:"default"`
 	// WorkloadIdentity is the template's workloadIdentityConfig, or nil if it has
 	// none. If its IdentityType is IDENTITY_TYPE_AGENT_IDENTITY, the workload runs
