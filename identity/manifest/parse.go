@@ -105,7 +105,7 @@ type Error struct {
 	Err          error
 }
 
-// Error returns a text such as "job.yaml:12:7: …".
+// Error returns a text such as "job.yaml:12:7: …", or "line 12: …" if File is empty.
 func (e *Error) Error() string {
 	switch {
 	case e.File == "":
