@@ -61,8 +61,8 @@ func (f Fix) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. The command is not read: it
-// follows from the rest.
+// UnmarshalJSON reads what MarshalJSON wrote: null makes the fix zero, and an
+// unknown kind is an error. The command is not read: it follows from the rest.
 func (f *Fix) UnmarshalJSON(text []byte) error {
 	var in map[string]json.RawMessage
 	if err := json.Unmarshal(text, &in); err != nil || in == nil {

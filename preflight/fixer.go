@@ -78,7 +78,8 @@ type ApplyOptions struct {
 	// started, or for an account that was just created and isn't seen yet. 0 or less
 	// means 5 minutes.
 	//
-	// [Fixer.Repair] waits for fixes to take effect until as long after it began.
+	// [Fixer.Repair] waits for fixes to take effect until as long after it began. It
+	// stops earlier if the next pause, of up to 30 seconds, would end after that.
 	Wait time.Duration
 }
 
