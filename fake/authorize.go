@@ -94,7 +94,9 @@ func (b *Backend) Grant(resource, role, member string) {
 }
 
 // GrantIf grants as [Backend.Grant] does, with a condition: a CEL expression such
-// as `request.time < timestamp("2030-01-01T00:00:00Z")`.
+// as `request.time < timestamp("2030-01-01T00:00:00Z")`. It panics on an expression
+// that the API would refuse, and on a basic role (roles/editor and the like), which
+// can't be granted with a condition.
 func (b *Backend) GrantIf(resource, role, member, expression string) {
 	b.grant("GrantIf", resource, &iam.Binding{
 		Role: role, Members: []string{member}, Condition: &iam.Expr{Title: "seeded", Expression: expression},
@@ -129,7 +131,7 @@ func (b *Backend) grant(seeder, resource string, binding *iam.Binding) {
 // SetPolicy replaces the allow policy of a resource, effective at once. That of a
 // project holds the role of its service agent, which is lost unless p has it. SetPolicy
 // panics if there is no such resource, and on what the API would refuse. An etag is
-// not compared.
+// not compared. If p is nil, the policy becomes empty.
 func (b *Backend) SetPolicy(resource string, p *iam.Policy) {
 	b.write(time.Now(), func(st *state) {
 		n := st.mustFind("SetPolicy", resource)

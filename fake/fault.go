@@ -18,7 +18,7 @@ import (
 // asked for.
 type Fault struct {
 	// Skip is how many calls pass before the fault begins. Times is how many it then
-	// hits; 0 means all, for good.
+	// hits; 0 or less means all, for good.
 	Skip, Times int
 	// Delay is how long the call waits before anything else happens.
 	Delay time.Duration

@@ -10,7 +10,7 @@ import (
 )
 
 // A Change is what [Client.Attach], [Client.Detach], [Client.CreateJob] and the like did.
-type Change struct {
+type Change struct { //nolint:recvcheck // record fills it in; LogValue is for values, as they are returned
 	Workload Workload `json:"workload"`
 	// Old is the identity before. It is zero if the workload was created, if its
 	// template named no identity, which means the project's default one, and if
@@ -40,7 +40,7 @@ type Change struct {
 	Operation string `json:"operation,omitempty"`
 	// ClearedRevision is the explicit revision name that the template had. A name
 	// can't be used twice: it was cleared, and Cloud Run chooses the new
-	// revision's.
+	// revision's. It is empty if Written is false, so also with ValidateOnly.
 	ClearedRevision string `json:"clearedRevision,omitempty"`
 	// ReceivesTraffic reports whether the new revision of a service or worker
 	// pool receives traffic. If not, all traffic is pinned to older revisions,
@@ -81,6 +81,10 @@ type Document []byte
 
 // String returns the size, not the JSON.
 func (d Document) String() string { return fmt.Sprintf("(%d bytes of JSON)", len(d)) }
+
+// MarshalText returns what String does, so that a workload's JSON doesn't get into
+// other JSON, such as that of a log.
+func (d Document) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // GoString returns what String does.
 func (d Document) GoString() string { return d.String() }

@@ -11,7 +11,8 @@ import (
 // Errors that a program can tell apart with errors.Is. If the server answered
 // with an error, errors.As finds it as a *googleapi.Error.
 var (
-	// ErrNotFound means that the workload or the execution does not exist.
+	// ErrNotFound means that the workload or the execution does not exist. For
+	// [WrapError] it is any answer 404, such as one of IAM's about a service account.
 	ErrNotFound = refusal.ErrNotFound
 
 	// ErrAlreadyExists means that a workload of that name exists already.

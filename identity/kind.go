@@ -1,6 +1,9 @@
 package identity
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Kind is which of Cloud Run's resources a [Workload] is.
 //
@@ -34,6 +37,26 @@ func (k Kind) String() string {
 		return "worker pool"
 	}
 	return fmt.Sprintf("Kind(%d)", int8(k))
+}
+
+// MarshalText returns a code: "job", "service" or "worker-pool", and "" for
+// KindUnknown.
+func (k Kind) MarshalText() ([]byte, error) {
+	if k == KindUnknown {
+		return nil, nil
+	}
+	return []byte(strings.ReplaceAll(k.String(), " ", "-")), nil
+}
+
+// UnmarshalText reads what MarshalText wrote.
+func (k *Kind) UnmarshalText(text []byte) error {
+	for _, known := range []Kind{KindUnknown, KindJob, KindService, KindWorkerPool} {
+		if code, _ := known.MarshalText(); string(code) == string(text) {
+			*k = known
+			return nil
+		}
+	}
+	return fmt.Errorf("kind %s must be job, service or worker-pool", quote(string(text)))
 }
 
 // collection returns the segment that stands before the id in the names of

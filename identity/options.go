@@ -49,9 +49,9 @@ type DetachOptions struct {
 	ValidateOnly bool
 	NoWait       bool
 	// ProjectNumber is the number of the workload's project, from which the
-	// address of its default identity follows. If it is zero, a workload that
-	// names this address is rewritten, since the address can't be recognised as
-	// that of the default.
+	// address of its default identity follows. If it is zero and [Workload].Project
+	// isn't a number either, a workload that names this address is rewritten, since
+	// the address can't be recognised as that of the default.
 	ProjectNumber int64
 }
 

@@ -375,6 +375,9 @@ func TestChangePrintsNoSecrets(t *testing.T) {
 		assert.NotContains(t, text, "sidecar", verb)
 		assert.NotContains(t, text, "123 34", verb)
 	}
+	text, err := json.Marshal(map[string]any{"after": change.After})
+	require.NoError(t, err)
+	assert.Regexp(t, `^\{"after":"\([0-9]+ bytes of JSON\)"\}$`, string(text))
 }
 
 func TestWaits(t *testing.T) {

@@ -12,7 +12,7 @@ const (
 	Yes
 )
 
-// String returns "unknown", "no" or "yes".
+// String returns "unknown", "no" or "yes". Any other value is "unknown".
 func (t Tristate) String() string {
 	switch t {
 	case No:
@@ -27,7 +27,8 @@ func (t Tristate) String() string {
 // MarshalText returns what String does.
 func (t Tristate) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText reads what MarshalText writes.
+// UnmarshalText reads what MarshalText writes. Any other text is an error, the empty
+// one as well.
 func (t *Tristate) UnmarshalText(text []byte) error {
 	for _, v := range []Tristate{Unknown, No, Yes} {
 		if string(text) == v.String() {

@@ -248,3 +248,18 @@ func BenchmarkParseWorkload(b *testing.B) {
 		})
 	}
 }
+
+func TestKindText(t *testing.T) {
+	t.Parallel()
+	for kind, code := range map[Kind]string{KindUnknown: "", KindJob: "job", KindService: "service", KindWorkerPool: "worker-pool"} {
+		text, err := kind.MarshalText()
+		require.NoError(t, err)
+		assert.Equal(t, code, string(text))
+		back := Kind(9)
+		require.NoError(t, back.UnmarshalText(text))
+		assert.Equal(t, kind, back)
+	}
+	kept := KindJob
+	require.ErrorContains(t, kept.UnmarshalText([]byte("Job")), `kind "Job" must be job, service or worker-pool`)
+	assert.Equal(t, KindJob, kept)
+}

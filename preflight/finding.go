@@ -119,6 +119,8 @@ const (
 
 // Evidence is how a finding was made.
 type Evidence struct {
+	// Method is how it was found out. An Unknown has one as well, also if nothing was
+	// called.
 	Method Method `json:"method"`
 
 	// Grant is a binding that grants the permission. It is nil if the policies weren't

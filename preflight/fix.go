@@ -114,7 +114,8 @@ func (f Fix) Gcloud() string { return actionOf(&f).gcloud() }
 func (f Fix) Request() Request { return actionOf(&f).request() }
 
 // SideEffect returns in a few words what else the fix brings about, and the
-// permission that it takes to apply it.
+// permission that it takes to apply it. For a zero Fix, and one of an unknown kind, it
+// returns a text that says that this isn't known.
 func (f Fix) SideEffect() string { return actionOf(&f).sideEffect() }
 
 // ChangesGuardrail reports whether the fix changes what an organization forbade

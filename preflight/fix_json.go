@@ -67,10 +67,10 @@ func (f Fix) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote. A field that isn't
-// known is an error, and so is a missing one, unless MarshalJSON leaves it out if it
-// is zero: what remains would be another fix. The command is not read: it follows from
-// the rest.
+// UnmarshalJSON reads what MarshalJSON wrote. A kind or a field that isn't known is
+// an error, and so is a missing field, unless MarshalJSON leaves it out if it is zero:
+// what remains would be another fix. null makes the fix zero. The command is not read:
+// it follows from the rest.
 func (f *Fix) UnmarshalJSON(text []byte) error {
 	var in map[string]json.RawMessage
 	if err := json.Unmarshal(text, &in); err != nil || in == nil {

@@ -78,7 +78,8 @@ type ApplyOptions struct {
 	// started, or for an account that was just created and isn't seen yet. 0 or less
 	// means 5 minutes.
 	//
-	// [Fixer.Repair] waits for fixes to take effect until as long after it began.
+	// [Fixer.Repair] waits for fixes to take effect until as long after it began. It
+	// stops earlier if the next pause, of up to 30 seconds, would end after that.
 	Wait time.Duration
 }
 
@@ -100,8 +101,9 @@ var errNoFixer = errors.New("the Fixer is empty: make it with preflight.NewFixer
 // Apply sorts fixes as [Fixes] does, applies one after the other, and returns what
 // became of each. If opts is nil, the defaults of [ApplyOptions] hold.
 //
-// A fix that is given twice has two steps: the second is [OutcomeUnneeded]. If a grant
-// needs a service agent that isn't there, a step of [FixCreateAgent] comes before it.
+// A fix that is given twice has two steps: if the first is applied, the second is
+// [OutcomeUnneeded]. If a grant needs a service agent that isn't there, a step of
+// [FixCreateAgent] comes before it.
 //
 // Apply ends with the first fix that is not known to be made. The error then wraps
 // the server's, and the steps say what became of the others. It is an

@@ -29,7 +29,8 @@ type CheckOptions struct {
 	// A refusal is a Fail with the server's text. An acceptance is a Pass of this
 	// check alone, since what Cloud Run checks then is not documented. If the
 	// deployer isn't the caller, or there is no workload yet, nothing is sent and the
-	// check is Unknown.
+	// check is Unknown. If the workload has the identity already, nothing is sent and
+	// the check is a Pass, or Unknown if the last change of the workload failed.
 	ValidateOnly bool
 
 	// CallsPerSecond bounds the calls to each API. As many calls may be made at once.

@@ -11,7 +11,9 @@ import (
 )
 
 // ErrNotEffective is what errors of [Fixer.Repair] wrap when fixes were applied and a
-// check still fails after [ApplyOptions.Wait]. A failure that has no fix is no error.
+// check still fails after [ApplyOptions.Wait], or when ctx ends during a pause before
+// that: then they wrap the context's error as well. A failure that has no fix is no
+// error.
 var ErrNotEffective = errors.New("applied, but not in effect yet")
 
 // RepairOptions are the options of [Fixer.Repair].

@@ -146,8 +146,9 @@ func wrap(text, first, others string) string {
 	return b.String()
 }
 
-// LogValue returns the report for a structured log: what was checked, the verdict,
-// the counts and the codes of what failed or isn't known.
+// LogValue returns the report for a structured log: the workload, the identity, the
+// verdict, the counts and the codes of what failed or isn't known. The deployer isn't
+// in it.
 func (r Report) LogValue() slog.Value {
 	counts := r.counts()
 	attrs := []slog.Attr{

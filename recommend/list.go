@@ -116,9 +116,9 @@ func (c *Client) page(ctx context.Context, l listing, query url.Values) (page, e
 // [*ListError] and goes on with the others. If ctx ends, the last thing that List
 // yields is its error.
 //
-// List takes at least one project. Each is an id or a number. If something is wrong
-// with the arguments, List yields one error, which is no [*ListError], and calls
-// nothing.
+// List takes at least one project. Each is an id or a number. A project that is named
+// twice, or by both, is listed twice. If something is wrong with the arguments, List
+// yields one error, which is no [*ListError], and calls nothing.
 func (c *Client) List(ctx context.Context, projects []string, opts *ListOptions) iter.Seq2[Recommendation, error] {
 	return func(yield func(Recommendation, error) bool) {
 		q := opts.query(projects)

@@ -139,12 +139,14 @@ type Grant struct {
 type PlanOptions struct {
 	// Account is the account that [ActionNewIdentity] attaches, and creates if it
 	// doesn't exist. Current is what the service runs as now, to go back to, also
-	// if it is the project's default one. [ActionNewIdentity] takes both; the other
-	// actions take neither.
+	// if it is the project's default one. [ActionNewIdentity] takes both; for other
+	// actions they are ignored.
 	Account, Current identity.ServiceAccount
 	// Grants are the roles that Account gets. A recommendation says which
 	// permissions the service used; which roles have them is not for a program to
-	// guess.
+	// guess. Each grant makes a step, also one that is there twice. If there are none,
+	// the plan has a problem that isn't blocking; a basic role, such as roles/editor,
+	// is a blocking one. No other action than [ActionNewIdentity] makes steps of Grants.
 	Grants []Grant
 	// Remove names the roles that the plan may take away, such as "roles/editor".
 	// A plan takes no other role away. If the recommendation proposes to, the step

@@ -8,7 +8,8 @@ import (
 	"github.com/runidentity/runidentity/internal/render"
 )
 
-// String returns in a few words what the step does.
+// String returns in a few words what the step does. If the kind is none of the
+// constants, it returns the kind alone, which is "" for the zero Step.
 func (s Step) String() string {
 	switch s.Kind {
 	case StepCreateAccount:

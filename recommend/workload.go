@@ -17,7 +17,8 @@ import (
 // ForOptions change how [Client.For] works. Nil means the zero value.
 type ForOptions struct {
 	// Projects are more projects to look at, by id or number: those where the
-	// workload's account has roles.
+	// workload's account has roles. For one that doesn't exist, For yields a
+	// [*ListError].
 	Projects []string
 }
 

@@ -63,14 +63,14 @@ type Applied struct {
 // (run.googleapis.com/client-name). What the document doesn't say is removed from
 // the workload, or gets the server's default.
 //
-// If Apply refuses the document before it sends anything, the error is an
-// [*Error]. If Cloud Run refuses it, the error wraps [identity.ErrConflict] (read
-// the workload again and decide), [identity.ErrActAsDenied] or
-// [identity.ErrAgentTokenDenied] where it is one of these, and the server's
-// *googleapi.Error. If the workload does not become ready, the error is an
-// [*identity.OperationError]. If the outcome is not known, it is an
-// [*identity.UnfinishedError]. Apply returns what is known by then beside the
-// error.
+// If Apply refuses the document before it sends anything, or if there is no such
+// document, the error is an [*Error]. It doesn't wrap [ErrNothingToEdit]. If Cloud
+// Run refuses it, the error wraps [identity.ErrConflict] (read the workload again
+// and decide), [identity.ErrActAsDenied] or [identity.ErrAgentTokenDenied] where it
+// is one of these, and the server's *googleapi.Error. If the workload does not
+// become ready, the error is an [*identity.OperationError]. If the outcome is not
+// known, it is an [*identity.UnfinishedError]. Apply returns what is known by then
+// beside the error.
 //
 // https://cloud.google.com/sdk/gcloud/reference/run/jobs/replace
 func (c *Client) Apply(ctx context.Context, f *File, i int, opts *ApplyOptions) (Applied, error) {

@@ -14,6 +14,7 @@ import (
 
 // ErrNothingToEdit means that no document of a file is about a workload, or that
 // a document that was asked for by its index isn't, or doesn't exist.
+// [File.Set] and [File.Unset] return it.
 var ErrNothingToEdit = errors.New("there is no Cloud Run workload to edit")
 
 // Set returns the file with another identity in all documents about workloads, or

@@ -453,3 +453,17 @@ spec:
 	//           serviceAccountName: runner@data-prod.iam.gserviceaccount.com
 	//           timeoutSeconds: '600'
 }
+
+func TestErrorText(t *testing.T) {
+	t.Parallel()
+	flaw := errors.New("flaw")
+	for want, e := range map[string]manifest.Error{
+		"job.yaml:12:7: flaw": {File: "job.yaml", Line: 12, Column: 7, Err: flaw},
+		"job.yaml:12: flaw":   {File: "job.yaml", Line: 12, Err: flaw},
+		"job.yaml: flaw":      {File: "job.yaml", Err: flaw},
+		"line 12: flaw":       {Line: 12, Err: flaw},
+		"flaw":                {Err: flaw},
+	} {
+		assert.EqualError(t, &e, want)
+	}
+}

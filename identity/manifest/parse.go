@@ -105,9 +105,12 @@ type Error struct {
 	Err          error
 }
 
-// Error returns a text such as "job.yaml:12:7: …".
+// Error returns a text such as "job.yaml:12:7: …", or "line 12: …" if File is empty.
+// It leaves out what is not known.
 func (e *Error) Error() string {
 	switch {
+	case e.File == "" && e.Line == 0:
+		return e.Err.Error()
 	case e.File == "":
 		return fmt.Sprintf("line %d: %v", e.Line, e.Err)
 	case e.Line == 0:
