@@ -357,7 +357,7 @@ func grantOf(role string, who principal, at resource) *Fix {
 
 // exemptionOf returns the fix that exempts from the rule that denies a permission.
 func exemptionOf(n *Denial, permission string, who principal) *Fix {
-	return &Fix{Kind: FixExemptFromDeny, Policy: n.Policy, Rule: n.Rule, Permission: permission, Member: who.String()}
+	return &Fix{Kind: FixExemptFromDeny, Policy: n.Policy, Rule: n.Rule, Permission: permission, Principal: n.Principal, Member: who.String()}
 }
 
 // because names the first causes, and what would help.

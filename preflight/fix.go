@@ -100,6 +100,10 @@ type Fix struct {
 	// "iam.serviceAccounts.actAs", for FixExemptFromDeny. If the rule at that index
 	// doesn't deny it any more, the fix fails. If empty, that isn't compared.
 	Permission string
+	// Principal is whom that rule denies, as [Denial].Principal, for
+	// FixExemptFromDeny. If the rule at that index is another one by now, the fix
+	// fails. If empty, that isn't compared.
+	Principal string
 }
 
 // String returns in a few words what the fix does.

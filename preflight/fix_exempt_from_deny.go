@@ -23,7 +23,8 @@ type exemptFromDeny Fix
 func (f *exemptFromDeny) fields() []field {
 	return []field{
 		{name: "policy", at: &f.Policy}, {name: "rule", at: &f.Rule},
-		{name: "permission", at: &f.Permission, optional: true}, {name: "member", at: &f.Member},
+		{name: "permission", at: &f.Permission, optional: true}, {name: "principal", at: &f.Principal, optional: true},
+		{name: "member", at: &f.Member},
 	}
 }
 
@@ -92,9 +93,14 @@ func (f *exemptFromDeny) apply(ctx context.Context, by *applier) (bool, error) {
 				return false, fmt.Errorf("the policy has no rule %d any more: check again", f.Rule)
 			}
 			rule := now.Rules[f.Rule].DenyRule
-			about := access.DenyRule{DeniedPermissions: rule.DeniedPermissions, ExceptionPermissions: rule.ExceptionPermissions}
+			about := access.DenyRule{
+				DeniedPermissions: rule.DeniedPermissions, ExceptionPermissions: rule.ExceptionPermissions, DeniedPrincipals: rule.DeniedPrincipals,
+			}
 			if f.Permission != "" && !about.Denies(f.Permission) {
 				return false, fmt.Errorf("rule %d of the policy doesn't deny %s any more: check again", f.Rule, f.Permission)
+			}
+			if f.Principal != "" && !about.Names(f.Principal) {
+				return false, fmt.Errorf("rule %d of the policy doesn't deny %s any more: check again", f.Rule, f.Principal)
 			}
 			return slices.Contains(rule.ExceptionPrincipals, principal), nil
 		},

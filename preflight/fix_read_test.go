@@ -21,7 +21,7 @@ func TestFixJSONLacksAField(t *testing.T) {
 		var fields map[string]any
 		require.NoError(t, json.Unmarshal(text, &fields))
 		for name := range fields {
-			if name == "type" || name == "gcloud" || name == "condition" || name == "permission" {
+			if name == "type" || name == "gcloud" || name == "condition" || name == "permission" || name == "principal" {
 				continue
 			}
 			for _, is := range []any{"missing", nil} {

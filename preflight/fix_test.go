@@ -31,7 +31,7 @@ func sampleFixes() map[preflight.FixKind]preflight.Fix {
 		{Kind: preflight.FixAllowCrossProject, Project: "data-prod"},
 		{
 			Kind: preflight.FixExemptFromDeny, Policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2F1/denypolicies/d", Rule: 2,
-			Permission: "iam.serviceAccounts.actAs", Member: dev,
+			Permission: "iam.serviceAccounts.actAs", Principal: "allUsers", Member: dev,
 		},
 	} {
 		fixes[f.Kind] = f
@@ -47,7 +47,7 @@ func TestEachKindOfFixIsWhole(t *testing.T) {
 	texts := make(map[string]preflight.FixKind)
 	full := preflight.Fix{
 		Project: "p", Service: "s", Account: identity.MustParseServiceAccount(local), Resource: "r", Role: "roles/r", Member: dev,
-		Condition: preflight.Condition{Expression: "true"}, Policy: "p", Rule: 1, Permission: "p",
+		Condition: preflight.Condition{Expression: "true"}, Policy: "p", Rule: 1, Permission: "p", Principal: "allUsers",
 	}
 	for name, code := range constants(t, "FixKind") {
 		kind := preflight.FixKind(code)

@@ -104,26 +104,48 @@ func TestWhyThereIsNoAgent(t *testing.T) {
 // A rule that took the place of the one that was found is left as it is.
 func TestDenyRuleMoved(t *testing.T) {
 	t.Parallel()
-	b := newCloud(t)
-	grantAuditor(b)
-	rule := func(permission string) *iamv2.GoogleIamV2PolicyRule {
+	rule := func(principal, permission string) *iamv2.GoogleIamV2PolicyRule {
 		return &iamv2.GoogleIamV2PolicyRule{DenyRule: &iamv2.GoogleIamV2DenyRule{
-			DeniedPrincipals: []string{"principalSet://goog/public:all"}, DeniedPermissions: []string{permission}}}
+			DeniedPrincipals: []string{principal}, DeniedPermissions: []string{permission},
+		}}
 	}
-	b.AddDenyPolicy("folders/2", &iamv2.GoogleIamV2Policy{Name: "frozen", Rules: []*iamv2.GoogleIamV2PolicyRule{rule("iam.googleapis.com/serviceAccounts.actAs")}})
-	report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Identity: account(t, local), Deployer: dev}, &preflight.CheckOptions{NoAdvice: true})
-	svc, err := iamv2.NewService(t.Context(), b.ClientOptions(fake.Admin)...)
-	require.NoError(t, err)
-	name := preflight.Fixes(report)[0].Policy
-	p, err := svc.Policies.Get(name).Do()
-	require.NoError(t, err)
-	p.Rules = append([]*iamv2.GoogleIamV2PolicyRule{rule("iam.googleapis.com/serviceAccountKeys.create")}, p.Rules...)
-	_, err = svc.Policies.Update(name, p).Do()
-	require.NoError(t, err)
-	f := newFixer(t, b)
-	_, err = f.Apply(t.Context(), preflight.Fixes(report), applyAll)
-	require.ErrorContains(t, err, "rule 0 of the policy doesn't deny iam.serviceAccounts.actAs any more: check again")
-	p, err = svc.Policies.Get(name).Do()
-	require.NoError(t, err)
-	assert.Empty(t, p.Rules[0].DenyRule.ExceptionPrincipals, "the ban on creating keys is none of the report's business")
+	const everyone, contractors = "principalSet://goog/public:all", "principalSet://goog/group/contractors@example.com"
+	for name, tt := range map[string]struct {
+		found string // whom the rule denies that was found
+		now   *iamv2.GoogleIamV2PolicyRule
+		want  string
+	}{
+		"another permission": {everyone, rule(everyone, "iam.googleapis.com/serviceAccountKeys.create"), "doesn't deny iam.serviceAccounts.actAs any more"},
+		"other people":       {everyone, rule(contractors, "iam.googleapis.com/serviceAccounts.actAs"), "doesn't deny allUsers any more"},
+		"others than one":    {"principal://goog/subject/dev@example.com", rule(contractors, "iam.googleapis.com/serviceAccounts.actAs"), "doesn't deny " + dev + " any more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newCloud(t)
+			grantAuditor(b)
+			b.AddGroup("contractors@example.com", "user:someone@example.com")
+			b.AddDenyPolicy("folders/2", &iamv2.GoogleIamV2Policy{Name: "frozen", Rules: []*iamv2.GoogleIamV2PolicyRule{
+				rule(tt.found, "iam.googleapis.com/serviceAccounts.actAs"),
+			}})
+			report := check(t, newChecker(t, b, auditor), preflight.Target{Workload: job, Identity: account(t, local), Deployer: dev}, &preflight.CheckOptions{NoAdvice: true})
+			svc, err := iamv2.NewService(t.Context(), b.ClientOptions(fake.Admin)...)
+			require.NoError(t, err)
+			name := preflight.Fixes(report)[0].Policy
+			p, err := svc.Policies.Get(name).Do()
+			require.NoError(t, err)
+			p.Rules = append([]*iamv2.GoogleIamV2PolicyRule{tt.now}, p.Rules...)
+			_, err = svc.Policies.Update(name, p).Do()
+			require.NoError(t, err)
+			f := newFixer(t, b)
+			_, err = f.Apply(t.Context(), preflight.Fixes(report), applyAll)
+			require.ErrorContains(t, err, "rule 0 of the policy "+tt.want+": check again")
+			p, err = svc.Policies.Get(name).Do()
+			require.NoError(t, err)
+			assert.Empty(t, p.Rules[0].DenyRule.ExceptionPrincipals, "that rule is none of the report's business")
+
+			report, _, err = f.Repair(t.Context(), newChecker(t, b, auditor), check(t, newChecker(t, b, auditor), report.Target, nil), repairAll)
+			require.NoError(t, err)
+			assert.NoError(t, report.Err())
+		})
+	}
 }

@@ -1,6 +1,9 @@
 package access
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // DenyPolicy is a deny policy (IAM v2).
 type DenyPolicy struct {
@@ -129,6 +132,15 @@ func (r DenyRule) Denies(name string) bool {
 	rule := denyRule{deniedPatterns: d.patterns(r.DeniedPermissions), exceptGroups: d.patterns(r.ExceptionPermissions)}
 	p, ok := splitPermission(name)
 	return ok && rule.denies(p)
+}
+
+// Names reports whether a rule denies a principal, as [Member.String] writes it, by
+// name: a member of a group that it denies is not meant.
+func (r DenyRule) Names(member string) bool {
+	return slices.ContainsFunc(r.DeniedPrincipals, func(principal string) bool {
+		m, err := parseMember(principal, v2)
+		return err == nil && m.String() == member
+	})
 }
 
 func anyMatches(patterns []pattern, p permission) bool {
