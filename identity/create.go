@@ -1,9 +1,7 @@
 package identity
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +10,7 @@ import (
 
 	"google.golang.org/api/run/v2"
 
+	"github.com/runidentity/runidentity/internal/hold"
 	"github.com/runidentity/runidentity/internal/message"
 	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/retry"
@@ -22,10 +21,10 @@ import (
 // [ErrAlreadyExists].
 //
 // w names the job. If w is no job, or if job has no template, CreateJob returns an
-// error and calls nothing. What job says of its own name, and what only the server sets, is
-// left out, and its identity gives way to sa. If sa is zero, the job names none, and
-// runs as the project's default identity; that job names one is an error then. job
-// itself is not changed.
+// error and calls nothing. What job says of its own name, and what only the server
+// sets, is left out, and its identity gives way to sa. If sa is zero, the job names
+// none, and runs as the project's default identity; that job names one is an error
+// then. job itself is not changed.
 func (c *Client) CreateJob(ctx context.Context, w Workload, sa ServiceAccount, job *run.GoogleCloudRunV2Job, opts *CreateOptions) (Change, error) {
 	return create(ctx, c, w, sa, job, opts)
 }
@@ -107,7 +106,7 @@ func creation[R Resource](w Workload, sa ServiceAccount, resource R) ([]byte, er
 	if err := checkIdentity(sa, resource); err != nil {
 		return nil, err
 	}
-	encoded, err := encode(resource)
+	encoded, err := message.Encode(resource)
 	if err != nil {
 		return nil, err
 	}
@@ -151,12 +150,16 @@ func (c *Client) insert(ctx context.Context, w Workload, sa ServiceAccount, body
 	}
 	parent := strings.TrimSuffix(w.Name(), "/"+w.ID)
 	pace := newPace(o)
-	// Whether a POST may have been carried out, or may be yet. A workload
-	// that isn't found doesn't refute it, unlike a workload that is found as it was before a
-	// PATCH: new resources were seen to be missing from reads for a while.
+	// Whether a POST may have been carried out, or may be yet. A workload that isn't
+	// found doesn't refute it, unlike one that is found as it was before a PATCH: new
+	// resources were seen to be missing from reads for a while.
 	lost := false
-	for {
-		if err := ctx.Err(); err != nil && lost {
+	for attempt := 1; ; attempt++ {
+		err := ctx.Err()
+		if err == nil && attempt > 1 {
+			err = hold.Renew(ctx)
+		}
+		if err != nil && lost {
 			return nil, &UnfinishedError{Err: err}
 		} else if err != nil {
 			return nil, err
@@ -210,15 +213,9 @@ func mayBeAsked(w Workload, sa ServiceAccount, found *document) bool {
 // holds reports whether a resource says all that a message asked for.
 func holds(resource, body []byte) bool {
 	var have, want map[string]any
-	if decodeNumbers(resource, &have) != nil || decodeNumbers(body, &want) != nil {
+	if message.Decode(resource, &have) != nil || message.Decode(body, &want) != nil {
 		return false
 	}
 	delete(want, "etag")
 	return message.Contains(have, want)
-}
-
-func decodeNumbers(raw []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	return dec.Decode(v)
 }

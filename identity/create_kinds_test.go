@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 	"testing/synctest"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/runidentity/runidentity/fake"
 	"github.com/runidentity/runidentity/identity"
+	"github.com/runidentity/runidentity/internal/hold"
 )
 
 // A creation is of one kind, and of an identity that the template may name, too.
@@ -142,4 +144,31 @@ func TestCreateRefusesOtherKinds(t *testing.T) {
 	_, err = c.CreateWorkerPool(t.Context(), identity.WorkerPool("web-prod", "europe-west1", "s"), runner, &run.GoogleCloudRunV2WorkerPool{}, nil)
 	require.ErrorContains(t, err, "the worker pool has no template")
 	assert.Empty(t, b.Calls())
+}
+
+// A creation is repeated only by who still holds what has to be held for it.
+func TestCreateIsHeld(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("gone")
+	for name, tt := range creations() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newCloud(t)
+				b.Inject(tt.method, fake.Fault{Status: 503})
+				held := 0
+				ctx := hold.With(t.Context(), func(context.Context) error {
+					held++
+					if held == 2 {
+						return gone
+					}
+					return nil
+				})
+				_, err := tt.create(ctx, newClient(t, b), tt.workload, runner, "")
+				require.ErrorIs(t, err, gone)
+				asError[*identity.UnfinishedError](t, err)
+				assert.Equal(t, 2, countCalls(b, tt.method), "the first, and one for each time that it was held")
+			})
+		})
+	}
 }

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 
 	"google.golang.org/api/run/v2"
 
+	"github.com/runidentity/runidentity/internal/message"
 	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
@@ -300,7 +300,7 @@ func (o object) dropBuildInfo() error {
 	if !dropped {
 		return nil
 	}
-	list, err := encode(encoded)
+	list, err := message.Encode(encoded)
 	o["containers"] = list
 	return err
 }
@@ -332,16 +332,4 @@ func (o object) edit(name string, change func(object) error) error {
 	return err
 }
 
-func (o object) encode() ([]byte, error) { return encode(map[string]json.RawMessage(o)) }
-
-// encode writes JSON without the escapes that encoding/json adds for HTML, so
-// that strings stay as they came.
-func encode(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
-}
+func (o object) encode() ([]byte, error) { return message.Encode(map[string]json.RawMessage(o)) }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/runidentity/runidentity/internal/discovery"
+	"github.com/runidentity/runidentity/internal/message"
 )
 
 // The fields that jobBody leaves out are those of which the discovery document
@@ -103,8 +104,8 @@ func FuzzJobBody(f *testing.F) {
 			return
 		}
 		var before, after map[string]any
-		require.NoError(t, decodeNumbers(raw, &before))
-		require.NoError(t, decodeNumbers(body, &after))
+		require.NoError(t, message.Decode(raw, &before))
+		require.NoError(t, message.Decode(body, &after))
 		for _, name := range slices.Concat(outputOnly(KindJob), jobTokens()) {
 			delete(before, name)
 		}

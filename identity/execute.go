@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/api/run/v2"
 
+	"github.com/runidentity/runidentity/internal/message"
 	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/refusal"
 	"github.com/runidentity/runidentity/internal/retry"
@@ -62,7 +63,7 @@ func (c *Client) execute(ctx context.Context, w Workload, opts *ExecuteOptions) 
 	if opts == nil {
 		opts = new(ExecuteOptions)
 	}
-	body, err := encode(&run.GoogleCloudRunV2RunJobRequest{Overrides: opts.Overrides})
+	body, err := message.Encode(&run.GoogleCloudRunV2RunJobRequest{Overrides: opts.Overrides})
 	if err != nil {
 		return Execution{}, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/api/option"
 
+	"github.com/runidentity/runidentity/internal/names"
 	"github.com/runidentity/runidentity/internal/settings"
 )
 
@@ -93,8 +94,7 @@ func memberOfCredentials(text []byte) string {
 		return ""
 	}
 	if url := file.ImpersonationURL; url != "" {
-		name := url[strings.LastIndexByte(url, '/')+1:]
-		email, ok := strings.CutSuffix(name, ":generateAccessToken")
+		email, ok := strings.CutSuffix(names.Last(url), ":generateAccessToken")
 		if !ok || !strings.Contains(email, "@") {
 			return ""
 		}

@@ -1,13 +1,14 @@
 package preflight
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/runidentity/runidentity/internal/stored"
 )
 
 // A field is one of the fields of a [Fix] that its kind has.
@@ -98,7 +99,8 @@ func (f *Fix) UnmarshalJSON(text []byte) error {
 			// A rule that isn't told is not the first one.
 			return fmt.Errorf("%s of a fix of type %q: missing", own.name, string(read.Kind))
 		}
-		if err := decodeStrictly(value, own.at); err != nil {
+		// A condition without one of its fields would be another one.
+		if err := stored.DecodeStrictly(value, own.at); err != nil {
 			return fmt.Errorf("%s of a fix of type %q: %w", own.name, string(read.Kind), err)
 		}
 	}
@@ -107,12 +109,4 @@ func (f *Fix) UnmarshalJSON(text []byte) error {
 	}
 	*f = read
 	return nil
-}
-
-// decodeStrictly refuses fields that aren't known: without them, a condition would be
-// another one.
-func decodeStrictly(text []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	return dec.Decode(v)
 }

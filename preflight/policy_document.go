@@ -1,13 +1,13 @@
 package preflight
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 
+	"github.com/runidentity/runidentity/internal/message"
 	"github.com/runidentity/runidentity/internal/rest"
 	"github.com/runidentity/runidentity/internal/retry"
 )
@@ -17,16 +17,6 @@ import (
 // they don't know, and what they take for absent, such as enforce: false.
 type policyDocument map[string]any
 
-func parsePolicy(raw []byte) (policyDocument, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var p policyDocument
-	if err := dec.Decode(&p); err != nil {
-		return nil, fmt.Errorf("%w: %w", retry.ErrGarbled, err)
-	}
-	return p, nil
-}
-
 // readPolicy reads a policy by its name. path is that under which the API has it.
 func readPolicy(ctx context.Context, api *rest.Client, path, name string) (policyDocument, error) {
 	p, err := read(ctx, func() (*policyDocument, error) {
@@ -34,11 +24,11 @@ func readPolicy(ctx context.Context, api *rest.Client, path, name string) (polic
 		if err != nil {
 			return nil, err
 		}
-		p, err := parsePolicy(raw)
-		if p == nil {
-			return nil, err
+		var p *policyDocument // nil if the answer is null
+		if err := message.Decode(raw, &p); err != nil {
+			return nil, fmt.Errorf("%w: %w", retry.ErrGarbled, err)
 		}
-		return &p, err
+		return p, nil
 	}, func(p *policyDocument) string {
 		told, _ := (*p)["name"].(string)
 		return differs(told, name)
@@ -51,13 +41,11 @@ func readPolicy(ctx context.Context, api *rest.Client, path, name string) (polic
 
 // send writes a policy, and returns the answer.
 func (p policyDocument) send(ctx context.Context, api *rest.Client, verb, path string, query url.Values) ([]byte, error) {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(p); err != nil {
+	body, err := message.Encode(p)
+	if err != nil {
 		return nil, err
 	}
-	return api.Do(ctx, verb, path, query, body.Bytes())
+	return api.Do(ctx, verb, path, query, body)
 }
 
 // into reads the policy into a generated type, which is for looking only.

@@ -1,7 +1,6 @@
 package recommend
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -53,9 +52,7 @@ func checkSteps(plan []byte) error {
 		return err
 	}
 	for i, text := range all.Steps {
-		dec := json.NewDecoder(bytes.NewReader(text))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(new(Step)); err != nil {
+		if err := stored.DecodeStrictly(text, new(Step)); err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
 	}

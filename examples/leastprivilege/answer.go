@@ -54,7 +54,7 @@ func (a *answer) heading() string {
 	if a.DryRun {
 		return "dry run, nothing was changed:"
 	}
-	switch state := a.Result.Recommendation.State; state {
+	switch a.Result.Recommendation.State {
 	case recommend.StateSucceeded:
 		return "applied"
 	case recommend.StateFailed:

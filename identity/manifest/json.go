@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/runidentity/runidentity/internal/message"
 )
 
 // maxValues is how many values a document may have when its aliases are
@@ -144,10 +146,8 @@ func (c *converter) scalar(n *yaml.Node) (any, error) {
 
 // decode reads an answer of the API.
 func decode(raw []byte) (object, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
 	var o object
-	err := dec.Decode(&o)
+	err := message.Decode(raw, &o)
 	return o, err
 }
 

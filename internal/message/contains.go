@@ -1,5 +1,5 @@
-// Package message compares messages of Google's APIs in their JSON form, decoded
-// with [json.Decoder.UseNumber].
+// Package message reads, writes and compares messages of Google's APIs in their JSON
+// form, of which nothing gets lost.
 package message
 
 import (
@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// Contains reports whether have says all that want does; it may say more, as the
-// server adds defaults. That is how one's own write is recognised when its answer
-// got lost. What proto3 takes for absent may be absent. Numbers are compared by
-// value, and 64-bit integers, which are texts in JSON, may be numbers.
+// Contains reports whether have says all that want does, both as [Decode] reads
+// them. have may say more, as the server adds defaults. That is how one's own write
+// is recognised when its answer got lost. What proto3 takes for absent may be absent.
+// Numbers are compared by value, and 64-bit integers, which are texts in JSON, may be
+// numbers.
 func Contains(have, want any) bool {
 	if have == nil {
 		return isEmpty(want)

@@ -23,3 +23,11 @@ func TestCheckVersion(t *testing.T) {
 		assert.ErrorContains(t, stored.CheckVersion("plan", []byte(text), 1), want, text)
 	}
 }
+
+func TestDecodeStrictly(t *testing.T) {
+	t.Parallel()
+	var v struct{ A int }
+	require.NoError(t, stored.DecodeStrictly([]byte(`{"a": 1}`), &v))
+	assert.Equal(t, 1, v.A)
+	require.ErrorContains(t, stored.DecodeStrictly([]byte(`{"a": 1, "b": 2}`), &v), `unknown field "b"`)
+}
