@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -450,51 +449,6 @@ func TestWaits(t *testing.T) {
 	})
 }
 
-func TestCreateJobWhoseNameIsTakenAndNotThere(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newCloud(t)
-		b.Inject(createJob, fake.Fault{Status: 503, Times: 1})
-		b.Inject(createJob, fake.Fault{Status: 409, Body: `{"error":{"code":409,"status":"ALREADY_EXISTS","message":"Resource 'fresh' already exists."}}`})
-		_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), nil)
-		require.ErrorIs(t, err, identity.ErrAlreadyExists)
-		assert.LessOrEqual(t, countCalls(b, createJob), 9)
-	})
-}
-
-func TestCreateJobThatCannotBeRead(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newCloud(t)
-		b.Inject(createJob, fake.Fault{DropAfter: true, Times: 1})
-		b.Inject(getJob, fake.Fault{Status: 403})
-		_, err := newClient(t, b).CreateJob(t.Context(), fresh, runner, newJob(), nil)
-		asError[*identity.UnfinishedError](t, err)
-	})
-}
-
-// The server answers without what proto3 takes for absent.
-func TestCreatedJobIsRecognised(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newCloud(t)
-		job := newJob()
-		job.Template.Template.Containers[0].Env = []*run.GoogleCloudRunV2EnvVar{{Name: "EMPTY", ForceSendFields: []string{"Value"}}}
-		b.Inject(createJob, fake.Fault{DropAfter: true, Times: 1})
-		c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-			res, err := next.RoundTrip(r)
-			if err == nil && r.Method == http.MethodGet {
-				body, _ := io.ReadAll(res.Body)
-				res.Body = io.NopCloser(strings.NewReader(strings.ReplaceAll(string(body), `,"value":""`, "")))
-			}
-			return res, err
-		})
-		change, err := c.CreateJob(t.Context(), fresh, runner, job, nil)
-		require.NoError(t, err)
-		assert.True(t, change.Written)
-	})
-}
-
 func TestIdentityThatIsNoServiceAccount(t *testing.T) {
 	t.Parallel()
 	b := newCloud(t)
@@ -511,59 +465,6 @@ func TestIdentityThatIsNoServiceAccount(t *testing.T) {
 	assert.True(t, change.Old.IsZero())
 }
 
-func TestExecutionOfWhichTheOperationFails(t *testing.T) {
-	t.Parallel()
-	b := newCloud(t)
-	answerWaits(b, 1, `"done":true,"error":{"code":2,"message":"Task failed with exit code 1"}`)
-	e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
-	assert.Equal(t, "UNKNOWN", asError[*identity.OperationError](t, err).Reason)
-	assert.True(t, e.Done)
-}
-
-// What the operation said is told, also where the execution can't be read for more.
-func TestExecutionOfWhichOnlyTheOperationTells(t *testing.T) {
-	t.Parallel()
-	b := newCloud(t)
-	answerWaits(b, 1, `"done":true,"error":{"code":2,"message":"Task failed with exit code 1"}`)
-	b.Inject(getExecution, fake.Fault{Status: http.StatusForbidden})
-	e, err := newClient(t, b).Execute(t.Context(), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
-	assert.Equal(t, "UNKNOWN", asError[*identity.OperationError](t, err).Reason)
-	var open *identity.UnfinishedError
-	require.NotErrorAs(t, err, &open)
-	assert.False(t, e.Done, "that wasn't seen")
-}
-
-// An execution that says when it was completed has ended, whatever its conditions.
-func TestExecutionWithoutConditions(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newCloud(t)
-		b.Inject(waitMethod, fake.Fault{Status: http.StatusForbidden})
-		c := through(t, b, func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-			if r.Method != http.MethodGet {
-				return next.RoundTrip(r)
-			}
-			body := fmt.Sprintf(`{"name":%q,"completionTime":"2026-11-25T00:00:00Z","taskCount":1,"succeededCount":1}`, strings.TrimPrefix(r.URL.Path, "/v2/"))
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
-		})
-		e, err := c.Execute(bounded(t, time.Hour), nightly, &identity.ExecuteOptions{WaitForCompletion: true})
-		require.NoError(t, err)
-		assert.True(t, e.Done)
-		assert.Equal(t, int64(1), e.Succeeded)
-	})
-}
-
-func TestExecuteWithAnEndedContext(t *testing.T) {
-	t.Parallel()
-	b := newCloud(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := newClient(t, b).Execute(ctx, nightly, nil)
-	require.ErrorIs(t, err, context.Canceled)
-	require.NotErrorIs(t, err, identity.ErrMayHaveStarted)
-	assert.Empty(t, b.Calls())
-}
-
 func TestEnsureSaysWhatItCreated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -576,58 +477,6 @@ func TestEnsureSaysWhatItCreated(t *testing.T) {
 		asError[*identity.UnfinishedError](t, err)
 		assert.True(t, a.Created)
 		assert.NotEmpty(t, a.UniqueID)
-	})
-}
-
-func TestServing(t *testing.T) {
-	t.Parallel()
-	shop := identity.Service("web-prod", "europe-west1", "shop")
-	const getService, getRevision = "run.projects.locations.services.get", "run.projects.locations.services.revisions.get"
-	latest := `"latestReadyRevision":"` + shop.Name() + `/revisions/r1","trafficStatuses":[{"type":"TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST","percent":100}]}`
-	t.Run("the default by another name", func(t *testing.T) {
-		t.Parallel()
-		b := newCloud(t)
-		b.Inject(getService, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `","template":{},` + latest})
-		b.Inject(getRevision, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `/revisions/r1","serviceAccount":"` + defaultEmail + `"}`})
-		c := newClient(t, b)
-		a, err := c.Get(t.Context(), shop, &identity.GetOptions{ReadRevisions: true, ProjectNumber: 123456789012})
-		require.NoError(t, err)
-		assert.Equal(t, identity.No, a.ServingOther)
-		a, err = c.Get(t.Context(), shop, &identity.GetOptions{ReadRevisions: true})
-		require.NoError(t, err)
-		assert.Equal(t, identity.Unknown, a.ServingOther)
-	})
-	t.Run("no traffic is told of", func(t *testing.T) {
-		t.Parallel()
-		b := newCloud(t)
-		b.Inject(getService, fake.Fault{Status: 200, Body: `{"name":"` + shop.Name() + `","template":{"serviceAccount":"` + runnerEmail + `"},"latestReadyRevision":"r","latestCreatedRevision":"r"}`})
-		c := newClient(t, b)
-		change, err := c.Attach(t.Context(), shop, runner, nil)
-		require.NoError(t, err)
-		assert.Equal(t, identity.Unknown, change.ReceivesTraffic)
-		a, err := c.Get(t.Context(), shop, &identity.GetOptions{ReadRevisions: true})
-		require.NoError(t, err)
-		assert.Equal(t, identity.Unknown, a.ServingOther)
-	})
-	t.Run("a missing revision is no missing service", func(t *testing.T) {
-		t.Parallel()
-		b := newCloud(t)
-		revisioned(b, "")
-		b.Inject(getRevision, fake.Fault{Status: 404})
-		_, err := newClient(t, b).Get(t.Context(), shop, &identity.GetOptions{ReadRevisions: true})
-		require.Error(t, err)
-		assert.NotErrorIs(t, err, identity.ErrNotFound)
-	})
-	t.Run("a project by its number", func(t *testing.T) {
-		t.Parallel()
-		b := newCloud(t)
-		w := revisioned(b, "")[0]
-		pinTraffic(t, b, w) // to the latest revision, by name
-		for _, project := range []string{"web-prod", "123456789012"} {
-			change, err := newClient(t, b).Attach(t.Context(), identity.Service(project, w.Location, w.ID), other, nil)
-			require.NoError(t, err)
-			assert.Equal(t, identity.Yes, change.ReceivesTraffic)
-		}
 	})
 }
 
